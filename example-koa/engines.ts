@@ -1,0 +1,44 @@
+import { join } from 'node:path'
+import { MikroORM as PostgresOrm } from '@mikro-orm/postgresql'
+import type { SqlMikroORM } from '@mikro-orm/sql'
+import { MikroORM as SqliteOrm } from '@mikro-orm/sqlite'
+import type { Config } from './config.ts'
+import { ArticleTag } from './entities/article-tag.ts'
+import { Article } from './entities/article.ts'
+import { AuditEntry } from './entities/audit-entry.ts'
+import { Comment } from './entities/comment.ts'
+import { User } from './entities/user.ts'
+import { prepare } from './prepare.ts'
+
+const CONTENT = [User, Article, ArticleTag, Comment]
+const AUDIT = [AuditEntry]
+
+export type Engines = Awaited<ReturnType<typeof openEngines>>
+
+/**
+ * The roles of the application, each with a MikroORM instance of its own: the reader for what only looks, the writer
+ * for what changes, the logger for what is kept whatever becomes of the rest.
+ */
+export async function openEngines(config: Config) {
+  const open = config.databaseUrl ? postgres(config.databaseUrl) : sqlite(config.dataDirectory)
+  const reader = open(CONTENT, 'content')
+  const writer = open(CONTENT, 'content')
+  const logger = open(AUDIT, 'audit')
+  await prepare(writer)
+  await prepare(logger)
+  return {
+    reader: { orm: reader, readOnly: true },
+    writer,
+    logger: { orm: logger, commit: 'autonomous' },
+  } as const
+}
+
+type OpenOrm = (entities: typeof CONTENT | typeof AUDIT, file: string) => SqlMikroORM
+
+function postgres(url: string): OpenOrm {
+  return (entities) => new PostgresOrm({ clientUrl: url, entities })
+}
+
+function sqlite(directory: string): OpenOrm {
+  return (entities, file) => new SqliteOrm({ dbName: join(directory, `${file}.sqlite`), entities })
+}

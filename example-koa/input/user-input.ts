@@ -1,0 +1,21 @@
+import { z } from 'zod'
+import { required, clearable } from './fields.ts'
+
+const username = required(255)
+const password = required(1024)
+// An address is proved by a mail that arrives, not by a pattern: this only catches what was typed into the wrong field.
+const email = required(255).refine((text) => text.trim() === '' || /^[^\s@]+@[^\s@]+$/.test(text), 'is invalid')
+
+export const registration = z.object({ username, email, password })
+
+export const credentials = z.object({ email: required(), password: required() })
+
+export const userChanges = z
+  .object({
+    username: username.optional(),
+    email: email.optional(),
+    password: password.optional(),
+    bio: clearable(),
+    image: clearable(2048),
+  })
+  .refine((changes) => Object.values(changes).some((value) => value !== undefined), 'needs at least one field')

@@ -1,0 +1,21 @@
+import type { AddressInfo } from 'node:net'
+import process from 'node:process'
+import { createApp } from './app.ts'
+import { readConfig } from './config.ts'
+
+const config = readConfig(process.env)
+const { app, close } = await createApp(config)
+app.on('published', (slug: string) => console.log(`published: /article/${slug}`))
+
+const host = process.env['HOST'] || '127.0.0.1'
+const server = app.listen(Number(process.env['PORT'] || 3000), host, () => {
+  const { port } = server.address() as AddressInfo
+  console.log(`Conduit on http://${host}:${port} with ${config.databaseUrl ? 'PostgreSQL' : 'SQLite'}`)
+})
+
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  process.once(signal, () => {
+    // Requests under way are answered; the databases close after the last of them.
+    server.close(() => void close().then(() => process.exit(0)))
+  })
+}

@@ -1,0 +1,114 @@
+/** The example application on a database of its own, and a second connection that sees what was really committed. */
+import { randomBytes } from 'node:crypto'
+import { mkdtemp } from 'node:fs/promises'
+import { join } from 'node:path'
+import type Koa from 'koa'
+import type { Middleware } from 'koa'
+import type { DbSessionsOptions } from 'koa-sqlassist'
+import type pg from 'pg'
+import { suite, type Test } from 'uvu'
+import { serve, type Reply, type Served } from '../../tests/support/http.ts'
+import { poolIdle } from '../../tests/support/leaks.ts'
+import { DIALECTS, type Dialect } from '../../tests/support/orms.ts'
+import { createDatabase } from '../../tests/support/postgres.ts'
+import { secondLook, type SecondLook } from '../../tests/support/second-look.ts'
+import { temporaryFolder } from '../../tests/support/sqlite.ts'
+import { createApp } from '../app.ts'
+import type { AppContext } from '../context.ts'
+
+export interface Example {
+  readonly served: Served
+  /** Sees the content: users, articles, comments. */
+  readonly look: SecondLook
+  readonly auditLook: SecondLook
+  /** The slugs of `published` events. */
+  readonly published: string[]
+  request(method: string, path: string, options?: { token?: string | undefined; body?: unknown }): Promise<Reply>
+  /** Registers a user of that name; its token. */
+  register(username: string): Promise<string>
+  /** Creates an article; its slug. */
+  publish(token: string, article?: Record<string, unknown>): Promise<string>
+  close(): Promise<void>
+}
+
+export interface ExampleOptions extends Pick<DbSessionsOptions, 'disableTransaction'> {
+  /** A way to the PostgreSQL database that is not its own url, such as a recording proxy. */
+  readonly via?: (databaseUrl: string) => Promise<string>
+  /** Routes of the test's own, inside of dbSessions. */
+  readonly route?: Middleware<Koa.DefaultState, AppContext>
+}
+
+export async function openExample(dialect: Dialect, { via, route, ...options }: ExampleOptions = {}): Promise<Example> {
+  const dataDirectory = await mkdtemp(join(temporaryFolder(), 'example-'))
+  const database = dialect === 'postgresql' ? await createDatabase('example') : undefined
+  const databaseUrl = database && via ? await via(database) : database
+  const { app, registry, close } = await createApp(
+    { databaseUrl, dataDirectory, tokenSecret: randomBytes(32) },
+    options,
+  )
+  if (route) app.use(route)
+  const published: string[] = []
+  app.on('published', (slug: string) => published.push(slug))
+  const served = await serve(app)
+  const look = await secondLook(database ?? join(dataDirectory, 'content.sqlite'))
+  const auditLook = await secondLook(database ?? join(dataDirectory, 'audit.sqlite'))
+
+  const request: Example['request'] = (method, path, { token, body } = {}) =>
+    served.request(method, path, { body, headers: token === undefined ? {} : { authorization: `Token ${token}` } })
+
+  return {
+    served,
+    look,
+    auditLook,
+    published,
+    request,
+    async register(username) {
+      const user = { username, email: `${encodeURIComponent(username)}@example.org`, password: `${username}'s secret` }
+      const reply = await request('POST', '/api/users', { body: { user } })
+      return expected(reply, 201).json().user.token
+    },
+    async publish(token, article) {
+      const body = { article: { title: 'A title', description: 'What it is about', body: 'The text', ...article } }
+      return expected(await request('POST', '/api/articles', { token, body }), 201).json().article.slug
+    },
+    async close() {
+      await served.close()
+      if (database) {
+        for (const orm of [registry.get('reader'), registry.get('writer'), registry.get('logger')]) {
+          await poolIdle((await orm.driver.getConnection().getNativeClient()) as pg.Pool)
+        }
+      }
+      await close()
+      await look.close()
+      await auditLook.close()
+    },
+  }
+}
+
+/** The same suite on both databases, with transactions and without: the routes must not know the difference. */
+export function onEveryDatabase(
+  name: string,
+  define: (test: Test, example: () => Example, disableTransaction: boolean) => void,
+  options: ExampleOptions = {},
+): void {
+  for (const dialect of DIALECTS) {
+    for (const disableTransaction of [false, true]) {
+      const test = suite(`${name}, on ${dialect}${disableTransaction ? ' with transactions disabled' : ''}`)
+      let opened: Example | undefined
+      test.before(async () => {
+        opened = await openExample(dialect, { ...options, disableTransaction })
+      })
+      test.after(async () => {
+        await opened?.close()
+      })
+      define(test, () => opened!, disableTransaction)
+      test.run()
+    }
+  }
+}
+
+/** The reply, if it has that status. */
+export function expected(reply: Reply, status: number): Reply {
+  if (reply.status !== status) throw new Error(`answered ${reply.status} instead of ${status}: ${reply.text}`)
+  return reply
+}

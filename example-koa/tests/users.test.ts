@@ -1,0 +1,130 @@
+import * as assert from 'uvu/assert'
+import { expected, onEveryDatabase } from './example.ts'
+
+onEveryDatabase('users', (test, example) => {
+  test('a registered user can sign in and is who the token says', async () => {
+    const { request } = example()
+    const user = { username: 'jake', email: 'jake@jake.jake', password: 'jakejake' }
+    const registered = expected(await request('POST', '/api/users', { body: { user } }), 201).json().user
+    assert.equal(Object.keys(registered).toSorted(), ['bio', 'email', 'image', 'token', 'username'])
+    assert.equal(
+      { ...registered, token: '' },
+      { username: 'jake', email: 'jake@jake.jake', bio: '', image: '', token: '' },
+    )
+
+    const { email, password } = user
+    const signedIn = expected(await request('POST', '/api/users/login', { body: { user: { email, password } } }), 200)
+    const { token } = signedIn.json().user
+    const current = expected(await request('GET', '/api/user', { token }), 200).json().user
+    assert.is(current.username, 'jake')
+  })
+
+  test('the stored password is not the password', async () => {
+    const { look } = example()
+    const [user] = await look.rows(`select * from users where username = 'jake'`)
+    assert.match(String(user?.['password_hash']), /^scrypt\$/)
+    assert.not.match(JSON.stringify(user), 'jakejake')
+  })
+
+  test('a wrong password and an unknown address get the same answer', async () => {
+    const { request } = example()
+    for (const user of [
+      { email: 'jake@jake.jake', password: 'wrong' },
+      { email: 'nobody@jake.jake', password: 'jakejake' },
+    ]) {
+      const reply = expected(await request('POST', '/api/users/login', { body: { user } }), 401)
+      assert.equal(reply.json(), { errors: { credentials: ['invalid'] } })
+    }
+  })
+
+  test('a missing token and a bad one are told apart', async () => {
+    const { request, served } = example()
+    const missing = expected(await request('GET', '/api/user'), 401)
+    assert.equal(missing.json(), { errors: { token: ['is missing'] } })
+    for (const authorization of ['Token a.b.c', 'Token ', 'Basic amFrZTpqYWtl', 'nonsense']) {
+      const bad = expected(await served.request('GET', '/api/articles', { headers: { authorization } }), 401)
+      assert.equal(bad.json(), { errors: { token: ['is invalid'] } })
+    }
+  })
+
+  test('everything that is wrong is named at once, and nothing is stored', async () => {
+    const { request, look } = example()
+    const before = await look.value('select count(*) from users')
+    const reply = expected(
+      await request('POST', '/api/users', { body: { user: { username: ' ', email: 'at home' } } }),
+      422,
+    )
+    assert.equal(reply.json(), {
+      errors: { username: ["can't be empty"], email: ['is invalid'], password: ["can't be empty"] },
+    })
+    const without = expected(await request('POST', '/api/users'), 422)
+    assert.equal(Object.keys(without.json().errors), ['username', 'email', 'password'])
+    assert.is(await look.value('select count(*) from users'), before)
+  })
+
+  test('any name can be had, but only once', async () => {
+    const { request, register } = example()
+    for (const name of [
+      'feed',
+      'O’Neil; drop table users --',
+      '  spaces  ',
+      '名前/..%2F',
+      '😀',
+      '"quoted"',
+      '?',
+      "it's ?",
+    ]) {
+      const token = await register(name)
+      assert.is(expected(await request('GET', '/api/user', { token }), 200).json().user.username, name)
+      const again = { username: name, email: 'another@example.org', password: 'x' }
+      const reply = expected(await request('POST', '/api/users', { body: { user: again } }), 422)
+      assert.equal(reply.json(), { errors: { username: ['has already been taken'] } })
+    }
+  })
+
+  test('text that no database can store is refused', async () => {
+    const { request } = example()
+    for (const username of ['nul\0', 'half a pair \ud800', 'x'.repeat(256)]) {
+      const user = { username, email: 'a@example.org', password: 'x' }
+      const reply = expected(await request('POST', '/api/users', { body: { user } }), 422)
+      assert.equal(Object.keys(reply.json().errors), ['username'])
+    }
+  })
+
+  test('of many who want one name at the same moment one gets it and the others are told', async () => {
+    const { request, look } = example()
+    const replies = await Promise.all(
+      Array.from({ length: 8 }, (_, index) => {
+        const user = { username: 'wanted', email: `wanted${index}@example.org`, password: 'x' }
+        return request('POST', '/api/users', { body: { user } })
+      }),
+    )
+    assert.equal(replies.map(({ status }) => status).toSorted(), [201, 422, 422, 422, 422, 422, 422, 422])
+    assert.is(await look.value(`select count(*) from users where username = 'wanted'`), 1)
+  })
+
+  test('a user can be changed, field by field', async () => {
+    const { request, register, look } = example()
+    const token = await register('plain')
+    const put = async (user: object) =>
+      expected(await request('PUT', '/api/user', { token, body: { user } }), 200).json().user
+    assert.is((await put({ bio: 'I write' })).bio, 'I write')
+    assert.is((await put({ image: 'https://example.org/i.png' })).bio, 'I write')
+    assert.is((await put({ bio: null })).bio, '')
+    assert.is((await put({ username: 'fancy', password: 'new secret' })).username, 'fancy')
+    assert.is(await look.value(`select count(*) from users where username = 'fancy' and bio = ''`), 1)
+    const user = { email: 'plain@example.org', password: 'new secret' }
+    expected(await request('POST', '/api/users/login', { body: { user } }), 200)
+  })
+
+  test('a change to a name that is taken changes nothing', async () => {
+    const { request, register, look } = example()
+    await register('first')
+    const token = await register('second')
+    const reply = await request('PUT', '/api/user', { token, body: { user: { username: 'first', bio: 'lost' } } })
+    assert.equal(expected(reply, 422).json(), { errors: { username: ['has already been taken'] } })
+    assert.is(await look.value(`select count(*) from users where bio = 'lost'`), 0)
+    const nothing = expected(await request('PUT', '/api/user', { token, body: { user: {} } }), 422)
+    assert.equal(nothing.json(), { errors: { user: ['needs at least one field'] } })
+  })
+})

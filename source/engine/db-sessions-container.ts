@@ -1,0 +1,126 @@
+import type { MikroORM } from '@mikro-orm/core'
+import type { EngineOptions } from './engine-options.ts'
+import { ConfigurationError } from './errors.ts'
+import type { UnitOfWork } from './unit-of-work.ts'
+
+/** What `dbSessions` and `EngineRegistry` take: a MikroORM instance or options for each role. */
+export type Engines = Readonly<Record<string, MikroORM<any, any, any> | EngineOptions<any>>>
+
+/** The entity manager of one role's engine. */
+export type EntityManagerOf<E> = E extends { readonly em: infer EM }
+  ? EM
+  : E extends { readonly orm: { readonly em: infer EM } }
+    ? EM
+    : never
+
+/** A role as this unit of work sees it: never touched, open, or over. */
+export const ROLE_STATUSES = ['INIT', 'START', 'END'] as const
+export type RoleStatus = (typeof ROLE_STATUSES)[number]
+
+type Getter<E extends Engines, Role extends string, Name extends string> = Role extends keyof E
+  ? { [N in Name]: () => EntityManagerOf<E[Role]> }
+  : unknown
+
+/**
+ * The sessions of one unit of work: `ctx.dbSession`. Each role is a property that opens its session when first read.
+ *
+ * Reading a role throws UnitOfWorkEndedError after the end, and NoTransactionError when the handler ended the
+ * transaction and began no other.
+ */
+export type DbSessionsContainer<E extends Engines = Engines> = {
+  readonly [Role in keyof E]: EntityManagerOf<E[Role]>
+} & Getter<E, 'reader', 'getReader'> &
+  Getter<E, 'writer', 'getWriter'> &
+  Getter<E, 'logger', 'getLogger'> & {
+    /** The session of a role by name. @throws UnknownRoleError */
+    get<Role extends keyof E & string>(role: Role): EntityManagerOf<E[Role]>
+    /** A session this unit of work opened already, by preference, else that of the first preferred role. */
+    readonly any: EntityManagerOf<E[keyof E]>
+    /** The same as `any`. */
+    getAny(): EntityManagerOf<E[keyof E]>
+    /** The session of the default role. @throws ConfigurationError if no role is the default */
+    readonly default: EntityManagerOf<E[keyof E]>
+    /** Where each role stands. */
+    readonly status: Readonly<Record<keyof E & string, RoleStatus>>
+    /** Declares that raw SQL wrote through this role, so that it is committed. @throws ReadOnlySessionError */
+    markChanged(role: keyof E & string): void
+  }
+
+class Container {
+  readonly #unit: UnitOfWork
+
+  constructor(unit: UnitOfWork) {
+    this.#unit = unit
+  }
+
+  get(role: string): unknown {
+    return this.#unit.session(role).em
+  }
+
+  get any(): unknown {
+    return this.#unit.anySession().em
+  }
+
+  getAny(): unknown {
+    return this.any
+  }
+
+  get default(): unknown {
+    return this.#unit.session(this.#unit.defaultRole).em
+  }
+
+  get status(): Record<string, RoleStatus> {
+    return this.#unit.status()
+  }
+
+  markChanged(role: string): void {
+    this.#unit.session(role).markChanged()
+  }
+}
+
+const SHORTHANDS = { reader: 'getReader', writer: 'getWriter', logger: 'getLogger' } as const
+const RESERVED = new Set<string>([
+  ...Object.getOwnPropertyNames(Container.prototype),
+  ...Object.getOwnPropertyNames(Object.prototype),
+  ...Object.values(SHORTHANDS),
+  'then',
+  'toJSON',
+])
+const IDENTIFIER = /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u
+
+/** @throws ConfigurationError for a name that cannot be a property of the container */
+export function checkRoleName(role: string): void {
+  if (!IDENTIFIER.test(role)) {
+    throw new ConfigurationError(
+      `The role name ${JSON.stringify(role)} is no identifier, so ctx.dbSession could not have a property of that name. ` +
+        `Use letters, digits, _ and $, such as "reader" or "auditLog".`,
+    )
+  }
+  if (RESERVED.has(role)) {
+    throw new ConfigurationError(
+      `The role name "${role}" is one of the container's own names (${[...RESERVED].join(', ')}). Choose another.`,
+    )
+  }
+}
+
+/** The container class for these roles, made once, so that a unit of work costs one small object however many there are. */
+export function containerClass(roles: Iterable<string>): new (unit: UnitOfWork) => object {
+  class DbSessionsContainer extends Container {}
+  for (const role of roles) {
+    Object.defineProperty(DbSessionsContainer.prototype, role, {
+      get(this: Container) {
+        return this.get(role)
+      },
+      enumerable: true,
+    })
+    const shorthand = SHORTHANDS[role as keyof typeof SHORTHANDS]
+    if (shorthand !== undefined) {
+      Object.defineProperty(DbSessionsContainer.prototype, shorthand, {
+        value(this: Container) {
+          return this.get(role)
+        },
+      })
+    }
+  }
+  return DbSessionsContainer
+}

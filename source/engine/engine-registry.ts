@@ -1,0 +1,293 @@
+import type { Transaction, TransactionManager } from '../transaction/index.ts'
+import { attachOrm, nameContext } from './attach-orm.ts'
+import { currentUnit } from './current-unit.ts'
+import {
+  checkRoleName,
+  containerClass,
+  type DbSessionsContainer,
+  type Engines,
+  type EntityManagerOf,
+} from './db-sessions-container.ts'
+import { transactionsDisabledByEnvironment } from './disable-transaction.ts'
+import { Engine } from './engine.ts'
+import { inUnits } from './in-units.ts'
+import { adviseOnJournalMode, adviseOnSharedWriters, rolesOfSharedFiles } from './shared-files.ts'
+import { resolveEngineOptions } from './engine-options.ts'
+import { ConfigurationError, RegistryClosedError, UnknownRoleError } from './errors.ts'
+import { UnitOfWork, type UnitOfWorkOptions } from './unit-of-work.ts'
+
+/** What `registry.run` hands to the work. */
+export interface RunContext<E extends Engines> {
+  readonly dbSession: DbSessionsContainer<E>
+  readonly tm: TransactionManager
+  readonly txn: Transaction
+}
+
+/** The entity manager of a session that its caller closes. */
+export type DetachedSession<EM> = EM & AsyncDisposable & { close(): Promise<void> }
+
+export interface RunOptions {
+  /** How often to try at most, the first time included, when the work ends in an error worth retrying. Default 1. */
+  readonly attempts?: number | undefined
+  /** The note of the transaction. Default: the name of the function. */
+  readonly name?: string | undefined
+  /** Aborting it cancels the running statements and aborts the transaction; a commit that has begun is finished. */
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface EngineRegistryOptions {
+  /** Plain commits, session by session, in `run()`. Default: the environment variable SQLASSIST_DISABLE_TRANSACTION. */
+  readonly disableTransaction?: boolean | undefined
+}
+
+export const DEFAULT_ANY_PREFERENCE: readonly string[] = ['reader', 'writer']
+
+/**
+ * The roles of an application and the databases behind them.
+ *
+ * Creating one sends nothing to any database. It gives each ORM the role's name as `contextName` if it has none, and
+ * makes the global `orm.em` of a scoped role resolve to the session of the request or run the code is in.
+ *
+ * @throws ConfigurationError for anything that cannot work, naming role, option, what was found and the fix
+ */
+export class EngineRegistry<E extends Engines = Engines> {
+  readonly #engines = new Map<string, Engine>()
+  readonly #Container: new (unit: UnitOfWork) => object
+  readonly #default: string | undefined
+  readonly #unitDefaults: UnitOfWorkOptions
+  readonly #detach: (() => void)[] = []
+  readonly #units = new Set<UnitOfWork>()
+  readonly #background = new Set<Promise<void>>()
+  #closing: Promise<void> | undefined
+  #whenIdle: (() => void) | undefined
+
+  constructor(engines: E, registryOptions: EngineRegistryOptions = {}) {
+    this.#unitDefaults = {
+      owner: undefined,
+      anyPreference: DEFAULT_ANY_PREFERENCE,
+      disableTransaction:
+        checkedRegistryOptions(registryOptions).disableTransaction ?? transactionsDisabledByEnvironment(),
+    }
+    const resolved = resolveAll(engines)
+    this.#default = defaultRole(resolved)
+    this.#Container = containerClass(resolved.map(({ role }) => role))
+    for (const options of resolved) {
+      const engine = new Engine(options, (work) => this.watch(work))
+      this.#engines.set(options.role, engine)
+      this.#detach.push(this.#attach(engine))
+    }
+    for (const sharing of rolesOfSharedFiles(this.#engines.values())) {
+      for (const engine of sharing) {
+        engine.sharesFileWith = sharing.filter((other) => other !== engine).map(({ role }) => role)
+      }
+      adviseOnSharedWriters(sharing)
+      // A database that cannot be asked yet tells so by itself when it is used.
+      this.watch(adviseOnJournalMode(sharing).catch(() => undefined))
+    }
+  }
+
+  /** The names of the roles, in the order they were given. */
+  get names(): readonly (keyof E & string)[] {
+    return [...this.#engines.keys()]
+  }
+
+  /** The name of the default role: the one with `default: true`, else the only one, else `writer`. */
+  get default(): (keyof E & string) | undefined {
+    return this.#default
+  }
+
+  has(role: string): boolean {
+    return this.#engines.has(role)
+  }
+
+  /** The MikroORM instance of a role. @throws UnknownRoleError */
+  get<Role extends keyof E & string>(role: Role): E[Role] extends { orm: infer Orm } ? Orm : E[Role] {
+    return this.engine(role).options.orm as never
+  }
+
+  /**
+   * A unit of work outside HTTP, for jobs, queues and scripts: committed when `work` is done, aborted when it throws,
+   * tried again, in a new unit, after an error worth retrying as often as `attempts` allows.
+   * @throws what the work or the commit threw; UnitOfWorkEndedError after `close()`
+   */
+  async run<T>(work: (context: RunContext<E>) => Promise<T> | T, options: RunOptions = {}): Promise<T> {
+    const { attempts = 1, name = work.name, signal } = checkedRunOptions(options)
+    return await inUnits({
+      start: (attempt) => this.start({ ...this.#unitDefaults, attempt, mayRetry: attempt < attempts }),
+      work: (unit) =>
+        withSignal(unit, signal, () => {
+          if (name !== '') unit.tm.get().note(name)
+          return work(runContext<E>(unit))
+        }),
+    })
+  }
+
+  /**
+   * A session outside of any request or run: an entity manager whose transaction begins with its first statement and is
+   * ended by `em.commit()` or `em.rollback()`, as often as need be. Its caller closes it, which rolls back what is open:
+   * `await using em = registry.session('writer')`, or `await em.close()`.
+   * @throws UnknownRoleError; RegistryClosedError after `close()`
+   */
+  session<Role extends keyof E & string>(role: Role): DetachedSession<EntityManagerOf<E[Role]>> {
+    if (this.#closing !== undefined) throw new RegistryClosedError()
+    const session = this.engine(role).open(undefined, false)
+    const close = async (): Promise<void> => {
+      const rollback = session.rollbackDatabase()
+      session.end('it was closed')
+      await rollback
+    }
+    return Object.assign(session.em, { close, [Symbol.asyncDispose]: close }) as never
+  }
+
+  /**
+   * Drops the connection pool of a role, or of all, and opens a new one: for a process that was forked, or a database that
+   * moved. Waits until what is under way has given its connections back.
+   * @throws UnknownRoleError
+   */
+  async reinit(role?: keyof E & string): Promise<void> {
+    for (const engine of role === undefined ? this.#engines.values() : [this.engine(role)]) await engine.reinit()
+  }
+
+  /**
+   * Waits for the units of work under way, refuses new ones with RegistryClosedError, and closes the ORMs. It may be called
+   * again, which waits for the same.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  /** Starts a unit of work; whoever does owes its `commit()` or `abort()`. For the rooms above. */
+  start(options: UnitOfWorkOptions): UnitOfWork {
+    if (this.#closing !== undefined) throw new RegistryClosedError()
+    const unit = new UnitOfWork(this as unknown as EngineRegistry, this.#Container, options)
+    this.#units.add(unit)
+    return unit
+  }
+
+  /** @throws UnknownRoleError */
+  engine(role: string): Engine {
+    const engine = this.#engines.get(role)
+    if (engine === undefined) throw new UnknownRoleError(role, this.#engines.keys())
+    return engine
+  }
+
+  /** A unit of work ended. */
+  forget(unit: UnitOfWork): void {
+    this.#units.delete(unit)
+    if (this.#units.size === 0) this.#whenIdle?.()
+  }
+
+  #attach({ role, dialect, options }: Engine): () => void {
+    const { orm, scoped, commit } = options
+    return attachOrm(orm, {
+      role,
+      scopedEntityManager: () => (scoped ? this.#unitHere()?.session(role).em : undefined),
+      // A role that commits every statement has no transaction to leave.
+      wouldEscape: () => scoped && commit !== 'autocommit' && this.#unitHere() !== undefined,
+      wouldWaitForItself: dialect === 'sqlite' ? () => this.#unitHere()?.holdsConnection(role) === true : undefined,
+    })
+  }
+
+  async #close(): Promise<void> {
+    if (this.#units.size > 0) await new Promise<void>((resolve) => (this.#whenIdle = resolve))
+    await Promise.all(this.#background)
+    for (const detach of this.#detach.splice(0)) detach()
+    for (const { options } of this.#engines.values()) await options.orm.close()
+  }
+
+  #unitHere(): UnitOfWork | undefined {
+    return currentUnit()?.of(this)
+  }
+
+  /** Owns a promise that nobody waits for. It must not reject. For the rooms above and below. */
+  watch(work: Promise<void>): void {
+    const watched = work.finally(() => this.#background.delete(watched))
+    this.#background.add(watched)
+  }
+}
+
+function runContext<E extends Engines>({ container, tm }: UnitOfWork): RunContext<E> {
+  return {
+    dbSession: container as DbSessionsContainer<E>,
+    tm,
+    get txn() {
+      return tm.get()
+    },
+  }
+}
+
+function checkedRegistryOptions(options: EngineRegistryOptions): EngineRegistryOptions {
+  for (const [name, value] of Object.entries(options)) {
+    if (name !== 'disableTransaction') {
+      throw new ConfigurationError(`EngineRegistry has no option "${name}". The options are disableTransaction.`)
+    }
+    if (value !== undefined && typeof value !== 'boolean') {
+      throw new ConfigurationError(`disableTransaction is ${JSON.stringify(value)}. It can be true or false.`)
+    }
+  }
+  return options
+}
+
+function checkedRunOptions(options: RunOptions): RunOptions {
+  const { attempts = 1 } = options
+  if (Number.isInteger(attempts) && attempts >= 1) return options
+  throw new ConfigurationError(`attempts is ${String(attempts)}. It can be a whole number from 1.`)
+}
+
+async function withSignal<T>(
+  unit: UnitOfWork,
+  signal: AbortSignal | undefined,
+  work: () => Promise<T> | T,
+): Promise<T> {
+  if (signal === undefined) return await work()
+  signal.throwIfAborted()
+  const cancel = (): void => unit.cancel(signal.reason as Error)
+  signal.addEventListener('abort', cancel, { once: true })
+  try {
+    return await work()
+  } finally {
+    signal.removeEventListener('abort', cancel)
+    signal.throwIfAborted()
+  }
+}
+
+function resolveAll(engines: Engines) {
+  if (typeof engines !== 'object' || engines === null || Object.keys(engines).length === 0) {
+    throw new ConfigurationError('No engines were given. Give an object of roles, such as { writer: orm }.')
+  }
+  const names = new Map<string, string>()
+  const resolved = Object.entries(engines).map(([role, engine]) => {
+    checkRoleName(role)
+    return resolveEngineOptions(role, engine)
+  })
+  for (const { role, orm } of resolved) {
+    const first = resolved.find((other) => other.orm === orm)?.role ?? role
+    if (first !== role) {
+      throw new ConfigurationError(
+        `The roles "${first}" and "${role}" have the same MikroORM instance. Give each an instance of its own.`,
+      )
+    }
+    const name = nameContext(orm, role)
+    const holder = names.get(name)
+    if (holder !== undefined) {
+      throw new ConfigurationError(
+        `The roles "${holder}" and "${role}" have MikroORM instances with one contextName, "${name}". ` +
+          `Give each its own, such as MikroORM.init({ contextName: '${role}', ... }), or leave it out.`,
+      )
+    }
+    names.set(name, role)
+  }
+  return resolved
+}
+
+function defaultRole(engines: readonly { role: string; isDefault: boolean }[]): string | undefined {
+  const chosen = engines.filter(({ isDefault }) => isDefault).map(({ role }) => role)
+  if (chosen.length > 1) {
+    throw new ConfigurationError(
+      `The roles ${chosen.map((role) => `"${role}"`).join(' and ')} both have default: true. Leave it to one of them.`,
+    )
+  }
+  if (chosen.length === 0 && engines.length === 1) return engines[0]?.role
+  return chosen[0] ?? engines.find(({ role }) => role === 'writer')?.role
+}

@@ -1,0 +1,37 @@
+import { runInUnit } from './current-unit.ts'
+import type { UnitOfWork } from './unit-of-work.ts'
+
+/** Does `work` in a unit of work, whose transaction it begins, and ends the unit: by a commit, or by an abort when it throws. */
+export async function inUnit<T>(unit: UnitOfWork, work: () => T | Promise<T>): Promise<T> {
+  try {
+    await unit.tm.begin()
+    const result = await runInUnit(unit, work)
+    // The work may have ended it by itself.
+    if (!unit.ended) await unit.commit()
+    return result
+  } catch (error) {
+    if (!unit.ended) await unit.abortBecauseOf(error)
+    throw unit.verdict(error)
+  }
+}
+
+export interface Attempts<T> {
+  /** Makes the unit of an attempt, counted from 1. */
+  readonly start: (attempt: number) => UnitOfWork
+  readonly work: (unit: UnitOfWork) => T | Promise<T>
+  /** Called between two attempts. */
+  readonly again?: () => void
+}
+
+/** The same, and again in a new unit after an error worth retrying. */
+export async function inUnits<T>({ start, work, again }: Attempts<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    const unit = start(attempt)
+    try {
+      return await inUnit(unit, () => work(unit))
+    } catch (error) {
+      if (!unit.retries) throw error
+    }
+    again?.()
+  }
+}

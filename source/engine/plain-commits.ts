@@ -1,0 +1,79 @@
+import { isRetryable } from '../session/retryable.ts'
+import type { Session } from '../session/session.ts'
+import type { DataManager, DataManagerSavepoint, Transaction } from '../transaction/index.ts'
+import { PartialCommitError } from './errors.ts'
+
+/**
+ * Stands in for all sessions of a unit of work while transactions are disabled: commits them one by one, in the order
+ * they were opened, each with its own plain COMMIT.
+ */
+export class PlainCommits implements DataManager {
+  readonly #sessions: Session[] = []
+  /** The transaction that it left when a savepoint older than itself was rolled back. */
+  #left: Transaction | undefined
+
+  add(session: Session): void {
+    this.#left?.join(this)
+    this.#left = undefined
+    this.#sessions.push(session)
+  }
+
+  sortKey(): string {
+    return '~mikro-orm'
+  }
+
+  tpcBegin(): void {}
+
+  commit(): void {}
+
+  /** @throws PartialCommitError when there are several and one fails; the driver's error when it is the only one */
+  async tpcVote(): Promise<void> {
+    const committed: string[] = []
+    for (const session of this.#sessions) {
+      if (session.ended) continue
+      try {
+        await session.commitAlone()
+      } catch (error) {
+        if (this.#sessions.length === 1) throw error
+        const lost = this.#sessions.filter((other) => !other.ended).map((other) => other.role)
+        throw new PartialCommitError(session.role, committed, lost, error)
+      }
+      committed.push(session.role)
+      session.end('its session was committed')
+    }
+  }
+
+  tpcFinish(): void {}
+
+  /** Rolled back, it takes every session back, and ends those opened since. */
+  async savepoint(): Promise<DataManagerSavepoint> {
+    const parts: DataManagerSavepoint[] = []
+    for (const session of this.#sessions) parts.push(await session.savepoint())
+    return {
+      rollback: async () => {
+        await rollBack(this.#sessions.splice(parts.length))
+        for (const part of parts) await part.rollback()
+      },
+    }
+  }
+
+  shouldRetry(error: unknown): boolean {
+    return isRetryable(error)
+  }
+
+  tpcAbort(): void {}
+
+  async abort(transaction: Transaction): Promise<void> {
+    this.#left = transaction
+    await rollBack(this.#sessions.splice(0))
+  }
+}
+
+async function rollBack(sessions: readonly Session[]): Promise<void> {
+  for (const session of sessions) {
+    if (session.ended) continue
+    const rollback = session.rollbackDatabase()
+    session.end('its session was rolled back')
+    await rollback
+  }
+}

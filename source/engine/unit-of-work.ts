@@ -1,0 +1,322 @@
+import { NoTransactionError, TransactionManager, TransientError, type Transaction } from '../transaction/index.ts'
+import { SharedFileError } from '../session/errors.ts'
+import { OnePhaseDataManager } from '../session/one-phase-data-manager.ts'
+import { isRetryable } from '../session/retryable.ts'
+import type { Session } from '../session/session.ts'
+import { currentUnit } from './current-unit.ts'
+import type { RoleStatus } from './db-sessions-container.ts'
+import type { Engine } from './engine.ts'
+import type { EngineRegistry } from './engine-registry.ts'
+import { ConfigurationError, NotRetriedError, TransactionsDisabledError, UnitOfWorkEndedError } from './errors.ts'
+import { PlainCommits } from './plain-commits.ts'
+
+/** What a unit of work is told when it starts. */
+export interface UnitOfWorkOptions {
+  /** What its sessions belong to: the Koa ctx in a request. */
+  readonly owner: unknown
+  readonly anyPreference: readonly string[]
+  readonly disableTransaction: boolean
+  /** The manager to use; by default a new explicit one. */
+  readonly manager?: TransactionManager | undefined
+  /** Which attempt at the same work this is, counted from 1. Default 1. */
+  readonly attempt?: number | undefined
+  /** Whether there is another attempt after this one. Default `false`. */
+  readonly mayRetry?: boolean | undefined
+  /** Asked when an error is worth retrying: why there can be no other attempt, if so. */
+  readonly obstacle?: (() => string | undefined) | undefined
+}
+
+/** One request or one run: its transaction manager and the sessions it opened. */
+export class UnitOfWork {
+  readonly registry: EngineRegistry
+  readonly tm: TransactionManager
+  readonly container: object
+  /** Called once, when the first session is opened. */
+  onFirstSession: (() => void) | undefined
+  readonly #options: UnitOfWorkOptions
+  /** The unit of work that this one was started in. */
+  readonly #parent = currentUnit()
+  /** The sessions last opened, by role. */
+  readonly #sessions = new Map<string, Session>()
+  /** Those that no transaction manager ends. */
+  readonly #independent: { readonly session: Session; readonly engine: Engine }[] = []
+  #plainCommits: { readonly transaction: Transaction; readonly resource: PlainCommits } | undefined
+  #readersOver: (() => Promise<void>) | undefined
+  #cancelled: Error | undefined
+  /** The abort that a cancellation started from outside. */
+  #aborting: Promise<void> | undefined
+  #ended = false
+  #retries = false
+  #notRetried: NotRetriedError | undefined
+
+  constructor(registry: EngineRegistry, Container: new (unit: UnitOfWork) => object, options: UnitOfWorkOptions) {
+    this.registry = registry
+    this.#options = options
+    this.tm = managerFor(options)
+    this.container = new Container(this)
+  }
+
+  get ended(): boolean {
+    return this.#ended
+  }
+
+  /** Whether the error that ended it is worth another attempt, and there is one. */
+  get retries(): boolean {
+    return this.#retries
+  }
+
+  /** This unit of work, or the one around it, that belongs to `registry` and has not ended. */
+  of(registry: unknown): UnitOfWork | undefined {
+    if (this.registry === registry && !this.#ended) return this
+    return this.#parent?.of(registry)
+  }
+
+  /** @throws ConfigurationError if no role is the default */
+  get defaultRole(): string {
+    const role = this.registry.default
+    if (role !== undefined) return role
+    throw new ConfigurationError(
+      `No role is the default among ${this.registry.names.map((name) => `"${name}"`).join(', ')}. ` +
+        `Give one of them default: true, or name one "writer".`,
+    )
+  }
+
+  /**
+   * The session of a role, opened and joined to the current transaction if it is not open yet.
+   * @throws UnknownRoleError; UnitOfWorkEndedError; NoTransactionError when the transaction was ended and none begun
+   */
+  session(role: string): Session {
+    const open = this.#sessions.get(role)
+    if (open !== undefined && !open.ended) return open
+    const engine = this.registry.engine(role)
+    if (this.#cancelled !== undefined && engine.endsWithTransaction) throw this.#cancelled
+    if (this.#ended) {
+      throw new UnitOfWorkEndedError(
+        `The session of role "${role}" was asked for after its request or run had ended. Await everything before the ` +
+          `handler returns; for work that outlives it use registry.run().`,
+      )
+    }
+    const session = this.#open(engine, engine.options.keepSession ? open?.em : undefined)
+    this.#sessions.set(role, session)
+    this.onFirstSession?.()
+    this.onFirstSession = undefined
+    return session
+  }
+
+  /** Whether this unit's session of a role has a transaction open. */
+  holdsConnection(role: string): boolean {
+    const session = this.#sessions.get(role)
+    return session !== undefined && !session.ended && session.begun
+  }
+
+  /** @throws SharedFileError when another role of this unit holds the lock that this one would wait for */
+  #assertFileIsFree({ role, sharesFileWith }: Engine): void {
+    const holder = sharesFileWith.find(
+      (other) => this.holdsConnection(other) && this.#sessions.get(other)?.state !== 'readonly',
+    )
+    if (holder !== undefined) throw new SharedFileError(role, holder)
+  }
+
+  anySession(): Session {
+    const preference = this.#options.anyPreference.filter((role) => this.registry.has(role))
+    const role = preference.find((name) => this.#sessions.get(name)?.ended === false) ?? preference[0]
+    return this.session(role ?? this.defaultRole)
+  }
+
+  status(): Record<string, RoleStatus> {
+    return Object.fromEntries(this.registry.names.map((role) => [role, this.#status(role)]))
+  }
+
+  /** The transaction under way, if there is one. */
+  transaction(): Transaction | undefined {
+    try {
+      return this.tm.get()
+    } catch (error) {
+      if (error instanceof NoTransactionError) return undefined
+      throw error
+    }
+  }
+
+  /**
+   * Cancels what its sessions are doing, unless they have a transaction of their own, and aborts the transaction; from here
+   * on every use of them throws `reason`. A commit that has begun is finished. The unit is still to be ended.
+   */
+  cancel(reason: Error): void {
+    const transaction = this.transaction()
+    if (transaction?.status === 'Committing') return
+    this.#cancelled = reason
+    for (const [role, session] of this.#sessions) {
+      if (this.registry.engine(role).endsWithTransaction) session.cancel(reason)
+    }
+    const aborting = transaction?.abort().catch((error: unknown) => report(error, `while aborting: ${reason.message}`))
+    this.#aborting = aborting
+    if (aborting !== undefined) this.registry.watch(aborting)
+  }
+
+  /** Leaves read-only sessions open, when this unit ends, until what `over` gives resolves: a streamed body reads from them. */
+  keepReadersUntil(over: () => Promise<void>): void {
+    this.#readersOver = over
+  }
+
+  /**
+   * Ends the unit of work by a commit.
+   * @throws the first error: of the transaction, which is then aborted, else of an autonomous session
+   */
+  async commit(): Promise<void> {
+    await this.#finish(async () => {
+      const transaction = this.transaction()
+      if (transaction === undefined) return
+      try {
+        await transaction.commit()
+      } catch (error) {
+        await this.#abortTransaction(error)
+        throw error
+      }
+    })
+  }
+
+  /** Ends the unit of work by an abort. @throws the first error */
+  async abort(): Promise<void> {
+    await this.#finish(async () => {
+      await this.transaction()?.abort()
+    })
+  }
+
+  /** Ends the unit of work by an abort because of `error`, which stays the error to tell: what else fails is reported. */
+  async abortBecauseOf(error: unknown): Promise<void> {
+    try {
+      await this.#finish(() => this.#abortTransaction(error))
+    } catch (later) {
+      report(later, `while aborting because of: ${String(error)}`)
+    }
+  }
+
+  /** What the caller is to be told when `error` ended this unit. */
+  verdict(error: unknown): unknown {
+    return this.#notRetried ?? error
+  }
+
+  /** Decides about another attempt, then aborts: afterwards nobody could be asked. */
+  async #abortTransaction(error: unknown): Promise<void> {
+    try {
+      await this.#decideOnRetry(error)
+      await this.transaction()?.abort()
+    } catch (later) {
+      report(later, `while aborting because of: ${String(error)}`)
+    }
+  }
+
+  async #decideOnRetry(error: unknown): Promise<void> {
+    if (this.#options.mayRetry !== true || this.#cancelled !== undefined) return
+    const worthIt =
+      error instanceof TransientError ||
+      isRetryable(error) ||
+      (await this.transaction()?.isRetryableError(error)) === true
+    if (!worthIt) return
+    const obstacle = this.#options.obstacle?.()
+    if (obstacle === undefined) this.#retries = true
+    else this.#notRetried = new NotRetriedError(obstacle, error)
+  }
+
+  /** Ends the transaction, then the sessions that do not belong to it, whatever came of the first. */
+  async #finish(endTransaction: () => Promise<void>): Promise<void> {
+    const failures: unknown[] = []
+    try {
+      await this.#aborting
+      await endTransaction()
+    } catch (error) {
+      failures.push(error)
+    }
+    for (const { session, engine } of this.#independent) {
+      if (session.ended || session.state === 'readonly') continue
+      try {
+        await this.#endIndependent(session)
+      } catch (error) {
+        if (engine.options.bestEffort) report(error, `the best-effort role "${engine.role}" could not commit`)
+        else failures.push(error)
+      }
+    }
+    this.#ended = true
+    this.#endReaders()
+    for (const later of failures.slice(1)) report(later, `after: ${String(failures[0])}`)
+    if (failures.length > 0) throw failures[0]
+  }
+
+  /** What an attempt did that is made again is not the end of the request or run. */
+  async #endIndependent(session: Session): Promise<void> {
+    try {
+      if (this.#retries) await session.rollbackDatabase()
+      else await session.commitAlone()
+    } finally {
+      session.end('its request or run ended')
+    }
+  }
+
+  #endReaders(): void {
+    const end = (): void => {
+      for (const { session } of this.#independent) {
+        if (session.ended) continue
+        void session.rollbackDatabase()
+        session.end('its request or run ended')
+      }
+      this.registry.forget(this)
+    }
+    if (this.#readersOver === undefined || this.#independent.length === 0) end()
+    else this.registry.watch(this.#readersOver().finally(end))
+  }
+
+  #open(engine: Engine, kept: Session['em'] | undefined): Session {
+    const { owner, disableTransaction } = this.#options
+    const { readOnly, commit } = engine.options
+    const beforeBegin =
+      engine.sharesFileWith.length > 0 && readOnly === false ? (): void => this.#assertFileIsFree(engine) : undefined
+    if (readOnly !== false || commit !== 'joined') {
+      const session = engine.open(owner, false, kept, beforeBegin)
+      this.#independent.push({ session, engine })
+      // Nothing else would tell that what was changed through a read-only role goes nowhere.
+      if (readOnly !== false) this.transaction()?.addBeforeCommitHook(() => session.flush())
+      return session
+    }
+    const transaction = this.tm.get()
+    if (disableTransaction) {
+      const session = engine.open(owner, false, kept, beforeBegin)
+      this.#plainCommitsOf(transaction).add(session)
+      return session
+    }
+    const session = engine.open(owner, true, kept, beforeBegin)
+    transaction.join(new OnePhaseDataManager(session))
+    return session
+  }
+
+  #plainCommitsOf(transaction: Transaction): PlainCommits {
+    if (this.#plainCommits?.transaction !== transaction) {
+      const resource = new PlainCommits()
+      transaction.join(resource)
+      this.#plainCommits = { transaction, resource }
+    }
+    return this.#plainCommits.resource
+  }
+
+  #status(role: string): RoleStatus {
+    const session = this.#sessions.get(role)
+    if (session === undefined) return 'INIT'
+    return session.ended ? 'END' : 'START'
+  }
+}
+
+function managerFor({ disableTransaction, manager, attempt }: UnitOfWorkOptions): TransactionManager {
+  if (disableTransaction) return new TransactionManager({ explicit: true, attempt, admit: refuseAllButSessions })
+  return manager ?? new TransactionManager({ explicit: true, attempt })
+}
+
+function refuseAllButSessions(resource: unknown): void {
+  if (!(resource instanceof PlainCommits)) throw new TransactionsDisabledError()
+}
+
+/** An error that must not take the place of the one the caller is told. */
+function report(error: unknown, where: string): void {
+  process.emitWarning(`${where}: ${String(error)}`, {
+    code: 'SQLASSIST_SUPPRESSED_ERROR',
+    detail: String((error as Error)?.stack ?? error),
+  })
+}

@@ -1,0 +1,19 @@
+import type { Context } from 'koa'
+
+/** Decides after the handler, and before the commit, whether to abort though nothing was thrown. */
+export type CommitVeto = (ctx: Context) => boolean | Promise<boolean>
+
+/** The default: aborts when the status is 500 or above. */
+export function serverErrorVeto(ctx: Context): boolean {
+  return ctx.status >= 500
+}
+
+/**
+ * pyramid_tm's: a response header `x-tm` decides alone, anything but `commit` aborts; without it a status of 400 or above
+ * aborts.
+ */
+export function defaultCommitVeto(ctx: Context): boolean {
+  const decision: unknown = ctx.response.headers['x-tm']
+  if (decision !== undefined) return decision !== 'commit'
+  return ctx.status >= 400
+}

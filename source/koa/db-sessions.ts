@@ -1,0 +1,126 @@
+import type { Context, DefaultState, Middleware } from 'koa'
+import type { DbSessionsContainer, Engines } from '../engine/db-sessions-container.ts'
+import { EngineRegistry } from '../engine/engine-registry.ts'
+import { inUnit, inUnits } from '../engine/in-units.ts'
+import type { UnitOfWork } from '../engine/unit-of-work.ts'
+import type { Transaction, TransactionManager } from '../transaction/index.ts'
+import { AttemptState } from './attempt-state.ts'
+import { resolveDbSessionsOptions, type DbSessionsOptions } from './db-sessions-options.ts'
+import { DisconnectWatch } from './disconnect.ts'
+import { AnsweredTooEarlyError, ClientDisconnectedError } from './errors.ts'
+import { bodyIsOver, isStreamed } from './streamed-body.ts'
+
+/** What `dbSessions` puts on ctx. */
+export type DbSessionsContext<E extends Engines = Engines, Property extends string = 'dbSession'> = {
+  /** The sessions of this request, one for each role. */
+  readonly [P in Property]: DbSessionsContainer<E>
+} & {
+  /** The transaction manager of this request. */
+  readonly tm: TransactionManager
+  /** The current transaction. @throws NoTransactionError when the handler ended it and began no other */
+  readonly txn: Transaction
+}
+
+type Next = () => Promise<unknown>
+
+const UNIT = Symbol('koa-sqlassist unit of work')
+
+/**
+ * A middleware that gives each request its sessions and one transaction over them.
+ *
+ * When the handler is done: doomed or vetoed, the transaction aborts; otherwise it commits. When the handler throws, it
+ * aborts and the same error goes on. When the client goes away before that, its running statements are cancelled and it
+ * aborts. All of this is over before the response is written; a read-only session stays open while a streamed body may read
+ * from it. A request that opens no session sends nothing to any database.
+ *
+ * With `downstream` the handler is that middleware instead of the rest of the application, and `attempts` may run it again,
+ * in a new transaction, after an error worth retrying.
+ *
+ * Mounted twice, the inner one steps aside.
+ *
+ * @param engines a MikroORM instance or options for each role, or an {@link EngineRegistry} of them
+ * @throws ConfigurationError, at once, for engines or options that cannot work
+ */
+export function dbSessions<const E extends Engines, Property extends string = 'dbSession'>(
+  engines: E | EngineRegistry<E>,
+  options: DbSessionsOptions<Property> = {},
+  downstream?: Middleware<any, any>,
+): Middleware<DefaultState, DbSessionsContext<E, Property>> {
+  const registry = engines instanceof EngineRegistry ? engines : new EngineRegistry<E>(engines)
+  const resolved = resolveDbSessionsOptions(options, registry.names, downstream !== undefined)
+  const { property, activate, manager, annotate, anyPreference, disableTransaction, attempts } = resolved
+  const { commitVeto, abortOnDisconnect } = resolved
+
+  /** The handler and what decides how it ends. Throws what the client is to be told. */
+  async function handle(ctx: Context, unit: UnitOfWork, next: Next): Promise<void> {
+    putOnContext(ctx, property, unit)
+    const watch = abortOnDisconnect ? new DisconnectWatch(ctx, unit) : undefined
+    try {
+      await annotate(ctx, unit.tm.get())
+      await next()
+      if (watch?.disconnected === true) throw new ClientDisconnectedError(ctx.method, ctx.path)
+      if (answeredTooEarly(ctx)) return await abandon(ctx, unit)
+      if (unit.transaction()?.isDoomed() === true || (commitVeto !== null && (await commitVeto(ctx)))) {
+        return await unit.abort()
+      }
+      if (isStreamed(ctx.body)) unit.keepReadersUntil(() => bodyIsOver(ctx))
+    } catch (error) {
+      if (watch?.disconnected !== true || error instanceof ClientDisconnectedError) throw error
+      throw new ClientDisconnectedError(ctx.method, ctx.path, error)
+    } finally {
+      watch?.stop()
+    }
+  }
+
+  async function dbSessionsMiddleware(ctx: Context, next: Next): Promise<void> {
+    if (ctx[UNIT] !== undefined || (activate !== undefined && !(await activate(ctx)))) {
+      await next()
+      return
+    }
+    const unitOptions = { owner: ctx, anyPreference, disableTransaction }
+    if (downstream === undefined) {
+      const unit = registry.start({ ...unitOptions, manager: manager?.(ctx) })
+      await inUnit(unit, () => handle(ctx, unit, next))
+      return
+    }
+    const state = new AttemptState(ctx)
+    await inUnits({
+      start: (attempt) =>
+        registry.start({
+          ...unitOptions,
+          manager: manager?.(ctx),
+          attempt,
+          mayRetry: attempt < attempts,
+          obstacle: () => state.obstacle(),
+        }),
+      work: (unit) => handle(ctx, unit, async () => void (await downstream(ctx, () => state.passOn(next)))),
+      again: () => state.restore(),
+    })
+  }
+  return dbSessionsMiddleware as Middleware<DefaultState, any>
+}
+
+function putOnContext(ctx: Context, property: string, unit: UnitOfWork): void {
+  ctx[UNIT] = unit
+  ctx[property] = unit.container
+  ctx.tm = unit.tm
+  const prototype: object = ctx.app.context
+  if (!Object.hasOwn(prototype, 'txn')) Object.defineProperty(prototype, 'txn', { get: currentTransaction })
+}
+
+function currentTransaction(this: { readonly tm: TransactionManager }): Transaction {
+  return this.tm.get()
+}
+
+/** Koa answers when the outermost middleware is done; that must not be before this one is. */
+function answeredTooEarly(ctx: Context): boolean {
+  return ctx.res.writableEnded && ctx.respond !== false
+}
+
+/** Nobody waits for this middleware any more, so what it has to say goes where Koa's errors go. */
+async function abandon(ctx: Context, unit: UnitOfWork): Promise<void> {
+  const error = new AnsweredTooEarlyError(ctx.method, ctx.path)
+  await unit.abortBecauseOf(error)
+  process.emitWarning(error.message, { code: error.code })
+  ctx.app.emit('error', error, ctx)
+}

@@ -1,0 +1,36 @@
+import { SqlassistError } from '../transaction/index.ts'
+
+/** A middleware above answered without waiting for the handler; what the handler did was aborted. Reported, not thrown. */
+export class AnsweredTooEarlyError extends SqlassistError {
+  static {
+    this.prototype.name = 'AnsweredTooEarlyError'
+  }
+  override readonly code = 'SQLASSIST_ANSWERED_TOO_EARLY'
+
+  constructor(method: string, path: string) {
+    super(
+      `The response to ${method} ${path} was sent before the handler was done, so its transaction was aborted. ` +
+        `A middleware above dbSessions calls next() without awaiting or returning it, or races it against a timeout: ` +
+        `write "await next()".`,
+    )
+  }
+}
+
+/** The client went away before the commit began; everything was aborted. `cause` is what the handler threw, if anything. */
+export class ClientDisconnectedError extends SqlassistError {
+  static {
+    this.prototype.name = 'ClientDisconnectedError'
+  }
+  override readonly code = 'SQLASSIST_CLIENT_DISCONNECTED'
+  /** nginx's status for it; nobody is there to get it. Koa's own error handler prints nothing of an exposed error. */
+  readonly status = 499
+  readonly expose = true
+
+  constructor(method: string, path: string, cause?: unknown) {
+    super(
+      `The client of ${method} ${path} went away before the commit, so its transaction was aborted. ` +
+        `abortOnDisconnect: false lets such requests finish.`,
+      { cause },
+    )
+  }
+}

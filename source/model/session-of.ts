@@ -1,0 +1,23 @@
+import type { AnyEntity, EntityManager } from '@mikro-orm/core'
+import type { SqlEntityManager } from '@mikro-orm/sql'
+import { sessionOfEntity } from '../session/entity-ownership.ts'
+import { sessionOfEntityManager } from '../session/session-binding.ts'
+import type { Session } from '../session/session.ts'
+
+/** The session (an entity manager, as in `ctx.dbSession.<role>`) that manages `entity`; undefined if none does. */
+export function sessionOf(entity: object): SqlEntityManager | undefined {
+  return sessionOfEntity(entity)?.em
+}
+
+/**
+ * What the session of an entity, or a session itself, belongs to: the Koa `ctx` in a request, undefined in a run and for
+ * an entity or entity manager that is no session's.
+ */
+export function requestOf(entityOrSession: object): unknown {
+  return findSession(entityOrSession)?.owner
+}
+
+function findSession(entityOrSession: object): Session | undefined {
+  if ((entityOrSession as AnyEntity).__helper !== undefined) return sessionOfEntity(entityOrSession)
+  return sessionOfEntityManager(entityOrSession as EntityManager)
+}

@@ -1,0 +1,61 @@
+import type { StatementKind } from './statement-kind.ts'
+
+/** What one statement gave back. `command` is PostgreSQL's command tag where there is one. */
+export interface StatementResult {
+  readonly rows: unknown[]
+  readonly command?: string | undefined
+  readonly numAffectedRows?: bigint | undefined
+  readonly insertId?: bigint | undefined
+}
+
+/**
+ * One checked-out connection of one database, held from BEGIN to COMMIT or ROLLBACK.
+ * Statements are sent one at a time; whoever holds the link sees to that.
+ */
+export interface DatabaseLink {
+  /** What `sql` does, before it is sent. */
+  kindOf(sql: string): StatementKind
+  execute(sql: string, parameters: readonly unknown[]): Promise<StatementResult>
+  /** Rows in chunks of `chunkSize`; `exclusive` runs each round trip of it while no other statement is on its way. */
+  stream(sql: string, parameters: readonly unknown[], chunkSize: number, exclusive: Exclusive): AsyncIterable<unknown[]>
+  /** Whether the database will refuse to commit what was sent. */
+  isAborted(): Promise<boolean>
+  /** Whether anything was written that the statements' texts did not show, such as by a function. */
+  wrote(): Promise<boolean>
+  /** Whether `error` says that the connection is gone, and everything sent over it rolled back. */
+  isLost(error: unknown): boolean
+  /** Sends COMMIT and checks what the database made of it. */
+  commit(): Promise<CommitAnswer>
+  rollback(): Promise<void>
+  /** Asks the database to give up the statement on its way, if there is one. */
+  cancel(): void
+  /** Gives the connection back; `broken` destroys it instead. */
+  release(broken?: boolean): void
+}
+
+/**
+ * What came of a COMMIT: done, turned into a rollback without an error, never sent since the connection was lost before,
+ * refused with an error, or unknown since the connection was lost meanwhile.
+ */
+export type CommitAnswer =
+  | { readonly outcome: 'committed' | 'rolled back' | 'lost' }
+  | { readonly outcome: 'refused' | 'unknown'; readonly error: unknown }
+
+export type Exclusive = <T>(work: () => Promise<T>) => Promise<T>
+
+/** How the database transaction of a session begins. */
+export interface BeginOptions {
+  readonly isolationLevel?: string | undefined
+  readonly readOnly?: boolean | undefined
+}
+
+/** The database behind one role, as far as sessions need it. */
+export interface Database {
+  readonly dialect: 'postgresql' | 'sqlite'
+  /** What `sql` does, for a session that has no transaction to ask. */
+  kindOf(sql: string): StatementKind | Promise<StatementKind>
+  /** Runs `work`, which sends one statement by itself; where the database only has one lock, waits for it. */
+  patiently<T>(work: () => Promise<T>): Promise<T>
+  /** Takes a connection and begins a transaction on it; nothing stays checked out when that fails. */
+  begin(options: BeginOptions): Promise<DatabaseLink>
+}

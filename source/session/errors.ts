@@ -1,0 +1,183 @@
+import { SqlassistError } from '../transaction/index.ts'
+
+/** A session was used after it ended; the message says which role it was and what ended it. */
+export class SessionEndedError extends SqlassistError {
+  static {
+    this.prototype.name = 'SessionEndedError'
+  }
+  override readonly code = 'SQLASSIST_SESSION_ENDED'
+
+  constructor(role: string, ending: string) {
+    super(
+      `The session of role "${role}" was used after it ended (${ending}). Await everything that uses a session before ` +
+        `the handler returns; a streamed body has to read from a read-only role; for work that outlives the request ` +
+        `open a unit of its own with registry.run().`,
+    )
+  }
+}
+
+/** A write was about to reach the database through a read-only role. Nothing was sent. */
+export class ReadOnlySessionError extends SqlassistError {
+  static {
+    this.prototype.name = 'ReadOnlySessionError'
+  }
+  override readonly code = 'SQLASSIST_READ_ONLY_SESSION'
+
+  constructor(role: string, what: string) {
+    super(
+      `The role "${role}" is read only, and ${what}. Use a role that writes, such as ctx.dbSession.writer, ` +
+        `or configure the role without readOnly.`,
+    )
+  }
+}
+
+/** `em.begin()`, `em.commit()` or a statement that does the same was called on a session the transaction manager owns. */
+export class ManagedSessionError extends SqlassistError {
+  static {
+    this.prototype.name = 'ManagedSessionError'
+  }
+  override readonly code = 'SQLASSIST_MANAGED_SESSION'
+
+  constructor(role: string, what: string) {
+    super(
+      `${what} was called on the session of role "${role}", whose transaction belongs to the transaction manager. ` +
+        `Leave it to the end of the request, or call ctx.txn.commit() or ctx.txn.abort(); ` +
+        `em.transactional() nests by savepoint.`,
+    )
+  }
+}
+
+/** The database transaction had failed already, so what was written in it cannot be committed; `cause` is the first error. */
+export class TransactionAbortedError extends SqlassistError {
+  static {
+    this.prototype.name = 'TransactionAbortedError'
+  }
+  override readonly code = 'SQLASSIST_TRANSACTION_ABORTED'
+
+  constructor(role: string, cause: unknown) {
+    super(
+      `A statement of role "${role}" failed earlier, so the database will commit nothing of its transaction, though the ` +
+        `error was caught. Let the error out, or put the statement that may fail into em.transactional().`,
+      { cause },
+    )
+  }
+}
+
+/** The connection was lost before COMMIT was sent: nothing was committed. `cause` is the first error seen on it, if any. */
+export class ConnectionLostError extends SqlassistError {
+  static {
+    this.prototype.name = 'ConnectionLostError'
+  }
+  override readonly code = 'SQLASSIST_CONNECTION_LOST'
+
+  constructor(role: string, cause: unknown) {
+    super(
+      `The connection of role "${role}" was lost before COMMIT was sent; nothing of its transaction was committed, and ` +
+        `it can be done again.`,
+      { cause },
+    )
+  }
+}
+
+/** Raw SQL wrote and nobody declared it, in a role with `rawWrites: 'error'`. Nothing was committed. */
+export class UnmarkedWriteError extends SqlassistError {
+  static {
+    this.prototype.name = 'UnmarkedWriteError'
+  }
+  override readonly code = 'SQLASSIST_UNMARKED_WRITE'
+
+  constructor(role: string, statements: readonly string[]) {
+    super(
+      `Raw SQL of role "${role}" wrote and the session was not marked as changed: ${statements.join('; ')} — ` +
+        `call markChanged(em) or ctx.dbSession.markChanged('${role}') beside it.`,
+    )
+  }
+}
+
+/** The connection was lost while COMMIT was under way: whether it was carried out is not known. */
+export class CommitOutcomeUnknownError extends SqlassistError {
+  static {
+    this.prototype.name = 'CommitOutcomeUnknownError'
+  }
+  override readonly code = 'SQLASSIST_COMMIT_OUTCOME_UNKNOWN'
+
+  constructor(role: string, cause: unknown) {
+    super(
+      `The connection of role "${role}" was lost while COMMIT was under way; the database may or may not have carried ` +
+        `it out. Look for what was written before doing it again.`,
+      { cause },
+    )
+  }
+}
+
+/** Another resource failed after this one-phase session had committed: the transaction is half done. Reported, not thrown. */
+export class CommittedTooEarlyError extends SqlassistError {
+  static {
+    this.prototype.name = 'CommittedTooEarlyError'
+  }
+  override readonly code = 'SQLASSIST_COMMITTED_TOO_EARLY'
+
+  constructor(role: string) {
+    super(`The session of role "${role}" had committed already when a later resource failed; what it wrote stays.`)
+  }
+}
+
+/** An entity manager was handed over that is no session of this library. */
+export class NotASessionError extends SqlassistError {
+  static {
+    this.prototype.name = 'NotASessionError'
+  }
+  override readonly code = 'SQLASSIST_NOT_A_SESSION'
+
+  constructor() {
+    super(
+      'This entity manager is no session: it was forked by hand, or it is a global orm.em outside any request or run. ' +
+        'Use ctx.dbSession.<role>, or the dbSession of registry.run().',
+    )
+  }
+}
+
+/** Something would have run on a connection of its own, outside the transaction of its request or run. Nothing was sent. */
+export class OutsideTransactionError extends SqlassistError {
+  static {
+    this.prototype.name = 'OutsideTransactionError'
+  }
+  override readonly code = 'SQLASSIST_OUTSIDE_TRANSACTION'
+
+  constructor(role: string, what: string) {
+    super(
+      `${what} would leave the transaction of role "${role}". Use the session itself (ctx.dbSession.${role}), ` +
+        `em.transactional() to nest by savepoint, or registry.run() for a transaction of its own.`,
+    )
+  }
+}
+
+/** Two roles of one request would have waited for each other for ever: they share the one write lock of a SQLite file. */
+export class SharedFileError extends SqlassistError {
+  static {
+    this.prototype.name = 'SharedFileError'
+  }
+  override readonly code = 'SQLASSIST_SHARED_FILE'
+
+  constructor(role: string, holder: string) {
+    super(
+      `The role "${role}" would wait for itself: the role "${holder}" has a transaction open on the same SQLite file, ` +
+        `which has one write lock. Give each a file of its own, or let "${role}" wait with its flush until the end.`,
+    )
+  }
+}
+
+/** An entity of one session was handed to another, and both would write it. */
+export class ForeignEntityError extends SqlassistError {
+  static {
+    this.prototype.name = 'ForeignEntityError'
+  }
+  override readonly code = 'SQLASSIST_FOREIGN_ENTITY'
+
+  constructor(entity: string, owner: string, role: string, call: string) {
+    super(
+      `${call} of role "${role}" was given an entity ${entity} that the session of role "${owner}" manages. ` +
+        `Copy it with copyTo(entity, session); the copy is managed by that session alone.`,
+    )
+  }
+}

@@ -1,0 +1,121 @@
+import type { BeginOptions, CommitAnswer, Database, DatabaseLink } from './database-link.ts'
+
+/**
+ * The database transaction of one session: begun by its first statement, once, however many statements ask at the same
+ * time. A BEGIN that failed stays failed for all of them; otherwise a later one would run in a transaction of its own.
+ */
+export class LazyTransaction {
+  readonly #database: Database
+  readonly #options: BeginOptions
+  #opening: Promise<DatabaseLink> | undefined
+  /** Settles when the statement last queued is done; it never rejects. */
+  #lastInQueue: Promise<void> | undefined
+  #ended = false
+  #cancelled = false
+  readonly #refusal: () => Error
+  readonly #beforeBegin: (() => void) | undefined
+
+  /** `refusal` makes the error for whoever comes too late. */
+  constructor(database: Database, options: BeginOptions, refusal: () => Error, beforeBegin: (() => void) | undefined) {
+    this.#database = database
+    this.#options = options
+    this.#refusal = refusal
+    this.#beforeBegin = beforeBegin
+  }
+
+  /** Whether BEGIN was sent, or tried. */
+  get begun(): boolean {
+    return this.#opening !== undefined
+  }
+
+  /** Runs `work` with the connection while no other statement of this transaction is on its way. */
+  async exclusive<T>(work: (link: DatabaseLink) => Promise<T>): Promise<T> {
+    const leave = await this.#enter()
+    try {
+      if (this.#ended || this.#cancelled) throw this.#refusal()
+      this.#opening ??= this.#begin()
+      const link = await this.#opening
+      // The connection may have been waited for, and what was to be done with it be moot by now.
+      if (this.#cancelled) throw this.#refusal()
+      return await work(link)
+    } finally {
+      leave()
+    }
+  }
+
+  /** Has the database give up the statement on its way, which is rejected then; what is not sent yet is not sent. */
+  cancel(): void {
+    this.#cancelled = true
+    this.cancelStatement()
+  }
+
+  /** Has the database give up the statement on its way. */
+  cancelStatement(): void {
+    void this.#opening?.then(
+      (link) => {
+        if (!this.#ended) link.cancel()
+      },
+      () => undefined,
+    )
+  }
+
+  /** Commits and gives the connection back, whatever comes of it; undefined if there was nothing begun, or nothing left. */
+  async commit(): Promise<CommitAnswer | undefined> {
+    const link = await this.#end()
+    if (link === undefined) return undefined
+    const answer = await link.commit()
+    if (answer.outcome === 'refused') await rollbackAndRelease(link)
+    else link.release(answer.outcome === 'unknown' || answer.outcome === 'lost')
+    return answer
+  }
+
+  /** Rolls back what was begun, if anything, and gives the connection back. A connection that cannot is destroyed. */
+  async rollback(): Promise<void> {
+    let link: DatabaseLink | undefined
+    try {
+      link = await this.#end()
+    } catch {
+      return // BEGIN failed, as whoever sent the first statement was told: nothing is open.
+    }
+    if (link !== undefined) await rollbackAndRelease(link)
+  }
+
+  /** Waits for the statements under way, refuses any further one, and hands out the connection to whoever comes first. */
+  async #end(): Promise<DatabaseLink | undefined> {
+    const leave = await this.#enter()
+    const opening = this.#ended ? undefined : this.#opening
+    this.#ended = true
+    leave()
+    return await opening
+  }
+
+  async #begin(): Promise<DatabaseLink> {
+    this.#beforeBegin?.()
+    return await this.#database.begin(this.#options)
+  }
+
+  /** Waits for its turn; the caller owes the call that lets the next one in. */
+  async #enter(): Promise<() => void> {
+    const previous = this.#lastInQueue
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#lastInQueue = promise
+    await previous
+    return resolve
+  }
+}
+
+async function rollbackAndRelease(link: DatabaseLink): Promise<void> {
+  try {
+    await link.rollback()
+  } catch (error) {
+    // The database rolls back by itself when its connection goes.
+    link.release(true)
+    if (link.isLost(error)) return
+    process.emitWarning(`ROLLBACK failed and its connection was closed instead: ${String(error)}`, {
+      code: 'SQLASSIST_ROLLBACK_FAILED',
+      detail: String((error as Error)?.stack ?? error),
+    })
+    return
+  }
+  link.release()
+}

@@ -1,0 +1,216 @@
+import { TransactionContext, type ForkOptions } from '@mikro-orm/core'
+import type { SqlEntityManager } from '@mikro-orm/sql'
+import { assertOwn } from './entity-ownership.ts'
+import { ManagedSessionError, OutsideTransactionError } from './errors.ts'
+import { inOneConnection } from './session-connection-facade.ts'
+import { sessionOfEntityManager, setSession } from './session-binding.ts'
+import type { Session } from './session.ts'
+
+/** Set on an entity manager that MikroORM may fork by itself while it streams. */
+const STREAMS = Symbol('koa-sqlassist stream')
+/** The nested transactions of an entity manager, one after the other. */
+const NESTED = Symbol('koa-sqlassist nested transactions')
+
+type Nesting = { [NESTED]?: Promise<unknown> }
+type EntityManagerClass = new (...args: any[]) => SqlEntityManager
+type Transactional = SqlEntityManager['transactional']
+type TransactionalOptions = Parameters<Transactional>[1]
+
+/**
+ * Turns a fresh fork, or the entity manager of a session that ended, into that of `session`.
+ *
+ * MikroORM has no hook for the calls refused or redirected here, and forks an entity manager by its constructor. So a fork
+ * gets a subclass of its own class as prototype, and what is forked from it inherits the session.
+ */
+export function bindToSession<EM extends SqlEntityManager>(fork: EM, session: Session): EM {
+  if (sessionOfEntityManager(fork) === undefined) {
+    Object.setPrototypeOf(fork, sessionEntityManagerClass(fork.constructor as EntityManagerClass).prototype)
+  }
+  return setSession(fork, session)
+}
+
+/**
+ * What a global entity manager has to hand on to the session it resolves to: MikroORM would only take the session's state,
+ * and do the rest by the methods of the global one.
+ */
+export const REDIRECTED = [
+  'fork',
+  'begin',
+  'commit',
+  'rollback',
+  'transactional',
+  'stream',
+  'execute',
+  'getKysely',
+  'callRoutine',
+  'persist',
+  'remove',
+  'merge',
+  'getConnection',
+] as const satisfies readonly (keyof SqlEntityManager)[]
+
+const classes = new WeakMap<EntityManagerClass, EntityManagerClass>()
+
+function sessionEntityManagerClass(Base: EntityManagerClass): EntityManagerClass {
+  let SessionEntityManager = classes.get(Base)
+  if (SessionEntityManager === undefined) classes.set(Base, (SessionEntityManager = makeClass(Base)))
+  return SessionEntityManager
+}
+
+function makeClass(Base: EntityManagerClass): EntityManagerClass {
+  return class SessionEntityManager extends Base {
+    declare [STREAMS]?: boolean
+    declare [NESTED]?: Promise<unknown>
+
+    /** Every call of an entity manager comes by here first. */
+    override getContext(validate?: boolean): any {
+      sessionOfEntityManager(this)?.assertUsable()
+      return super.getContext(validate)
+    }
+
+    override fork(options: ForkOptions = {}): this {
+      const session = managedSession(this)
+      if (session === undefined) return setSession(super.fork(options), sessionOfEntityManager(this))
+      if (options.keepTransactionContext !== true && this[STREAMS] !== true && !forksToNest(options)) {
+        throw new OutsideTransactionError(session.role, 'em.fork()')
+      }
+      return setSession(super.fork({ ...options, keepTransactionContext: true }), session)
+    }
+
+    override async begin(...args: Parameters<SqlEntityManager['begin']>): Promise<void> {
+      const session = managedSession(this)
+      if (session === undefined) return await super.begin(...args)
+      // Where nobody coordinates, the first statement begins the transaction as it always does.
+      if (session.coordinated || session.em !== this) throw new ManagedSessionError(session.role, 'em.begin()')
+    }
+
+    override async commit(): Promise<void> {
+      const session = managedSession(this)
+      if (session === undefined) return await super.commit()
+      if (session.coordinated || session.em !== this) throw new ManagedSessionError(session.role, 'em.commit()')
+      await session.commitAndContinue()
+    }
+
+    override async rollback(): Promise<void> {
+      const session = managedSession(this)
+      if (session === undefined) return await super.rollback()
+      if (session.em !== this) throw new ManagedSessionError(session.role, 'em.rollback() inside em.transactional()')
+      await session.rollbackAndContinue()
+    }
+
+    override async transactional(cb: (em: any) => any, options: TransactionalOptions = {}): Promise<any> {
+      const session = managedSession(this)
+      if (session === undefined) return await super.transactional(cb, options)
+      const { propagation } = options
+      if (propagation === 'requires_new' || propagation === 'not_supported') {
+        throw new OutsideTransactionError(session.role, `em.transactional() with propagation '${propagation}'`)
+      }
+      const em = innermost(this, session)
+      if (em !== this) return await em.transactional(cb, options)
+      if (propagation !== undefined && propagation !== 'nested') return await super.transactional(cb, options)
+      return await oneAfterTheOther(this, async () => {
+        // MikroORM would move what is pending into the nested transaction and, if that rolls back, never insert it:
+        // https://github.com/mikro-orm/mikro-orm/blob/v7.2.1/packages/core/src/utils/TransactionManager.ts
+        await this.flush()
+        return await super.transactional(cb, options)
+      })
+    }
+
+    override async *stream(entityName: any, options: any = {}): AsyncIterableIterator<any> {
+      const session = managedSession(this)
+      if (session === undefined) return yield* super.stream(entityName, options)
+      await this.tryFlush(entityName, options)
+      // MikroORM forks once for every row, outside of any transaction, and what the row refers to would be loaded there:
+      // https://github.com/mikro-orm/mikro-orm/blob/v7.2.1/packages/core/src/EntityManager.ts
+      const streaming = this.fork({ keepTransactionContext: true })
+      streaming[STREAMS] = true
+      yield* super.stream.call(streaming, entityName, options)
+    }
+
+    override execute(...args: any[]): Promise<any> {
+      return inRawContext(this, () => (super.execute as (...rest: any[]) => Promise<any>)(...args))
+    }
+
+    override getKysely(...args: any[]): any {
+      return inRawContext(this, () => super.getKysely(...args))
+    }
+
+    override callRoutine(...args: any[]): Promise<any> {
+      return inRawContext(this, () => (super.callRoutine as (...rest: any[]) => Promise<any>)(...args))
+    }
+
+    override persist(entity: any): any {
+      assertOwn(entity, sessionOfEntityManager(this), 'persist')
+      return super.persist(entity)
+    }
+
+    override remove(entity: any): any {
+      assertOwn(entity, sessionOfEntityManager(this), 'remove')
+      return super.remove(entity)
+    }
+
+    override merge(entityName: any, ...rest: any[]): any {
+      assertOwn(entityName, sessionOfEntityManager(this), 'merge')
+      if (rest.length > 0) assertOwn(rest[0], sessionOfEntityManager(this), 'merge')
+      return (super.merge as (...all: any[]) => any)(entityName, ...rest)
+    }
+
+    override getConnection(type?: 'read' | 'write'): any {
+      const connection = super.getConnection(type)
+      const context = managedSession(this)?.rawContext
+      return context === undefined ? connection : inOneConnection(connection, context)
+    }
+  }
+}
+
+/** The session whose transaction is not MikroORM's to begin and end. */
+function managedSession(em: SqlEntityManager): Session | undefined {
+  const session = sessionOfEntityManager(em)
+  session?.assertUsable()
+  return session?.leavesTransactionsToMikroOrm === true ? undefined : session
+}
+
+/** The options by which MikroORM forks for a nested transaction; it gives them all, also those that are undefined. */
+function forksToNest(options: ForkOptions): boolean {
+  return (
+    options.cloneEventManager === true && 'disableTransactions' in options && 'inflightQueryAbortStrategy' in options
+  )
+}
+
+/**
+ * The entity manager of the innermost nested transaction that the running code is in. Nesting on an outer one from there
+ * would set a savepoint of the same name a second time.
+ */
+function innermost(em: SqlEntityManager, session: Session): SqlEntityManager {
+  const nested = TransactionContext.currentTransactionContext()?.em
+  return nested !== undefined && sessionOfEntityManager(nested) === session ? (nested as SqlEntityManager) : em
+}
+
+/** Two nested transactions at once would share the name of their savepoint, and one's failure undo the other. */
+async function oneAfterTheOther<T>(em: Nesting, work: () => Promise<T>): Promise<T> {
+  const previous = em[NESTED]
+  const { promise, resolve } = Promise.withResolvers<void>()
+  em[NESTED] = promise
+  try {
+    await previous
+    return await work()
+  } finally {
+    resolve()
+  }
+}
+
+/**
+ * Raw SQL runs in the same database transaction, on a context that does not take its writes for MikroORM's own. MikroORM
+ * reads the context before its first await, so the other one need only stand for the call itself.
+ */
+function inRawContext<T>(em: SqlEntityManager, call: () => T): T {
+  const context = em.getTransactionContext()
+  const raw = context === undefined ? undefined : sessionOfEntityManager(em)?.rawContext
+  if (raw === undefined) return call()
+  em.setTransactionContext(raw)
+  try {
+    return call()
+  } finally {
+    em.setTransactionContext(context)
+  }
+}

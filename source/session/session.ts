@@ -1,0 +1,421 @@
+import type { CompiledQuery, Kysely } from 'kysely'
+import type { SqlEntityManager } from '@mikro-orm/sql'
+import { InvalidSavepointRollbackError, SqlassistError, type DataManagerSavepoint } from '../transaction/index.ts'
+import type { BeginOptions, Database, DatabaseLink, StatementResult } from './database-link.ts'
+import {
+  CommitOutcomeUnknownError,
+  ConnectionLostError,
+  ManagedSessionError,
+  ReadOnlySessionError,
+  SessionEndedError,
+  TransactionAbortedError,
+  UnmarkedWriteError,
+} from './errors.ts'
+import { LazyTransaction } from './lazy-transaction.ts'
+import { readOnlyKysely } from './read-only-kysely.ts'
+import { bindToSession } from './session-entity-manager.ts'
+import { sessionKysely, type StatementOrigin } from './session-kysely.ts'
+import { NestedTransactionOpenError, SessionSavepoints } from './session-savepoints.ts'
+import type { StatementKind } from './statement-kind.ts'
+
+/** Zope's words: nothing written as far as known; to be committed; refuses to become changed. */
+export const SESSION_STATES = ['active', 'changed', 'readonly'] as const
+export type SessionState = (typeof SESSION_STATES)[number]
+
+/** What becomes of raw SQL that wrote and that nobody declared with markChanged. */
+export const RAW_WRITES = ['rollback', 'commit', 'error'] as const
+export type RawWrites = (typeof RAW_WRITES)[number]
+
+/** What a session is told when it is opened. */
+export interface SessionOptions {
+  readonly role: string
+  readonly initialState: SessionState
+  /** `statement`: every statement by itself. `transaction`: one database transaction, begun by the first statement. */
+  readonly scope: 'statement' | 'transaction'
+  readonly begin: BeginOptions
+  readonly rawWrites: RawWrites
+  readonly keepSession: boolean
+  /** Whether a transaction manager commits it; otherwise `em.commit()` and `em.rollback()` are the program's own. */
+  readonly coordinated: boolean
+  /** What the session belongs to: the Koa ctx in a request. */
+  readonly owner: unknown
+  /** Called before the database transaction begins; throws to refuse it. */
+  readonly beforeBegin?: (() => void) | undefined
+  /** Takes over a promise that nobody waits for. */
+  readonly background: (work: Promise<void>) => void
+}
+
+const KYSELY_WRITES = new Set(['InsertQueryNode', 'UpdateQueryNode', 'DeleteQueryNode', 'MergeQueryNode'])
+const LOCKS_ROWS = /\bfor\s+(?:no\s+key\s+)?(?:update|(?:key\s+)?share)\b/i
+const SHOWN_CHARACTERS = 200
+const SHOWN_STATEMENTS = 5
+
+/**
+ * One role's session in one unit of work: a forked EntityManager whose statements all run in one database transaction,
+ * begun by the first of them.
+ */
+export class Session {
+  readonly em: SqlEntityManager
+  readonly owner: unknown
+  readonly #database: Database
+  readonly #options: SessionOptions
+  readonly #client: Kysely<any> | undefined
+  #state: SessionState
+  #transaction: LazyTransaction
+  #ending: string | undefined
+  #cancelled: Error | undefined
+  /** Cancels a statement that runs by itself, outside of a transaction. */
+  onCancel: (() => void) | undefined
+  /** The first error since the last savepoint that was rolled back to: why PostgreSQL refuses to go on. */
+  #firstError: unknown
+  #unmarkedWrites: string[] = []
+  /** Raw statements that look like reads; one of them may call a function that writes. */
+  #rawReads: string[] = []
+  #locksRows = false
+  #rawContext: Kysely<any> | undefined
+  /** Made with the first savepoint. */
+  #savepoints: SessionSavepoints | undefined
+  /** How many of MikroORM's nested transactions are under way, one inside the other. */
+  #nesting = 0
+  /** How often the program committed, where nobody coordinates. */
+  #commits = 0
+
+  /** `fork` becomes the session's entity manager. */
+  constructor(fork: SqlEntityManager, database: Database, options: SessionOptions) {
+    this.#database = database
+    this.#options = options
+    this.#state = options.initialState
+    this.owner = options.owner
+    this.em = bindToSession(fork, this)
+    this.#transaction = this.#lazyTransaction()
+    if (options.scope === 'transaction') {
+      this.#client = fork.getConnection('write').getClient()
+      fork.setTransactionContext(sessionKysely(this, this.#client, 'orm'))
+    } else if (options.initialState === 'readonly') {
+      this.#rawContext = readOnlyKysely(this, database, fork)
+      fork.setTransactionContext(this.#rawContext)
+    }
+  }
+
+  get role(): string {
+    return this.#options.role
+  }
+
+  get state(): SessionState {
+    return this.#state
+  }
+
+  get coordinated(): boolean {
+    return this.#options.coordinated
+  }
+
+  /** Whether MikroORM's own `em.begin()`, `em.commit()` and `em.rollback()` apply: a role that commits every flush. */
+  get leavesTransactionsToMikroOrm(): boolean {
+    return this.#options.scope === 'statement' && this.#options.initialState !== 'readonly'
+  }
+
+  /** Whether its database transaction was begun. */
+  get begun(): boolean {
+    return this.#transaction.begun
+  }
+
+  get ended(): boolean {
+    return this.#ending !== undefined
+  }
+
+  get keepsIdentityMap(): boolean {
+    return this.#options.keepSession
+  }
+
+  /** Raw statements that wrote and that nobody declared with markChanged. */
+  get unmarkedWrites(): readonly string[] {
+    return this.#unmarkedWrites
+  }
+
+  /** @throws SessionEndedError, or the reason for which it was cancelled */
+  assertUsable(): void {
+    if (this.#cancelled !== undefined) throw this.#cancelled
+    if (this.#ending !== undefined) throw this.#endedError()
+  }
+
+  /** Cancels the statement on its way, if any; from here on every use throws `reason`. The session is still to be ended. */
+  cancel(reason: Error): void {
+    if (this.ended) return
+    this.#cancelled = reason
+    this.#transaction.cancel()
+    this.onCancel?.()
+  }
+
+  /** Has the database give up the statement on its way, and nothing else. */
+  cancelStatement(): void {
+    this.#transaction.cancelStatement()
+  }
+
+  /**
+   * Declares that this session wrote, so that it is committed.
+   * @throws ReadOnlySessionError on a read-only role; SessionEndedError after the end
+   */
+  markChanged(): void {
+    this.assertUsable()
+    if (this.#state === 'readonly') throw new ReadOnlySessionError(this.role, 'it cannot be marked as changed')
+    this.#state = 'changed'
+    this.#unmarkedWrites = []
+  }
+
+  /** @throws ReadOnlySessionError, ManagedSessionError, SessionEndedError before anything is sent; else the driver's error */
+  async execute(query: CompiledQuery, origin: StatementOrigin): Promise<StatementResult> {
+    return await this.#exclusive(async (link) => {
+      this.admit(link.kindOf(query.sql), query, origin)
+      return await link.execute(query.sql, query.parameters)
+    })
+  }
+
+  async *stream(query: CompiledQuery, chunkSize: number, origin: StatementOrigin): AsyncIterable<unknown[]> {
+    const link = await this.#exclusive(async (opened) => {
+      this.admit(opened.kindOf(query.sql), query, origin)
+      return opened
+    })
+    yield* link.stream(query.sql, query.parameters, chunkSize, (work) => this.#exclusive(work))
+  }
+
+  /** For MikroORM's nested transactions. */
+  async sendSavepoint(sql: string): Promise<void> {
+    if (this.#options.scope === 'statement') return
+    await this.#exclusive((link) => link.execute(sql, []))
+    this.#nesting += sql.startsWith('savepoint') ? 1 : -1
+    if (sql.startsWith('rollback')) this.#firstError = undefined
+  }
+
+  /** What the session remembers for its savepoints, if it has any. */
+  get savepoints(): SessionSavepoints | undefined {
+    return this.#savepoints
+  }
+
+  /**
+   * The present state as something to go back to: flushes, and sends a savepoint unless nothing was sent yet, when going
+   * back means to send nothing.
+   * @throws NestedTransactionOpenError inside em.transactional(), also from the rollback; TransactionAbortedError; what
+   *   the flush throws
+   */
+  async savepoint(): Promise<DataManagerSavepoint> {
+    await this.assertCommittable()
+    await this.flush()
+    this.#refuseNested('txn.savepoint()')
+    const savepoints = (this.#savepoints ??= new SessionSavepoints())
+    const transaction = this.#transaction
+    const name = transaction.begun ? savepoints.newName() : undefined
+    // In one go with the savepoint's place among the statements.
+    const snapshot = savepoints.take(this.em)
+    const [state, unmarkedWrites, rawReads] = [this.#state, [...this.#unmarkedWrites], [...this.#rawReads]]
+    const [locksRows, commits, notes] = [this.#locksRows, this.#commits, unmarkedWrites.length + rawReads.length]
+    if (name !== undefined) await this.#exclusive((link) => link.execute(`savepoint ${name}`, []))
+    const rollback = async (): Promise<void> => {
+      this.#refuseNested('The rollback of a savepoint')
+      if (commits !== this.#commits || (name !== undefined && transaction !== this.#transaction)) {
+        throw new InvalidSavepointRollbackError(
+          `The session of role "${this.role}" was committed or rolled back by itself after this savepoint, which is gone ` +
+            `with that. Leave em.commit() and em.rollback() alone while there are savepoints to go back to.`,
+        )
+      }
+      if (name === undefined) await this.#startOver()
+      else await this.#exclusive((link) => link.execute(`rollback to ${name}`, []))
+      const hasWritten = this.#state !== state || this.#unmarkedWrites.length + this.#rawReads.length > notes
+      this.#state = state
+      this.#unmarkedWrites = [...unmarkedWrites]
+      this.#rawReads = [...rawReads]
+      // The database would tell of what was undone as of any other write.
+      this.#locksRows = locksRows || (name !== undefined && hasWritten)
+      this.#firstError = undefined
+      savepoints.restore(snapshot)
+    }
+    return { rollback }
+  }
+
+  /** Lets a statement pass, or refuses it; notes what a write does to the state. */
+  admit(kind: StatementKind, query: CompiledQuery, origin: StatementOrigin): void {
+    if (kind === 'read') {
+      this.#noteRead(query, origin)
+      return
+    }
+    const shown = shorten(query.sql)
+    if (kind === 'control') throw new ManagedSessionError(this.role, `"${shown}"`)
+    if (this.#state === 'readonly') throw new ReadOnlySessionError(this.role, `"${shown}" would write`)
+    if (origin === 'orm' || KYSELY_WRITES.has(query.query.kind) || this.#options.rawWrites === 'commit') {
+      this.#state = 'changed'
+    } else if (this.#state !== 'changed') {
+      note(this.#unmarkedWrites, shown)
+    }
+  }
+
+  async flush(): Promise<void> {
+    await this.em.flush()
+  }
+
+  /**
+   * Makes sure that the database will commit what was sent.
+   * @throws TransactionAbortedError with the statement's error as cause
+   */
+  async assertCommittable(): Promise<void> {
+    if (!this.#transaction.begun) return
+    if (await this.#transaction.exclusive((link) => link.isAborted())) {
+      throw new TransactionAbortedError(this.role, this.#firstError)
+    }
+  }
+
+  /**
+   * Commits the database transaction.
+   * @throws TransactionAbortedError, CommitOutcomeUnknownError, or the driver's error as it is
+   */
+  async commitDatabase(): Promise<void> {
+    const answer = await this.#transaction.commit()
+    if (answer === undefined) return
+    if (answer.outcome === 'lost') throw new ConnectionLostError(this.role, this.#firstError)
+    if (answer.outcome === 'rolled back') throw new TransactionAbortedError(this.role, this.#firstError)
+    if (answer.outcome === 'unknown') throw new CommitOutcomeUnknownError(this.role, answer.error)
+    if (answer.outcome === 'refused') throw answer.error
+  }
+
+  /** Rolls the database transaction back and gives the connection back; what was not begun costs nothing. */
+  async rollbackDatabase(): Promise<void> {
+    const rollback = this.#transaction.rollback()
+    // Nobody has to wait for the end of a transaction that wrote nothing.
+    if (this.#state === 'changed') await rollback
+    else this.#options.background(rollback)
+  }
+
+  /** Flushes and commits, or rolls back what did not change: the whole of a commit for a session nobody coordinates. */
+  async commitAlone(): Promise<void> {
+    try {
+      await this.flush()
+      await this.settleUnmarkedWrites()
+      if (this.#state === 'changed') {
+        await this.assertCommittable()
+        await this.commitDatabase()
+      }
+    } finally {
+      await this.rollbackDatabase()
+    }
+  }
+
+  /** `em.commit()` where transactions are disabled. */
+  async commitAndContinue(): Promise<void> {
+    this.#refuseNested('em.commit()')
+    try {
+      await this.commitAlone()
+    } finally {
+      this.#commits++
+      await this.#startOver()
+    }
+  }
+
+  /** `em.rollback()`: this session alone; it stays joined and usable, and forgets what it had loaded. */
+  async rollbackAndContinue(): Promise<void> {
+    this.#refuseNested('em.rollback()')
+    this.em.clear()
+    await this.#startOver()
+  }
+
+  /**
+   * Before the end of a session that nobody marked as changed: does with raw SQL that wrote what `rawWrites` says.
+   * @throws UnmarkedWriteError for `'error'`
+   */
+  async settleUnmarkedWrites(): Promise<void> {
+    if (this.#state !== 'active') return
+    if (this.#options.rawWrites === 'rollback') {
+      // Where the question fails there was an error already, and what could be told about is rolled back all the same.
+      const asked = this.#findHiddenWrites().then(
+        () => this.#warnOfUnmarkedWrites(),
+        () => undefined,
+      )
+      this.#options.background(asked)
+      return
+    }
+    await this.#findHiddenWrites()
+    if (this.#unmarkedWrites.length === 0) return
+    if (this.#options.rawWrites === 'error') throw new UnmarkedWriteError(this.role, this.#unmarkedWrites)
+    this.#state = 'changed'
+  }
+
+  /** A function that writes looks like a read; the database knows, unless rows were locked, which it does not tell apart. */
+  async #findHiddenWrites(): Promise<void> {
+    if (this.#rawReads.length === 0 || this.#locksRows || this.#unmarkedWrites.length > 0) return
+    if (await this.#exclusive((link) => link.wrote())) this.#unmarkedWrites = this.#rawReads
+  }
+
+  #warnOfUnmarkedWrites(): void {
+    for (const statement of this.#unmarkedWrites) {
+      process.emitWarning(
+        `Raw SQL of role "${this.role}" wrote and is rolled back, since the session was not marked as changed: ` +
+          `${statement} — call markChanged(em) or ctx.dbSession.markChanged('${this.role}') beside it.`,
+        { code: 'SQLASSIST_UNMARKED_WRITE' },
+      )
+    }
+  }
+
+  #noteRead(query: CompiledQuery, origin: StatementOrigin): void {
+    if (this.#state !== 'active') return
+    if (LOCKS_ROWS.test(query.sql)) this.#locksRows = true
+    if (origin === 'raw' && query.query.kind === 'RawNode') note(this.#rawReads, shorten(query.sql))
+  }
+
+  /** Ends the session: from here on every use of it throws and tells `ending`. */
+  end(ending: string): void {
+    if (this.#ending !== undefined) return
+    this.#cancelled = undefined
+    if (!this.#options.keepSession) this.em.clear()
+    this.#ending = ending
+  }
+
+  /** The context for raw SQL; undefined where MikroORM takes a connection for each statement. */
+  get rawContext(): Kysely<any> | undefined {
+    if (this.#client !== undefined) this.#rawContext ??= sessionKysely(this, this.#client, 'raw')
+    return this.#rawContext
+  }
+
+  async #exclusive<T>(work: (link: DatabaseLink) => Promise<T>): Promise<T> {
+    this.assertUsable()
+    return await this.#transaction.exclusive(async (link) => {
+      try {
+        return await work(link)
+      } catch (error) {
+        // What was refused here never reached the database.
+        if (!(error instanceof SqlassistError)) this.#firstError ??= error
+        throw error
+      }
+    })
+  }
+
+  async #startOver(): Promise<void> {
+    const rollback = this.#transaction.rollback()
+    this.#transaction = this.#lazyTransaction()
+    this.#state = this.#options.initialState
+    this.#firstError = undefined
+    this.#unmarkedWrites = []
+    this.#rawReads = []
+    this.#locksRows = false
+    this.#nesting = 0
+    await rollback
+  }
+
+  #refuseNested(what: string): void {
+    this.assertUsable()
+    if (this.#nesting > 0) throw new NestedTransactionOpenError(this.role, what)
+  }
+
+  #lazyTransaction(): LazyTransaction {
+    const { begin, beforeBegin } = this.#options
+    return new LazyTransaction(this.#database, begin, () => this.#endedError(), beforeBegin)
+  }
+
+  #endedError(): SessionEndedError {
+    return new SessionEndedError(this.role, this.#ending ?? 'its database transaction is over')
+  }
+}
+
+function shorten(sql: string): string {
+  return sql.length <= SHOWN_CHARACTERS ? sql : `${sql.slice(0, SHOWN_CHARACTERS)}…`
+}
+
+function note(statements: string[], statement: string): void {
+  if (statements.length < SHOWN_STATEMENTS) statements.push(statement)
+}

@@ -1,0 +1,129 @@
+import type { AbstractSqlDriver } from '@mikro-orm/sql'
+import type { Database as SqliteHandle, Statement } from 'better-sqlite3'
+import type { BeginOptions, CommitAnswer, Database, DatabaseLink, Exclusive, StatementResult } from './database-link.ts'
+import { statementKind, type StatementKind } from './statement-kind.ts'
+import { waitWhileBusy } from './wait-while-busy.ts'
+
+/** The SQLite database of an ORM: one handle, which Kysely's mutex gives to one user at a time. */
+export class SqliteDatabase implements Database {
+  readonly dialect = 'sqlite'
+  readonly #driver: AbstractSqlDriver
+
+  constructor(driver: AbstractSqlDriver) {
+    this.#driver = driver
+  }
+
+  async kindOf(sql: string): Promise<StatementKind> {
+    return kindOn((await this.#driver.getConnection('read').getNativeClient()) as SqliteHandle, sql)
+  }
+
+  async patiently<T>(work: () => Promise<T>): Promise<T> {
+    return await waitWhileBusy((await this.#driver.getConnection('read').getNativeClient()) as SqliteHandle, work)
+  }
+
+  async begin({ readOnly }: BeginOptions): Promise<DatabaseLink> {
+    const connection = this.#driver.getConnection('write')
+    const handle = (await connection.getNativeClient()) as SqliteHandle
+    const released = Promise.withResolvers<void>()
+    const acquired = Promise.withResolvers<void>()
+    const executor = connection.getClient().getExecutor()
+    // The prototype's own: whoever else asks for this connection inside the same request is refused (attach-orm.ts).
+    const prototype = Object.getPrototypeOf(executor) as typeof executor
+    prototype.provideConnection
+      .call(executor, () => {
+        acquired.resolve()
+        return released.promise
+      })
+      .catch(acquired.reject)
+    await acquired.promise
+    try {
+      // A transaction that reads first and writes later would fail with SQLITE_BUSY_SNAPSHOT as soon as anyone else wrote.
+      await waitWhileBusy(handle, () => handle.prepare(readOnly === true ? 'begin' : 'begin immediate').run())
+    } catch (error) {
+      released.resolve()
+      throw error
+    }
+    return new SqliteLink(handle, released.resolve)
+  }
+}
+
+class SqliteLink implements DatabaseLink {
+  readonly #handle: SqliteHandle
+  readonly #release: () => void
+  /** The statement that was prepared to tell its kind, kept for the execution that follows. */
+  #prepared: Statement | undefined
+
+  constructor(handle: SqliteHandle, release: () => void) {
+    this.#handle = handle
+    this.#release = release
+  }
+
+  kindOf(sql: string): StatementKind {
+    if (statementKind(sql) === 'control') return 'control'
+    return this.#prepare(sql).readonly ? 'read' : 'write'
+  }
+
+  async execute(sql: string, parameters: readonly unknown[]): Promise<StatementResult> {
+    const statement = this.#prepare(sql)
+    if (statement.reader) return { rows: statement.all(parameters) }
+    const { changes, lastInsertRowid } = statement.run(parameters)
+    return { rows: [], numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid) }
+  }
+
+  async *stream(
+    sql: string,
+    parameters: readonly unknown[],
+    chunkSize: number,
+    exclusive: Exclusive,
+  ): AsyncIterable<unknown[]> {
+    // SQLite has no cursor that survives another statement on its handle, so the rows are read at once.
+    const { rows } = await exclusive(() => this.execute(sql, parameters))
+    for (let start = 0; start < rows.length; start += chunkSize) yield rows.slice(start, start + chunkSize)
+  }
+
+  async wrote(): Promise<boolean> {
+    // SQLite tells of every statement by itself whether it writes, and a function cannot write.
+    return false
+  }
+
+  isLost(): boolean {
+    return false
+  }
+
+  async isAborted(): Promise<boolean> {
+    // SQLite ends a transaction by itself after some errors (disk full, I/O, out of memory).
+    return !this.#handle.inTransaction
+  }
+
+  async commit(): Promise<CommitAnswer> {
+    try {
+      // In a journal mode other than WAL a reader elsewhere holds up a commit.
+      await waitWhileBusy(this.#handle, () => this.#handle.prepare('commit').run())
+      return { outcome: 'committed' }
+    } catch (error) {
+      return { outcome: 'refused', error }
+    }
+  }
+
+  async rollback(): Promise<void> {
+    if (this.#handle.inTransaction) this.#handle.prepare('rollback').run()
+  }
+
+  cancel(): void {
+    // A statement of better-sqlite3 is over before anyone could ask.
+  }
+
+  release(): void {
+    this.#release()
+  }
+
+  #prepare(sql: string): Statement {
+    if (this.#prepared?.source !== sql) this.#prepared = this.#handle.prepare(sql)
+    return this.#prepared
+  }
+}
+
+function kindOn(handle: SqliteHandle, sql: string): StatementKind {
+  if (statementKind(sql) === 'control') return 'control'
+  return handle.prepare(sql).readonly ? 'read' : 'write'
+}

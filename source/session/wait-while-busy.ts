@@ -1,0 +1,40 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Database as SqliteHandle } from 'better-sqlite3'
+
+const FIRST_PAUSE_MS = 1
+const LONGEST_PAUSE_MS = 32
+
+/**
+ * Runs `work` on a SQLite handle and, while another connection holds the lock it needs, tries again until the handle's
+ * `busy_timeout` (better-sqlite3: 5000 ms, `driverOptions: { timeout }`) is over; then the SQLITE_BUSY error is thrown.
+ *
+ * SQLite's own waiting would stop the event loop, so it is switched off for the moment in which `work` calls SQLite; that
+ * has to be before its first await.
+ */
+export async function waitWhileBusy<T>(handle: SqliteHandle, work: () => T | Promise<T>): Promise<T> {
+  const timeoutMs = handle.pragma('busy_timeout', { simple: true }) as number
+  const deadline = performance.now() + timeoutMs
+  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+    try {
+      return await withoutBlocking(handle, timeoutMs, work)
+    } catch (error) {
+      if (!isBusy(error) || performance.now() >= deadline) throw error
+    }
+    await pause(pauseMs)
+  }
+}
+
+function withoutBlocking<T>(handle: SqliteHandle, timeoutMs: number, work: () => T): T {
+  handle.pragma('busy_timeout = 0')
+  try {
+    return work()
+  } finally {
+    handle.pragma(`busy_timeout = ${timeoutMs}`)
+  }
+}
+
+/** SQLITE_BUSY_SNAPSHOT does not pass by waiting. */
+function isBusy(error: unknown): boolean {
+  const { code } = error as { readonly code?: unknown }
+  return code === 'SQLITE_BUSY' || code === 'SQLITE_BUSY_RECOVERY'
+}

@@ -1,0 +1,69 @@
+import type { DataManager } from './data-manager.ts'
+import { named } from './describe.ts'
+import { sortByKey } from './sort-by-key.ts'
+import type { TransactionCore } from './transaction-core.ts'
+import { DoomedTransactionError } from './transaction-errors.ts'
+import { cleanUp, runPasses } from './two-phase-commit.ts'
+
+/** The commit of a transaction, from the refusals to the end. One that calls nobody waits for nothing. */
+export async function commit(core: TransactionCore): Promise<void> {
+  checkState(core)
+  const beforeHooks = core.hooksToRun('beforeCommit')
+  if (beforeHooks !== undefined) await beforeHooks.round(core.calls, [], 'throw')
+  const before = core.synchronize('beforeCompletion')
+  if (before !== undefined) await before
+  // Whatever the state has become by now: a hook that doomed the transaction came too late.
+  core.status = 'Committing'
+  try {
+    if (core.resources.length > 0) await commitResources(core)
+    core.status = 'Committed'
+  } catch (error) {
+    core.fail(error)
+    await core.afterHooks('afterCommit', [false], 'suppress')
+    throw error
+  }
+  const after = core.synchronize('afterCompletion')
+  if (after !== undefined) await after
+  const afterHooks = core.afterHooks('afterCommit', [true], 'suppress')
+  if (afterHooks !== undefined) await afterHooks
+  core.free()
+}
+
+function checkState(core: TransactionCore): void {
+  core.refuseEnded('commit')
+  switch (core.status) {
+    case 'Doomed':
+      throw new DoomedTransactionError(
+        `commit: ${named(core.metadata)} is doomed and can only be aborted: await transaction.abort(). Nothing was committed.`,
+      )
+    case 'Committing':
+    case 'Committed':
+      throw core.wrongState(
+        'SQLASSIST_COMMIT_STATUS',
+        'commit',
+        'it is committed once; abort() lets go of a Committed one',
+      )
+    case 'Commit failed':
+      core.invalidateSavepoints()
+      throw core.failedEarlier('commit')
+    case 'Active':
+      core.invalidateSavepoints()
+  }
+}
+
+/** The two phases. An error in sorting gets no clean-up: nobody has been called. */
+function commitResources(core: TransactionCore): Promise<void> {
+  const order = sortByKey(core.resources)
+  return runPasses(order, core).catch((error: unknown) => giveUp(core, order, error))
+}
+
+async function giveUp(core: TransactionCore, order: readonly DataManager[], error: unknown): Promise<never> {
+  await cleanUp(order, core)
+  try {
+    await core.synchronize('afterCompletion')
+  } catch (second) {
+    core.calls.suppress(error, 'commit')
+    throw second
+  }
+  throw error
+}

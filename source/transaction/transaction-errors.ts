@@ -1,0 +1,179 @@
+import { labelOf, named } from './describe.ts'
+import { TransactionError, type TransactionErrorCode } from './transaction-error.ts'
+import type { TransactionStatus } from './transaction-status.ts'
+
+/**
+ * The transaction failed earlier, in a commit, a savepoint or a rollback, and can only be aborted.
+ *
+ * Thrown by `commit`, `join` and `savepoint`; `cause` is the error it failed with.
+ * Zope: `TransactionFailedError`, which carries the report of the original failure.
+ */
+export class TransactionFailedError extends TransactionError {
+  static {
+    this.prototype.name = 'TransactionFailedError'
+  }
+  override readonly code = 'SQLASSIST_TRANSACTION_FAILED'
+}
+
+/** A doomed transaction was to be committed. Nothing was called; abort it. Zope: `DoomedTransaction`. */
+export class DoomedTransactionError extends TransactionError {
+  static {
+    this.prototype.name = 'DoomedTransactionError'
+  }
+  override readonly code = 'SQLASSIST_TRANSACTION_DOOMED'
+}
+
+/**
+ * The work failed for a reason that may be gone at the next try: `run` and `attempts` try again after it.
+ *
+ * Throw it, or a subclass, as `new TransientError('the row was locked', { cause: error })`. Zope: `TransientError`.
+ */
+export class TransientError extends TransactionError {
+  static {
+    this.prototype.name = 'TransientError'
+  }
+  override readonly code: string = 'SQLASSIST_TRANSIENT'
+}
+
+/** A savepoint was rolled back that a commit, an abort or the rollback of an earlier one had made invalid. Zope: the same name. */
+export class InvalidSavepointRollbackError extends TransactionError {
+  static {
+    this.prototype.name = 'InvalidSavepointRollbackError'
+  }
+  override readonly code = 'SQLASSIST_INVALID_SAVEPOINT'
+}
+
+/** An explicit manager was asked for its transaction, and none is begun. Zope: `NoTransaction`. */
+export class NoTransactionError extends TransactionError {
+  static {
+    this.prototype.name = 'NoTransactionError'
+  }
+  override readonly code = 'SQLASSIST_NO_TRANSACTION'
+}
+
+/** An explicit manager was told to begin inside a transaction. Zope: `AlreadyInTransaction`. */
+export class AlreadyInTransactionError extends TransactionError {
+  static {
+    this.prototype.name = 'AlreadyInTransactionError'
+  }
+  override readonly code = 'SQLASSIST_ALREADY_IN_TRANSACTION'
+}
+
+/**
+ * The transaction has ended, by commit or abort, and can do nothing more; begin a new one.
+ *
+ * `operation` is the method that was refused, `status` the state the transaction ended in, `outcome` what became of it;
+ * `cause` is the error it failed with, if it did. Zope lets some such calls through by accident of its implementation.
+ */
+export class TransactionEndedError extends TransactionError {
+  static {
+    this.prototype.name = 'TransactionEndedError'
+  }
+  override readonly code = 'SQLASSIST_TRANSACTION_ENDED'
+  readonly operation: string
+  readonly status: TransactionStatus
+  readonly outcome: 'committed' | 'aborted'
+
+  constructor(
+    operation: string,
+    transaction: { readonly status: TransactionStatus; readonly description: string },
+    options?: ErrorOptions,
+  ) {
+    const { status } = transaction
+    const outcome = status === 'Committed' ? 'committed' : 'aborted'
+    super(
+      `${operation}: ${named(transaction)} has already been ${outcome} (status ${status}) and can do nothing more; ` +
+        'begin a new one with manager.begin() and use that.',
+      options,
+    )
+    this.operation = operation
+    this.status = status
+    this.outcome = outcome
+  }
+}
+
+/**
+ * A call came from outside while another one on the same transaction or manager is under way.
+ *
+ * `operation` is the call that was refused, `underWay` the one that is running. A data manager, hook or synchronizer
+ * called by that one is inside, and is not refused.
+ */
+export class ConcurrentCallError extends TransactionError {
+  static {
+    this.prototype.name = 'ConcurrentCallError'
+  }
+  override readonly code = 'SQLASSIST_CONCURRENT_CALL'
+  readonly operation: string
+  readonly underWay: string
+
+  constructor(operation: string, underWay: string) {
+    super(
+      `${operation}: refused, because ${underWay} is under way on the same transaction and has not settled; ` +
+        `await ${underWay} first (a forgotten await is the usual cause).`,
+    )
+    this.operation = operation
+    this.underWay = underWay
+  }
+}
+
+/**
+ * A data manager, hook or synchronizer did not answer within the manager's `timeoutMs`.
+ *
+ * It counts as the error of that call. `method` is what had been called, `participant` on whom.
+ */
+export class CallTimeoutError extends TransactionError {
+  static {
+    this.prototype.name = 'CallTimeoutError'
+  }
+  override readonly code = 'SQLASSIST_CALL_TIMEOUT'
+  readonly method: string
+  readonly participant: object
+  readonly timeoutMs: number
+
+  constructor(method: string, participant: object, timeoutMs: number) {
+    super(
+      `${method} of ${labelOf(participant)} did not settle within ${timeoutMs} ms and is given up as failed; ` +
+        'what it still does is unknown. Find out why it hangs, or raise timeoutMs of the TransactionManager.',
+    )
+    this.method = method
+    this.participant = participant
+    this.timeoutMs = timeoutMs
+  }
+}
+
+/** A savepoint, or its rollback, needs a data manager that has no `savepoint` method. Zope: `TypeError("Savepoints unsupported")`. */
+export class SavepointUnsupportedError extends TransactionError {
+  static {
+    this.prototype.name = 'SavepointUnsupportedError'
+  }
+  override readonly code = 'SQLASSIST_SAVEPOINT_UNSUPPORTED'
+}
+
+/** The codes of a {@link TransactionUsageError}. */
+export type TransactionUsageCode = Extract<
+  TransactionErrorCode,
+  | 'SQLASSIST_ATTEMPTS_COUNT'
+  | 'SQLASSIST_COMMIT_STATUS'
+  | 'SQLASSIST_DOOM_STATUS'
+  | 'SQLASSIST_FOREIGN_TRANSACTION'
+  | 'SQLASSIST_INVALID_TIMEOUT'
+  | 'SQLASSIST_JOIN_STATUS'
+  | 'SQLASSIST_NO_DATA'
+  | 'SQLASSIST_NO_SORT_KEY'
+  | 'SQLASSIST_SAVEPOINT_STATUS'
+  | 'SQLASSIST_UNKNOWN_SYNCHRONIZER'
+  | 'SQLASSIST_USER_NULL'
+>
+
+/** The library was called in a way, or at a time, that cannot be right; `code` says which. Zope: its `ValueError` and `KeyError`. */
+export class TransactionUsageError extends TransactionError {
+  static {
+    this.prototype.name = 'TransactionUsageError'
+  }
+  override readonly code: TransactionUsageCode
+
+  constructor(code: TransactionUsageCode, message: string) {
+    super(message)
+    this.code = code
+  }
+}

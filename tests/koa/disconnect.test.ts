@@ -1,0 +1,194 @@
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import type pg from 'pg'
+import Koa, { type Context } from 'koa'
+import { ClientDisconnectedError, dbSessions, type DbSessionsOptions } from '../../source/index.ts'
+import { Author } from '../support/entities.ts'
+import { serve, type Served } from '../support/http.ts'
+import { poolIdle, watchLeaks } from '../support/leaks.ts'
+import { newDatabase, openOrm, type TestOrm } from '../support/orms.ts'
+import { postgres } from '../support/postgres.ts'
+import { secondLook, type SecondLook } from '../support/second-look.ts'
+import { until } from '../support/until.ts'
+import { openWire, type Wire } from '../support/wire.ts'
+
+interface World {
+  wire: Wire
+  reader: TestOrm
+  writer: TestOrm
+  logger: TestOrm
+  look: SecondLook
+  pools: pg.Pool[]
+}
+
+const test = suite<World>('a client that goes away')
+
+test.before(async (world) => {
+  const target = await newDatabase('postgresql')
+  world.wire = await openWire(target)
+  world.reader = await openOrm(target)
+  world.writer = await openOrm(target, { via: world.wire.url, poolMax: 2 })
+  world.logger = await openOrm(target)
+  world.look = await secondLook(target)
+  world.pools = []
+  for (const orm of [world.reader, world.writer]) {
+    world.pools.push((await orm.em.getConnection().getNativeClient()) as unknown as pg.Pool)
+  }
+})
+test.before.each(async ({ look, wire }) => {
+  await look.rows('delete from author')
+  wire.reset()
+})
+test.after(async ({ wire, reader, writer, logger, look }) => {
+  await look.close()
+  for (const orm of [reader, writer, logger]) await orm.close()
+  await wire.close()
+})
+
+async function serving(
+  world: World,
+  handler: (ctx: Context) => unknown,
+  options: DbSessionsOptions = {},
+): Promise<Served> {
+  const app = new Koa()
+  app.use(
+    dbSessions(
+      {
+        reader: { orm: world.reader, readOnly: true },
+        writer: world.writer,
+        logger: { orm: world.logger, commit: 'autonomous' },
+      },
+      options,
+    ),
+  )
+  app.use(async (ctx) => void (await handler(ctx)))
+  return await serve(app)
+}
+
+/** How many backends run that statement right now. */
+async function running(sql: string): Promise<number> {
+  const { adminQuery } = await postgres()
+  const rows = await adminQuery(`select 1 from pg_stat_activity where state = 'active' and query = $1`, [sql])
+  return rows.length
+}
+
+const SLEEP = 'select pg_sleep(300)'
+
+for (const role of ['writer', 'reader'] as const) {
+  test(`the statement that its ${role} runs is cancelled in PostgreSQL, everything aborts, connections come back`, async (world) => {
+    const leaks = watchLeaks({ pools: world.pools })
+    let thrown: unknown
+    const served = await serving(world, async (ctx) => {
+      ctx.dbSession.writer.create(Author, { name: 'before' })
+      await ctx.dbSession.writer.flush()
+      ctx.dbSession.logger.create(Author, { name: 'audit' })
+      await ctx.dbSession[role].execute(SLEEP).catch((error: unknown) => {
+        thrown = error
+        throw error
+      })
+    })
+    const exchange = served.open('POST', '/')
+    await until(async () => (await running(SLEEP)) === 1, 'the statement to run')
+    exchange.destroy()
+    await until(async () => (await running(SLEEP)) === 0, 'the statement to be cancelled')
+    await until(() => served.errors.length === 1, 'the error')
+    await served.close()
+    await leaks.check()
+    assert.is((thrown as { code: string }).code, '57014')
+    const [error] = served.errors
+    assert.instance(error, ClientDisconnectedError)
+    assert.is(error!.cause, thrown)
+    assert.match(error!.message, /POST \/ went away before the commit.*abortOnDisconnect: false/s)
+    assert.equal(await world.look.rows('select name from author'), [{ name: 'audit' }], 'what is autonomous is kept')
+  })
+}
+
+test('what it had open is rolled back at once, though the handler goes on; its sessions say why they are of no use', async (world) => {
+  const goOn = Promise.withResolvers<void>()
+  let thrown: unknown
+  const served = await serving(world, async (ctx) => {
+    const em = ctx.dbSession.writer
+    await em.insert(Author, { name: 'before' })
+    await goOn.promise
+    try {
+      await em.insert(Author, { name: 'after' })
+    } catch (error) {
+      thrown = error
+    }
+  })
+  const exchange = served.open('POST', '/')
+  await until(() => world.wire.sql().some((sql) => sql.startsWith('insert')), 'the insert')
+  exchange.destroy()
+  await poolIdle(world.pools[1]!)
+  goOn.resolve()
+  await until(() => served.errors.length === 1, 'the error')
+  await served.close()
+  assert.instance(served.errors[0], ClientDisconnectedError)
+  assert.is((thrown as { code: string }).code, 'SQLASSIST_SESSION_ENDED')
+  assert.is(await world.look.value('select count(*) from author'), 0)
+})
+
+test('a commit that has begun is finished', async (world) => {
+  const held = world.wire.hold(/^commit/i, 'request')
+  const served = await serving(world, (ctx) => {
+    ctx.dbSession.writer.create(Author, { name: 'committed' })
+    ctx.status = 201
+  })
+  const exchange = served.open('POST', '/')
+  await held.reached
+  exchange.destroy()
+  await served.idle()
+  held.release()
+  await until(async () => (await world.look.value('select count(*) from author')) === 1, 'the commit')
+  await served.close()
+  await poolIdle(world.pools[1]!)
+  assert.equal(served.errors, [])
+})
+
+test('abortOnDisconnect: false lets the request finish', async (world) => {
+  const goOn = Promise.withResolvers<void>()
+  const served = await serving(
+    world,
+    async (ctx) => {
+      await ctx.dbSession.writer.insert(Author, { name: 'one' })
+      await goOn.promise
+      await ctx.dbSession.writer.insert(Author, { name: 'two' })
+      ctx.status = 201
+    },
+    { abortOnDisconnect: false },
+  )
+  const exchange = served.open('POST', '/')
+  await until(() => world.wire.sql().some((sql) => sql.includes('one')), 'the insert')
+  exchange.destroy()
+  await served.idle()
+  goOn.resolve()
+  await until(async () => (await world.look.value('select count(*) from author')) === 2, 'the commit')
+  await served.close()
+})
+
+test('one that waits for a connection while its client goes away sends nothing with it', async (world) => {
+  const goOn = Promise.withResolvers<void>()
+  const served = await serving(world, async (ctx) => {
+    await ctx.dbSession.writer.insert(Author, { name: ctx.path })
+    await goOn.promise
+  })
+  const holding = [served.open('POST', '/1'), served.open('POST', '/2')]
+  await until(() => world.pools[1]!.totalCount - world.pools[1]!.idleCount === 2, 'the pool to be exhausted')
+  const waiting = served.open('POST', '/3')
+  await until(() => world.pools[1]!.waitingCount === 1, 'the third to wait')
+  waiting.destroy()
+  await until(() => served.exchanges.some(({ res }) => res.closed), 'the server to notice')
+  world.wire.reset()
+  goOn.resolve()
+  await Promise.all(holding.map((exchange) => exchange.reply()))
+  await until(() => served.errors.length === 1, 'the error')
+  await served.close()
+  await poolIdle(world.pools[1]!)
+  assert.equal(
+    world.wire.sql().filter((sql) => sql.includes('/3')),
+    [],
+  )
+  assert.equal(await world.look.rows('select name from author order by name'), [{ name: '/1' }, { name: '/2' }])
+})
+
+test.run()

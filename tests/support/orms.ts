@@ -1,0 +1,60 @@
+/** MikroORM instances on real databases, with a second connection beside each to see what is really committed. */
+import { MikroORM as PostgresOrm } from '@mikro-orm/postgresql'
+import { MikroORM as SqliteOrm } from '@mikro-orm/sqlite'
+import { ENTITIES } from './entities.ts'
+import { createDatabase } from './postgres.ts'
+import { secondLook, type SecondLook } from './second-look.ts'
+import { sqliteFile } from './sqlite.ts'
+
+export const DIALECTS = ['sqlite', 'postgresql'] as const
+export type Dialect = (typeof DIALECTS)[number]
+
+export type TestOrm = PostgresOrm | SqliteOrm
+
+export interface OrmOptions {
+  /** The most connections of its pool, on PostgreSQL. Default 5. */
+  readonly poolMax?: number
+  readonly contextName?: string
+  /** A way to the database that is not its own url, such as a recording proxy. */
+  readonly via?: string
+  readonly config?: Record<string, unknown>
+}
+
+/** A new empty database of that dialect: a url, or the path of a SQLite file. */
+export async function newDatabase(dialect: Dialect, label?: string): Promise<string> {
+  return dialect === 'sqlite' ? sqliteFile(label) : await createDatabase(label)
+}
+
+/** An ORM over `target`, whose schema it creates where it is missing. */
+export async function openOrm(target: string, options: OrmOptions = {}): Promise<TestOrm> {
+  const { poolMax = 5, contextName, via = target, config } = options
+  const common = {
+    entities: ENTITIES,
+    ...(contextName === undefined ? {} : { contextName }),
+    ...config,
+  }
+  const orm = target.startsWith('postgres')
+    ? await PostgresOrm.init({ ...common, clientUrl: via, pool: { min: 0, max: poolMax } })
+    : await SqliteOrm.init({ ...common, dbName: target })
+  await orm.schema.update()
+  return orm
+}
+
+/** A new database with an ORM over it and a second look at it. */
+export async function openDatabase(
+  dialect: Dialect,
+  options: OrmOptions = {},
+): Promise<{ orm: TestOrm; target: string; look: SecondLook; close(): Promise<void> }> {
+  const target = await newDatabase(dialect)
+  const orm = await openOrm(target, options)
+  const look = await secondLook(target)
+  return {
+    orm,
+    target,
+    look,
+    async close() {
+      await look.close()
+      await orm.close(true)
+    },
+  }
+}

@@ -1,0 +1,9 @@
+import { suite } from 'uvu'
+
+const test = suite('unprepared')
+test.before(() => {
+  throw new Error('the database is not there')
+})
+test('does not run', () => undefined)
+test('does not run either', () => undefined)
+test.run()

@@ -1,0 +1,5 @@
+import { suite } from 'uvu'
+
+const test = suite('untidy')
+test('leaves a timer', () => void setInterval(() => undefined, 1000))
+test.run()

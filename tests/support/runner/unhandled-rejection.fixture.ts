@@ -1,0 +1,8 @@
+import { suite } from 'uvu'
+
+const test = suite('careless')
+test('lets a promise go', () => {
+  void Promise.reject(new Error('nobody waits for me'))
+})
+test('is not to blame', () => undefined)
+test.run()

@@ -1,0 +1,6 @@
+import { suite } from 'uvu'
+
+const test = suite('endless')
+test('waits though nothing is left', () => new Promise<void>(() => undefined))
+test('comes after', () => undefined)
+test.run()
