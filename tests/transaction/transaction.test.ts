@@ -110,9 +110,12 @@ test('what is no text is taken as text, with a warning', async () => {
   const transaction = new Transaction()
   const seen = await warnings('SQLASSIST_TEXT_EXPECTED', async () => {
     transaction.note(42 as unknown as string)
+    transaction.note('text')
     transaction.user = 7 as unknown as string
+    transaction.setUser('ann')
+    transaction.user = 'ben'
   })
-  assert.equal([transaction.description, transaction.user], ['42', '7'])
+  assert.equal([transaction.description, transaction.user], ['42\ntext', 'ben'])
   assert.equal(
     seen.map(({ message }) => /got .*$/.exec(message)?.[0]),
     ['got number 42.', 'got number 7.'],
