@@ -92,6 +92,29 @@ for (const dialect of DIALECTS) {
       await served.close()
     })
 
+    test('a client that does not read holds the stream up: no more of it is in memory than the network takes', async (world) => {
+      let produced = 0
+      async function* lines(em: any) {
+        for await (const { name } of em.stream(Author, {})) {
+          produced++
+          yield name.padEnd(1_000)
+        }
+      }
+      const { served } = await serving(world, (ctx) => (ctx.body = Readable.from(lines(ctx.dbSession.reader))))
+      const exchange = served.open('GET', '/')
+      await exchange.head
+      let before = -1
+      while (produced !== before) {
+        before = produced
+        for (let turn = 0; turn < 200; turn++) await new Promise(setImmediate)
+      }
+      assert.ok(produced > 0 && produced < ROWS / 2, `${produced} rows were read`)
+      exchange.destroy()
+      await served.idle()
+      await served.close()
+      await idle(world)
+    })
+
     test('a HEAD request, whose body nobody reads, leaves nothing open', async (world) => {
       const { served, registry } = await serving(world, (ctx) => (ctx.body = names(ctx.dbSession.reader)))
       assert.is((await served.request('HEAD', '/')).status, 200)
