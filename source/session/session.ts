@@ -12,6 +12,7 @@ import {
   UnmarkedWriteError,
 } from './errors.ts'
 import { LazyTransaction } from './lazy-transaction.ts'
+import { RawWriteLog, shown } from './raw-write-log.ts'
 import { readOnlyKysely } from './read-only-kysely.ts'
 import { bindToSession } from './session-entity-manager.ts'
 import { sessionKysely, type StatementOrigin } from './session-kysely.ts'
@@ -46,9 +47,6 @@ export interface SessionOptions {
 }
 
 const KYSELY_WRITES = new Set(['InsertQueryNode', 'UpdateQueryNode', 'DeleteQueryNode', 'MergeQueryNode'])
-const LOCKS_ROWS = /\bfor\s+(?:no\s+key\s+)?(?:update|(?:key\s+)?share)\b/i
-const SHOWN_CHARACTERS = 200
-const SHOWN_STATEMENTS = 5
 
 /**
  * One role's session in one unit of work: a forked EntityManager whose statements all run in one database transaction,
@@ -68,10 +66,7 @@ export class Session {
   onCancel: (() => void) | undefined
   /** The first error since the last savepoint that was rolled back to: why PostgreSQL refuses to go on. */
   #firstError: unknown
-  #unmarkedWrites: string[] = []
-  /** Raw statements that look like reads; one of them may call a function that writes. */
-  #rawReads: string[] = []
-  #locksRows = false
+  #rawWrites = new RawWriteLog()
   #rawContext: Kysely<any> | undefined
   /** Made with the first savepoint. */
   #savepoints: SessionSavepoints | undefined
@@ -123,15 +118,6 @@ export class Session {
     return this.#ending !== undefined
   }
 
-  get keepsIdentityMap(): boolean {
-    return this.#options.keepSession
-  }
-
-  /** Raw statements that wrote and that nobody declared with markChanged. */
-  get unmarkedWrites(): readonly string[] {
-    return this.#unmarkedWrites
-  }
-
   /** @throws SessionEndedError, or the reason for which it was cancelled */
   assertUsable(): void {
     if (this.#cancelled !== undefined) throw this.#cancelled
@@ -159,7 +145,7 @@ export class Session {
     this.assertUsable()
     if (this.#state === 'readonly') throw new ReadOnlySessionError(this.role, 'it cannot be marked as changed')
     this.#state = 'changed'
-    this.#unmarkedWrites = []
+    this.#rawWrites = new RawWriteLog()
   }
 
   /** @throws ReadOnlySessionError, ManagedSessionError, SessionEndedError before anything is sent; else the driver's error */
@@ -206,8 +192,7 @@ export class Session {
     const name = transaction.begun ? savepoints.newName() : undefined
     // In one go with the savepoint's place among the statements.
     const snapshot = savepoints.take(this.em)
-    const [state, unmarkedWrites, rawReads] = [this.#state, [...this.#unmarkedWrites], [...this.#rawReads]]
-    const [locksRows, commits, notes] = [this.#locksRows, this.#commits, unmarkedWrites.length + rawReads.length]
+    const [state, rawWrites, commits] = [this.#state, this.#rawWrites.copy(), this.#commits]
     if (name !== undefined) await this.#exclusive((link) => link.execute(`savepoint ${name}`, []))
     const rollback = async (): Promise<void> => {
       this.#refuseNested('The rollback of a savepoint')
@@ -219,12 +204,10 @@ export class Session {
       }
       if (name === undefined) await this.#startOver()
       else await this.#exclusive((link) => link.execute(`rollback to ${name}`, []))
-      const hasWritten = this.#state !== state || this.#unmarkedWrites.length + this.#rawReads.length > notes
+      const mayHaveWritten = this.#state !== state || this.#rawWrites.length > rawWrites.length
       this.#state = state
-      this.#unmarkedWrites = [...unmarkedWrites]
-      this.#rawReads = [...rawReads]
-      // The database would tell of what was undone as of any other write.
-      this.#locksRows = locksRows || (name !== undefined && hasWritten)
+      this.#rawWrites = rawWrites.copy()
+      if (name !== undefined && mayHaveWritten) this.#rawWrites.noteUndoneWrite()
       this.#firstError = undefined
       savepoints.restore(snapshot)
     }
@@ -234,16 +217,17 @@ export class Session {
   /** Lets a statement pass, or refuses it; notes what a write does to the state. */
   admit(kind: StatementKind, query: CompiledQuery, origin: StatementOrigin): void {
     if (kind === 'read') {
-      this.#noteRead(query, origin)
+      if (this.#state === 'active') {
+        this.#rawWrites.noteRead(query.sql, origin === 'raw' && query.query.kind === 'RawNode')
+      }
       return
     }
-    const shown = shorten(query.sql)
-    if (kind === 'control') throw new ManagedSessionError(this.role, `"${shown}"`)
-    if (this.#state === 'readonly') throw new ReadOnlySessionError(this.role, `"${shown}" would write`)
+    if (kind === 'control') throw new ManagedSessionError(this.role, `"${shown(query.sql)}"`)
+    if (this.#state === 'readonly') throw new ReadOnlySessionError(this.role, `"${shown(query.sql)}" would write`)
     if (origin === 'orm' || KYSELY_WRITES.has(query.query.kind) || this.#options.rawWrites === 'commit') {
       this.#state = 'changed'
     } else if (this.#state !== 'changed') {
-      note(this.#unmarkedWrites, shown)
+      this.#rawWrites.noteWrite(query.sql)
     }
   }
 
@@ -324,38 +308,24 @@ export class Session {
     if (this.#options.rawWrites === 'rollback') {
       // Where the question fails there was an error already, and what could be told about is rolled back all the same.
       const asked = this.#findHiddenWrites().then(
-        () => this.#warnOfUnmarkedWrites(),
+        () => this.#rawWrites.warn(this.role),
         () => undefined,
       )
       this.#options.background(asked)
       return
     }
     await this.#findHiddenWrites()
-    if (this.#unmarkedWrites.length === 0) return
-    if (this.#options.rawWrites === 'error') throw new UnmarkedWriteError(this.role, this.#unmarkedWrites)
+    const { writes } = this.#rawWrites
+    if (writes.length === 0) return
+    if (this.#options.rawWrites === 'error') throw new UnmarkedWriteError(this.role, writes)
     this.#state = 'changed'
   }
 
-  /** A function that writes looks like a read; the database knows, unless rows were locked, which it does not tell apart. */
+  /** A function that writes looks like a read. */
   async #findHiddenWrites(): Promise<void> {
-    if (this.#rawReads.length === 0 || this.#locksRows || this.#unmarkedWrites.length > 0) return
-    if (await this.#exclusive((link) => link.wrote())) this.#unmarkedWrites = this.#rawReads
-  }
-
-  #warnOfUnmarkedWrites(): void {
-    for (const statement of this.#unmarkedWrites) {
-      process.emitWarning(
-        `Raw SQL of role "${this.role}" wrote and is rolled back, since the session was not marked as changed: ` +
-          `${statement} — call markChanged(em) or ctx.dbSession.markChanged('${this.role}') beside it.`,
-        { code: 'SQLASSIST_UNMARKED_WRITE' },
-      )
+    if (this.#rawWrites.mayHideWrites && (await this.#exclusive((link) => link.wrote()))) {
+      this.#rawWrites.takeReadsForWrites()
     }
-  }
-
-  #noteRead(query: CompiledQuery, origin: StatementOrigin): void {
-    if (this.#state !== 'active') return
-    if (LOCKS_ROWS.test(query.sql)) this.#locksRows = true
-    if (origin === 'raw' && query.query.kind === 'RawNode') note(this.#rawReads, shorten(query.sql))
   }
 
   /** Ends the session: from here on every use of it throws and tells `ending`. */
@@ -390,9 +360,7 @@ export class Session {
     this.#transaction = this.#lazyTransaction()
     this.#state = this.#options.initialState
     this.#firstError = undefined
-    this.#unmarkedWrites = []
-    this.#rawReads = []
-    this.#locksRows = false
+    this.#rawWrites = new RawWriteLog()
     this.#nesting = 0
     await rollback
   }
@@ -410,12 +378,4 @@ export class Session {
   #endedError(): SessionEndedError {
     return new SessionEndedError(this.role, this.#ending ?? 'its database transaction is over')
   }
-}
-
-function shorten(sql: string): string {
-  return sql.length <= SHOWN_CHARACTERS ? sql : `${sql.slice(0, SHOWN_CHARACTERS)}…`
-}
-
-function note(statements: string[], statement: string): void {
-  if (statements.length < SHOWN_STATEMENTS) statements.push(statement)
 }
