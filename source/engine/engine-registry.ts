@@ -96,6 +96,11 @@ export class EngineRegistry<E extends Engines = Engines> {
     return this.#default
   }
 
+  /** Whether units of work commit session by session, by the option or the environment. */
+  get disablesTransactions(): boolean {
+    return this.#unitDefaults.disableTransaction
+  }
+
   has(role: string): boolean {
     return this.#engines.has(role)
   }

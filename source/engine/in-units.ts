@@ -2,17 +2,19 @@ import { runInUnit } from './current-unit.ts'
 import type { UnitOfWork } from './unit-of-work.ts'
 
 /** Does `work` in a unit of work, whose transaction it begins, and ends the unit: by a commit, or by an abort when it throws. */
-export async function inUnit<T>(unit: UnitOfWork, work: () => T | Promise<T>): Promise<T> {
-  try {
-    await unit.tm.begin()
-    const result = await runInUnit(unit, work)
-    // The work may have ended it by itself.
-    if (!unit.ended) await unit.commit()
-    return result
-  } catch (error) {
-    if (!unit.ended) await unit.abortBecauseOf(error)
-    throw unit.verdict(error)
-  }
+export function inUnit<T>(unit: UnitOfWork, work: () => T | Promise<T>): Promise<T> {
+  return runInUnit(unit, async () => {
+    try {
+      await unit.tm.begin()
+      const result = await work()
+      // The work may have ended it by itself.
+      if (!unit.ended) await unit.commit()
+      return result
+    } catch (error) {
+      if (!unit.ended) await unit.abortBecauseOf(error)
+      throw unit.verdict(error)
+    }
+  })
 }
 
 export interface Attempts<T> {

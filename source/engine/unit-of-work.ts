@@ -65,10 +65,10 @@ export class UnitOfWork {
     return this.#retries
   }
 
-  /** This unit of work, or the one around it, that belongs to `registry` and has not ended. */
+  /** This unit of work, or the one around it, that belongs to `registry` and whose transaction is not committed yet. */
   of(registry: unknown): UnitOfWork | undefined {
-    if (this.registry === registry && !this.#ended) return this
-    return this.#parent?.of(registry)
+    if (this.registry !== registry) return this.#parent?.of(registry)
+    return this.#ended || this.transaction()?.status === 'Committed' ? undefined : this
   }
 
   /** @throws ConfigurationError if no role is the default */

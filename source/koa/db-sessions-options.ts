@@ -1,7 +1,6 @@
 import type { Context } from 'koa'
 import { ConfigurationError } from '../engine/errors.ts'
-import { DEFAULT_ANY_PREFERENCE } from '../engine/engine-registry.ts'
-import { transactionsDisabledByEnvironment } from '../engine/disable-transaction.ts'
+import { DEFAULT_ANY_PREFERENCE, type EngineRegistry } from '../engine/engine-registry.ts'
 import type { Transaction, TransactionManager } from '../transaction/index.ts'
 import { serverErrorVeto, type CommitVeto } from './commit-veto.ts'
 
@@ -26,7 +25,7 @@ export interface DbSessionsOptions<Property extends string = 'dbSession'> {
   readonly attempts?: number | undefined
   /** When the client goes away before the commit, running statements are cancelled and the transaction aborts. Default true. */
   readonly abortOnDisconnect?: boolean | undefined
-  /** Plain commits, session by session. Default: the environment variable SQLASSIST_DISABLE_TRANSACTION. */
+  /** Plain commits, session by session. Default: the registry's, that is the variable SQLASSIST_DISABLE_TRANSACTION. */
   readonly disableTransaction?: boolean | undefined
 }
 
@@ -51,7 +50,7 @@ const TAKEN = new Set('tm txn app req res request response state respond cookies
 /** @throws ConfigurationError naming the option, what was found and the fix */
 export function resolveDbSessionsOptions(
   options: DbSessionsOptions<string>,
-  roles: readonly string[],
+  { names: roles, disablesTransactions }: Pick<EngineRegistry, 'names' | 'disablesTransactions'>,
   hasDownstream: boolean,
 ): ResolvedDbSessionsOptions {
   for (const name of Object.keys(options)) {
@@ -77,7 +76,7 @@ export function resolveDbSessionsOptions(
     anyPreference: checkedPreference(options.anyPreference, roles),
     attempts: checkedAttempts(options.attempts, hasDownstream),
     abortOnDisconnect: options.abortOnDisconnect ?? true,
-    disableTransaction: options.disableTransaction ?? transactionsDisabledByEnvironment(),
+    disableTransaction: options.disableTransaction ?? disablesTransactions,
   }
 }
 

@@ -47,7 +47,7 @@ export function dbSessions<const E extends Engines, Property extends string = 'd
   downstream?: Middleware<any, any>,
 ): Middleware<DefaultState, DbSessionsContext<E, Property>> {
   const registry = engines instanceof EngineRegistry ? engines : new EngineRegistry<E>(engines)
-  const resolved = resolveDbSessionsOptions(options, registry.names, downstream !== undefined)
+  const resolved = resolveDbSessionsOptions(options, registry, downstream !== undefined)
   const { property, activate, manager, annotate, anyPreference, disableTransaction, attempts } = resolved
   const { commitVeto, abortOnDisconnect } = resolved
 

@@ -127,6 +127,27 @@ for (const dialect of DIALECTS) {
     assert.equal(await names(a.look), ['one', 'three', 'two'])
   })
 
+  test('the global orm.em is the session in a before-commit hook, and itself again in an after-commit hook', async ({
+    a,
+  }) => {
+    const registry = new EngineRegistry({ writer: a.orm })
+    const global: any = a.orm.em
+    const seen: unknown[] = []
+    await registry.run(({ dbSession, txn }) => {
+      const em = dbSession.writer
+      txn.addBeforeCommitHook(() => {
+        seen.push(global.getContext(false) === em)
+        put(global, 'by the hook')
+      })
+      txn.addAfterCommitHook(async () => {
+        seen.push(global.getContext(false) === global)
+        await registry.run(({ dbSession: later }) => put(later.writer, 'after the commit'))
+      })
+    })
+    assert.equal(seen, [true, true])
+    assert.equal(await names(a.look), ['after the commit', 'by the hook'])
+  })
+
   test('scoped: false leaves the global orm.em alone', async ({ a }) => {
     await new EngineRegistry({ writer: { orm: a.orm, scoped: false } }).run(async ({ dbSession }) => {
       assert.is((a.orm.em as any).getContext(false), a.orm.em)
