@@ -6,7 +6,7 @@
  * something that is not in the format. What is skipped, and why: tests/conformance/refusals.ts.
  */
 import process from 'node:process'
-import { withoutWarnings } from '../tests/conformance/quiet.ts'
+import { expectedWarnings, withoutWarnings } from '../tests/conformance/quiet.ts'
 import { type RefusedFeature, refusedFeatures } from '../tests/conformance/refusals.ts'
 import { readScenarios } from '../tests/conformance/scenario.ts'
 import { sideBySide } from '../tests/conformance/side-by-side.ts'
@@ -36,8 +36,7 @@ function print(text: string): void {
 const [file, ...more] = process.argv.slice(2)
 try {
   if (file === undefined || more.length > 0) throw new Error('one file is needed')
-  // Numbers where text belongs are taken with a warning, which is no part of a trace.
-  process.exitCode = await withoutWarnings('SQLASSIST_TEXT_EXPECTED', () => main(file))
+  process.exitCode = await withoutWarnings(expectedWarnings, () => main(file))
 } catch (error) {
   process.stderr.write(`${(error as Error).message}\nusage: node scripts/conformance.ts FILE.jsonl\n`)
   process.exitCode = 2

@@ -10,7 +10,7 @@ export async function abort(core: TransactionCore): Promise<void> {
     if (beforeHooks !== undefined) await beforeHooks.round(core.calls, [], 'suppress')
     core.invalidateSavepoints()
     const before = core.synchronize('beforeCompletion')
-    if (before !== undefined) await before.catch((error: unknown) => errors.keep(error, 'beforeCompletion'))
+    if (before !== undefined) await before.catch((error: unknown) => errors.put(error))
     if (core.resources.length > 0) {
       await core.abortResources((error, method, participant) => errors.keep(error, method, participant))
     }
@@ -21,12 +21,12 @@ export async function abort(core: TransactionCore): Promise<void> {
     const after = core.synchronize('afterCompletion')
     if (after !== undefined) await after
   } catch (error) {
-    errors.replace(error)
+    errors.put(error)
   }
   try {
     core.free()
   } catch (error) {
-    errors.replace(error)
+    errors.put(error)
   }
   errors.throw()
 }
@@ -40,12 +40,14 @@ class FirstError {
     this.#core = core
   }
 
-  keep(error: unknown, method: string, participant?: object): void {
+  /** The one to throw, unless there is one already. */
+  keep(error: unknown, method: string, participant: object): void {
     if (this.#first === undefined) this.#first = { error }
     else this.#core.calls.suppress(error, method, participant)
   }
 
-  replace(error: unknown): void {
+  /** The one to throw, whether or not there is one already. */
+  put(error: unknown): void {
     if (this.#first !== undefined) this.#core.calls.suppress(this.#first.error, 'abort')
     this.#first = { error }
   }

@@ -206,6 +206,24 @@ test('who joins from outside while a savepoint is being made counts as joined af
   assert.is(log.includes('late.tpcBegin'), false)
 })
 
+test('who joins from outside while a second savepoint is being made is aborted once by a rollback of the first', async () => {
+  const log: string[] = []
+  const latch = new Latch()
+  const transaction = await new TransactionManager({ explicit: true }).begin()
+  const resource = new SavingRecorder('a', log)
+  transaction.join(resource)
+  const first = await transaction.savepoint()
+  resource.onSavepoint = () => latch.pass()
+  const making = transaction.savepoint()
+  await latch.reached
+  transaction.join(new Recorder('late', log))
+  latch.open()
+  await making
+  log.length = 0
+  await first.rollback()
+  assert.equal(log, ['a.rollback', 'late.abort'])
+})
+
 test('who joins from inside while a savepoint is being made is not part of it, as with Zope', async () => {
   const log: string[] = []
   const transaction = await new TransactionManager({ explicit: true }).begin()
@@ -402,6 +420,16 @@ test('a transaction that a hook ended is over for those outside while the call t
   latch.open()
   await aborting
   assert.equal(log, ['inside.abort'])
+})
+
+test('a participant that aborts once finishing has begun comes too late: it goes on to the last', async () => {
+  const log: string[] = []
+  const transaction = await new TransactionManager({ explicit: true }).begin()
+  transaction.join(new Recorder('a', log, { tpcFinish: () => transaction.abort() }))
+  transaction.join(new Recorder('b', log))
+  await transaction.commit()
+  assert.equal(log.slice(-4), ['a.tpcFinish', 'a.abort', 'b.abort', 'b.tpcFinish'])
+  assert.is(transaction.status, 'Committed')
 })
 
 test('work that left a savepoint unawaited is not committed half way: run aborts it and says so', async () => {

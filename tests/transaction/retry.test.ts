@@ -138,6 +138,26 @@ test('attempts gives blocks until one succeeds', async () => {
   ])
 })
 
+test('a block is over when its run is, and throws what it failed of', async () => {
+  const manager = new TransactionManager({ explicit: true })
+  const error = new Error('for good')
+  const log: string[] = []
+  const iterate = async () => {
+    for await (const attempt of manager.attempts(3)) {
+      const isFirst = attempt.number === 1
+      const work = (transaction: Transaction) => {
+        transaction.join(new Recorder('a', log))
+        throw isFirst ? new TransientError('again') : error
+      }
+      if (isFirst) await attempt.run(work)
+      else assert.is(await thrownBy(() => attempt.run(work)), error)
+      log.push(`after ${attempt.number}`)
+    }
+  }
+  assert.is(await thrownBy(iterate), error)
+  assert.equal(log, ['a.abort', 'after 1', 'a.abort', 'after 2'])
+})
+
 test('the last block aborts and throws when the work fails, and leaves a failed commit to whoever handles it', async () => {
   const manager = new TransactionManager({ explicit: true })
   const block = async (work: (transaction: Transaction) => void) => {

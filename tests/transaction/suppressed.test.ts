@@ -62,6 +62,10 @@ test('in an abort, an error of an afterAbort hook or of afterCompletion takes th
   assert.is(await thrownBy(() => one.abort()), 'afterCompletion')
   const errorsOf = (transaction: Transaction) => transaction.suppressedErrors.map(({ error }) => error)
   assert.equal(errorsOf(one), ['beforeAbort', 'beforeCompletion'])
+  assert.equal(
+    one.suppressedErrors.map(({ where }) => where.method),
+    ['beforeAbortHook', 'abort'],
+  )
   const two = await manager.begin()
   two.addAfterAbortHook(throwing('afterAbort'))
   assert.is(await thrownBy(() => two.abort()), 'afterAbort')

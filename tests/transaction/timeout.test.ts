@@ -159,6 +159,18 @@ test('no timer is left behind by a commit in time, and none is made for who answ
   assert.is(timers() - before, 0)
 })
 
+test('without timeoutMs nobody is hurried: there is no timer at all', async () => {
+  const before = timers()
+  const transaction = await new TransactionManager().begin()
+  const latch = new Latch()
+  transaction.join(new Recorder('a', [], { tpcVote: () => latch.pass() }))
+  const committing = transaction.commit()
+  await latch.reached
+  assert.is(timers() - before, 0)
+  latch.open()
+  await committing
+})
+
 test('no timer is left behind by a commit that fails in time', async () => {
   const before = timers()
   const { log, transaction } = await begun(2_147_483_647)

@@ -35,6 +35,20 @@ test('an empty transaction is begun and ended without a turn of the event loop',
   await Promise.all(answers)
 })
 
+test('hooks that have run and synchronizers that have gone are nobody to wait for', async () => {
+  const manager = new TransactionManager({ explicit: true })
+  const synchronizer = { beforeCompletion() {}, afterCompletion() {}, newTransaction() {} }
+  await manager.registerSynch(synchronizer)
+  manager.unregisterSynch(synchronizer)
+  const answers: Promise<unknown>[] = [manager.begin()]
+  const transaction = manager.get()
+  transaction.addBeforeCommitHook(() => Promise.reject(new Error('broken off')))
+  assert.is(String(await thrownBy(() => manager.commit())), 'Error: broken off')
+  answers.push(manager.commit())
+  assert.is(transaction.status, 'Committed')
+  await Promise.all(answers)
+})
+
 test('hooks are listed until they ran, with their arguments', async () => {
   const transaction = await new TransactionManager().begin()
   const ran: unknown[] = []
@@ -117,8 +131,11 @@ test('what is no text is taken as text, with a warning', async () => {
   })
   assert.equal([transaction.description, transaction.user], ['42\ntext', 'ben'])
   assert.equal(
-    seen.map(({ message }) => /got .*$/.exec(message)?.[0]),
-    ['got number 42.', 'got number 7.'],
+    seen.map(({ name, message }) => [name, /got .*$/.exec(message)?.[0]]),
+    [
+      ['SqlassistWarning', 'got number 42.'],
+      ['SqlassistWarning', 'got number 7.'],
+    ],
   )
 })
 
@@ -136,6 +153,7 @@ test('sort keys are compared character by character, not by language, number or 
     'aa',
     '\uE000',
     '\uFF5E',
+    '\u{10000}',
     '\u{1F600}',
     '\u{1F600}a',
     '\u{1F601}',
@@ -240,7 +258,7 @@ test('doom is for active transactions only', async () => {
     errors.map((error) => (error as TransactionError).code),
     ['SQLASSIST_DOOM_STATUS'],
   )
-  assert.match(String(errors[0]), 'is in the state Committed')
+  assert.ok(String(errors[0]).includes('Error: doom: the transaction is in the state Committed; only an Active one'))
 })
 
 test.run()
