@@ -1,9 +1,12 @@
 export * from './transaction/index.ts'
 export type { RawWrites, SessionState } from './session/session.ts'
 export {
+  CannotPrepareError,
+  CommitFencedError,
   CommitOutcomeUnknownError,
   CommittedTooEarlyError,
   ConnectionLostError,
+  DecisionTableError,
   ForeignEntityError,
   ManagedSessionError,
   NotASessionError,
@@ -14,22 +17,36 @@ export {
   TransactionAbortedError,
   UnmarkedWriteError,
 } from './session/errors.ts'
+export { DECISION_TABLE, DECISION_TABLE_SQL } from './session/decisions.ts'
 export { markChanged } from './session/mark-changed.ts'
 export { isRetryable } from './session/retryable.ts'
+export { ConventionNamingStrategy } from './model/convention-naming-strategy.ts'
 export { copyTo } from './model/copy-to.ts'
-export { NotAnEntityError } from './model/errors.ts'
-export { requestOf, sessionOf } from './model/session-of.ts'
-export type { CommitMode, EngineOptions } from './engine/engine-options.ts'
-export type { DbSessionsContainer, Engines, EntityManagerOf, RoleStatus } from './engine/db-sessions-container.ts'
+export { DeclaredTable } from './model/declared-table.ts'
+export { MoreThanOneError, NotAnEntityError, QueryArgumentError, UnknownColumnError } from './model/errors.ts'
 export {
-  EngineRegistry,
-  type DetachedSession,
-  type EngineRegistryOptions,
-  type RunContext,
-  type RunOptions,
-} from './engine/engine-registry.ts'
+  getByColumnExactThenIlike,
+  getByColumnLower,
+  getByColumnSimilar,
+  type ManyByColumn,
+  type OneByColumn,
+  type SimilarOptions,
+} from './model/get-by-column.ts'
+export { getById, getByIds } from './model/get-by-id.ts'
+export { getRange, type RangeOptions } from './model/get-range.ts'
+export type { Column, TextColumn } from './model/known-column.ts'
+export { requestOf, sessionOf } from './model/session-of.ts'
+export { UtilityRepository } from './model/utility-repository.ts'
+export type { CommitMode, EngineOptions, TwoPhase } from './engine/engine-options.ts'
+export type { DbSessionsContainer, Engines, EntityManagerOf, RoleStatus } from './engine/db-sessions-container.ts'
+export { EngineRegistry, type DetachedSession, type RunContext, type RunOptions } from './engine/engine-registry.ts'
+export type { Atomic } from './engine/atomic-commits.ts'
+export type { RecoverOptions } from './engine/recovery-schedule.ts'
+export type { InDoubt, LeftInDoubt, RecoveryReport } from './engine/recovery.ts'
+export type { EngineRegistryOptions } from './engine/registry-options.ts'
 export {
   ConfigurationError,
+  NotAtomicError,
   NotRetriedError,
   PartialCommitError,
   RegistryClosedError,

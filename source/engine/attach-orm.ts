@@ -1,4 +1,5 @@
 import type { Connection, EntityManager, IDatabaseDriver, MikroORM } from '@mikro-orm/core'
+import { DECISION_TABLE } from '../session/decisions.ts'
 import { foreignEntityGuard } from '../session/entity-ownership.ts'
 import { OutsideTransactionError } from '../session/errors.ts'
 import { REDIRECTED } from '../session/session-entity-manager.ts'
@@ -23,6 +24,7 @@ export interface Attachment {
  *
  * - Inside a unit of work the global `orm.em` of a scoped role resolves to the role's session.
  * - A statement that would leave the transaction of the unit of work is refused before it is sent.
+ * - The table that this library keeps its decisions in is none that MikroORM's schema generator would drop.
  * - This library's errors come out of MikroORM as they are: it would make a DriverException of everything that is thrown
  *   where a statement runs (https://github.com/mikro-orm/mikro-orm/blob/v7.2.1/packages/core/src/drivers/DatabaseDriver.ts).
  */
@@ -34,6 +36,7 @@ export function attachOrm(orm: AnyOrm, attachment: Attachment): () => void {
   orm.em.getEventManager().registerSubscriber(foreignEntityGuard)
   const undo = [
     () => config.set('context', previousContext),
+    skipTable(config.get('schemaGenerator'), DECISION_TABLE),
     ...REDIRECTED.map((name) => override(orm.em, name, (original) => redirected(name, original))),
     override(
       driver,
@@ -64,6 +67,13 @@ function redirected(name: string, original: Method): Method {
     const target = this.getContext(false)
     return target === this ? original.apply(this, args) : target[name](...args)
   }
+}
+
+/** The generator keeps this object; it takes a table that no entity has for one to be dropped. */
+function skipTable(options: { skipTables?: (string | RegExp)[] }, table: string): () => void {
+  const { skipTables } = options
+  options.skipTables = [...(skipTables ?? []), table]
+  return () => void (options.skipTables = skipTables ?? [])
 }
 
 /** Every statement of MikroORM passes through one of these; without a context it takes a connection from the pool. */

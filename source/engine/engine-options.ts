@@ -5,6 +5,9 @@ import { ConfigurationError } from './errors.ts'
 export const COMMIT_MODES = ['joined', 'autonomous', 'autocommit'] as const
 export type CommitMode = (typeof COMMIT_MODES)[number]
 
+export const TWO_PHASE = ['auto', true, false] as const
+export type TwoPhase = (typeof TWO_PHASE)[number]
+
 /** One role: its MikroORM instance and how its sessions behave. */
 export interface EngineOptions<Orm extends MikroORM<any, any, any> = MikroORM<any, any, any>> {
   /** The role's MikroORM instance. Each role needs one of its own. */
@@ -21,6 +24,12 @@ export interface EngineOptions<Orm extends MikroORM<any, any, any> = MikroORM<an
    * ends, even if the rest aborts. `'autocommit'`: every flush and statement commits by itself. Default `'joined'`.
    */
   readonly commit?: CommitMode | undefined
+  /**
+   * Whether its transaction is prepared when a commit spans several changed databases. `'auto'`: where the database can, and
+   * it is not the one that decides. `false`: never. `true`: always, without asking the server first, and it decides only
+   * where all have `true`. SQLite never prepares. Default `'auto'`.
+   */
+  readonly twoPhase?: TwoPhase | undefined
   /** A failure to commit an autonomous or autocommit role warns and does not fail the request. Default `false`. */
   readonly bestEffort?: boolean | undefined
   /** `'changed'`: raw SQL counts as a write from the start. Default `'active'`. */
@@ -47,6 +56,7 @@ export interface ResolvedEngineOptions {
   readonly isDefault: boolean
   readonly readOnly: boolean | 'snapshot'
   readonly commit: CommitMode
+  readonly twoPhase: TwoPhase
   readonly bestEffort: boolean
   readonly initialState: 'active' | 'changed'
   readonly rawWrites: RawWrites
@@ -61,6 +71,7 @@ const OPTIONS = new Set<keyof EngineOptions>([
   'default',
   'readOnly',
   'commit',
+  'twoPhase',
   'bestEffort',
   'initialState',
   'rawWrites',
@@ -84,6 +95,7 @@ export function resolveEngineOptions(role: string, engine: unknown): ResolvedEng
     isDefault: given.default ?? false,
     readOnly: given.readOnly ?? false,
     commit,
+    twoPhase: given.twoPhase ?? 'auto',
     bestEffort: given.bestEffort ?? false,
     initialState: given.initialState ?? 'active',
     rawWrites: given.rawWrites ?? 'rollback',
@@ -117,6 +129,7 @@ function checkedOptions(role: string, engine: unknown): EngineOptions {
   }
   oneOf(role, 'readOnly', options.readOnly, [true, false, 'snapshot'])
   oneOf(role, 'commit', options.commit, COMMIT_MODES)
+  oneOf(role, 'twoPhase', options.twoPhase, TWO_PHASE)
   oneOf(role, 'initialState', options.initialState, ['active', 'changed'])
   oneOf(role, 'rawWrites', options.rawWrites, RAW_WRITES)
   oneOf(role, 'isolationLevel', options.isolationLevel, ISOLATION_LEVELS)

@@ -1,4 +1,5 @@
 import type { Transaction, TransactionManager } from '../transaction/index.ts'
+import { AtomicCommits } from './atomic-commits.ts'
 import { attachOrm, nameContext } from './attach-orm.ts'
 import { currentUnit } from './current-unit.ts'
 import {
@@ -13,6 +14,10 @@ import { Engine } from './engine.ts'
 import { inUnits } from './in-units.ts'
 import { adviseOnJournalMode, adviseOnSharedWriters, rolesOfSharedFiles } from './shared-files.ts'
 import { resolveEngineOptions } from './engine-options.ts'
+import { LONGEST_ROLE } from './global-id.ts'
+import { RecoverySchedule } from './recovery-schedule.ts'
+import type { RecoveryReport } from './recovery.ts'
+import { checkedGraceMs, resolveRegistryOptions, type EngineRegistryOptions } from './registry-options.ts'
 import { ConfigurationError, RegistryClosedError, UnknownRoleError } from './errors.ts'
 import { UnitOfWork, type UnitOfWorkOptions } from './unit-of-work.ts'
 
@@ -35,17 +40,13 @@ export interface RunOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-export interface EngineRegistryOptions {
-  /** Plain commits, session by session, in `run()`. Default: the environment variable SQLASSIST_DISABLE_TRANSACTION. */
-  readonly disableTransaction?: boolean | undefined
-}
-
 export const DEFAULT_ANY_PREFERENCE: readonly string[] = ['reader', 'writer']
 
 /**
  * The roles of an application and the databases behind them.
  *
- * Creating one sends nothing to any database. It gives each ORM the role's name as `contextName` if it has none, and
+ * Creating one sends nothing to any database, unless there are several roles that can be changed together: then it asks,
+ * in the background, what they can prepare, and settles what a crash left prepared. It gives each ORM the role's name as `contextName` if it has none, and
  * makes the global `orm.em` of a scoped role resolve to the session of the request or run the code is in.
  *
  * @throws ConfigurationError for anything that cannot work, naming role, option, what was found and the fix
@@ -58,15 +59,18 @@ export class EngineRegistry<E extends Engines = Engines> {
   readonly #detach: (() => void)[] = []
   readonly #units = new Set<UnitOfWork>()
   readonly #background = new Set<Promise<void>>()
+  readonly #recovery: RecoverySchedule
+  /** How several databases are committed as one. For the unit of work. */
+  readonly atomicCommits: AtomicCommits
   #closing: Promise<void> | undefined
   #whenIdle: (() => void) | undefined
 
   constructor(engines: E, registryOptions: EngineRegistryOptions = {}) {
+    const { disableTransaction, atomic, everyMs, graceMs, name } = resolveRegistryOptions(registryOptions)
     this.#unitDefaults = {
       owner: undefined,
       anyPreference: DEFAULT_ANY_PREFERENCE,
-      disableTransaction:
-        checkedRegistryOptions(registryOptions).disableTransaction ?? transactionsDisabledByEnvironment(),
+      disableTransaction: disableTransaction ?? transactionsDisabledByEnvironment(),
     }
     const resolved = resolveAll(engines)
     this.#default = defaultRole(resolved)
@@ -84,6 +88,24 @@ export class EngineRegistry<E extends Engines = Engines> {
       // A database that cannot be asked yet tells so by itself when it is used.
       this.watch(adviseOnJournalMode(sharing).catch(() => undefined))
     }
+    const engineList = [...this.#engines.values()]
+    this.#recovery = new RecoverySchedule(
+      {
+        application: name,
+        graceMs,
+        engines: engineList.filter(({ options }) => options.readOnly === false),
+        obstacle: (role) => this.#holdsOnlyConnection(role),
+      },
+      everyMs,
+    )
+    this.atomicCommits = new AtomicCommits({
+      application: name,
+      atomic,
+      defaultRole: this.#default,
+      engines: engineList,
+      needRecovery: () => this.#recovery.soon(),
+    })
+    if (!this.#unitDefaults.disableTransaction) this.#prepareForSeveral(engineList.filter(({ joins }) => joins))
   }
 
   /** The names of the roles, in the order they were given. */
@@ -154,6 +176,21 @@ export class EngineRegistry<E extends Engines = Engines> {
   }
 
   /**
+   * Settles what a crash, or a lost connection, left prepared: commits or rolls back each of this application's prepared
+   * transactions as was decided, and reports what could not be. It is safe at any time and from many processes at once,
+   * and runs by itself as the option `recover` says.
+   *
+   * `graceMs`: how old a prepared transaction has to be before it is looked at. A younger one is likely to be finished by
+   * whoever prepared it; looked at, it is aborted unless it is decided already. Default: that of the option `recover`.
+   */
+  async recover({ graceMs }: { readonly graceMs?: number | undefined } = {}): Promise<RecoveryReport> {
+    if (this.#closing !== undefined) throw new RegistryClosedError()
+    const run = this.#recovery.run(graceMs === undefined ? undefined : checkedGraceMs(graceMs, 'graceMs'))
+    const { committed, rolledBack, left } = await run
+    return { committed, rolledBack, left }
+  }
+
+  /**
    * Waits for the units of work under way, refuses new ones with RegistryClosedError, and closes the ORMs. It may be called
    * again, which waits for the same.
    */
@@ -196,9 +233,32 @@ export class EngineRegistry<E extends Engines = Engines> {
 
   async #close(): Promise<void> {
     if (this.#units.size > 0) await new Promise<void>((resolve) => (this.#whenIdle = resolve))
+    await this.#recovery.stop()
     await Promise.all(this.#background)
     for (const detach of this.#detach.splice(0)) detach()
     for (const { options } of this.#engines.values()) await options.orm.close()
+  }
+
+  /** Where several databases can change together: what they can prepare, and what is left from before. */
+  #prepareForSeveral(joining: readonly Engine[]): void {
+    if (joining.length < 2) return
+    const preparing = joining.filter(({ mayPrepare }) => mayPrepare)
+    // A database that cannot be asked yet is asked when it is needed.
+    const advised = this.atomicCommits.advise().catch(() => undefined)
+    if (preparing.length === 0) {
+      this.watch(advised)
+      return
+    }
+    for (const { role, database } of joining) {
+      checkRoleLength(role)
+      database.mayDecide()
+    }
+    this.watch(advised.then(() => this.#recovery.start()))
+  }
+
+  #holdsOnlyConnection(role: string): string | undefined {
+    const held = this.engine(role).dialect === 'sqlite' && this.#unitHere()?.holdsConnection(role) === true
+    return held ? 'the unit of work that asks for recovery holds its only connection' : undefined
   }
 
   #unitHere(): UnitOfWork | undefined {
@@ -222,16 +282,12 @@ function runContext<E extends Engines>({ container, tm }: UnitOfWork): RunContex
   }
 }
 
-function checkedRegistryOptions(options: EngineRegistryOptions): EngineRegistryOptions {
-  for (const [name, value] of Object.entries(options)) {
-    if (name !== 'disableTransaction') {
-      throw new ConfigurationError(`EngineRegistry has no option "${name}". The options are disableTransaction.`)
-    }
-    if (value !== undefined && typeof value !== 'boolean') {
-      throw new ConfigurationError(`disableTransaction is ${JSON.stringify(value)}. It can be true or false.`)
-    }
-  }
-  return options
+function checkRoleLength(role: string): void {
+  if (Buffer.byteLength(role) <= LONGEST_ROLE) return
+  throw new ConfigurationError(
+    `The role "${role}" has a name of ${Buffer.byteLength(role)} bytes. It stands twice in the ids of prepared ` +
+      `transactions and can have ${LONGEST_ROLE} at most.`,
+  )
 }
 
 function checkedRunOptions(options: RunOptions): RunOptions {

@@ -2,11 +2,13 @@ import type { Connection, ForkOptions } from '@mikro-orm/core'
 import type { AbstractSqlDriver, SqlEntityManager } from '@mikro-orm/sql'
 import type { Database } from '../session/database-link.ts'
 import { PostgresDatabase } from '../session/postgres-database.ts'
+import type { PreparedSurvey } from '../session/postgres-prepared.ts'
 import { Session } from '../session/session.ts'
 import { SqliteDatabase } from '../session/sqlite-database.ts'
 import { connectionsOf } from './attach-orm.ts'
 import type { ResolvedEngineOptions } from './engine-options.ts'
 import { ConfigurationError } from './errors.ts'
+import { GLOBAL_ID_PREFIX } from './global-id.ts'
 
 /** One role at run time: opens its sessions. */
 export class Engine {
@@ -14,16 +16,18 @@ export class Engine {
   readonly #em: SqlEntityManager
   // Not by way of the entity manager, which inside a unit of work stands for its session.
   readonly #driver: AbstractSqlDriver
-  readonly #database: Database
+  readonly database: Database
   /** The other roles on the same SQLite file. */
   sharesFileWith: readonly string[] = []
   readonly #background: (work: Promise<void>) => void
+  /** What its database can prepare, as far as it was asked. */
+  #preparing: Promise<PreparedSurvey> | undefined
 
   constructor(options: ResolvedEngineOptions, background: (work: Promise<void>) => void) {
     this.options = options
     this.#em = options.orm.em as SqlEntityManager
     this.#driver = options.orm.driver
-    this.#database = databaseOf(options.role, this.#driver)
+    this.database = databaseOf(options.role, this.#driver)
     this.#background = background
   }
 
@@ -36,8 +40,58 @@ export class Engine {
     return this.options.commit === 'joined'
   }
 
+  /** Whether its sessions can be changed as part of the one transaction. */
+  get joins(): boolean {
+    return this.options.commit === 'joined' && this.options.readOnly === false
+  }
+
+  /** Whether its ORM has connected and was not closed since. */
+  get connected(): boolean {
+    // https://github.com/mikro-orm/mikro-orm/blob/v7.2.1/packages/core/src/connections/Connection.ts
+    return (this.#driver.getConnection('write') as unknown as { readonly connected?: boolean }).connected !== false
+  }
+
+  /** Whether its transactions can be prepared if the server lets them. */
+  get mayPrepare(): boolean {
+    return this.database.prepared !== undefined && this.options.twoPhase !== false
+  }
+
+  /** Whether its transactions can be prepared. @throws the driver's error when its database could not be asked */
+  async canPrepare(): Promise<boolean> {
+    return this.mayPrepare && (this.options.twoPhase === true || (await this.#prepares()).maxPrepared > 0)
+  }
+
+  /** Which database of which server it is, whatever name leads there. @throws the driver's error */
+  async identity(): Promise<string> {
+    return (await this.#prepares()).identity
+  }
+
+  /** Looks at what is prepared in its database. @throws the driver's error */
+  async surveyPrepared(prefix: string): Promise<PreparedSurvey> {
+    const { prepared } = this.database
+    if (prepared === undefined) throw new TypeError(`${this.dialect} prepares nothing`)
+    const survey = prepared.survey(prefix)
+    this.#preparing = survey
+    try {
+      return await survey
+    } catch (error) {
+      this.#preparing = undefined
+      throw error
+    }
+  }
+
+  /** Its database may have become another: what is remembered of it is asked anew. */
+  lookAgain(): void {
+    this.#preparing = undefined
+    this.database.decisions.lookAgain()
+  }
+
+  async #prepares(): Promise<PreparedSurvey> {
+    return await (this.#preparing ?? this.surveyPrepared(GLOBAL_ID_PREFIX))
+  }
+
   get dialect(): Database['dialect'] {
-    return this.#database.dialect
+    return this.database.dialect
   }
 
   /** SQLite's journal mode, as the file has it. */
@@ -54,7 +108,7 @@ export class Engine {
     const { role, readOnly, commit, initialState, rawWrites, keepSession, isolationLevel, fork } = this.options
     const snapshot = readOnly === 'snapshot'
     const reads = readOnly !== false
-    return new Session(kept ?? this.#fork(fork), this.#database, {
+    return new Session(kept ?? this.#fork(fork), this.database, {
       role,
       initialState: reads ? 'readonly' : initialState,
       scope: readOnly === true || commit === 'autocommit' ? 'statement' : 'transaction',
@@ -70,6 +124,7 @@ export class Engine {
 
   /** Drops the pool, once what is under way has given its connections back, and opens a new one. */
   async reinit(): Promise<void> {
+    this.lookAgain()
     const connections = connectionsOf(this.options.orm.driver)
     // MikroORM forgets a connection's options when it closes, and would open a replica with those of the primary:
     // https://github.com/mikro-orm/mikro-orm/blob/v7.2.1/packages/core/src/connections/Connection.ts
@@ -94,8 +149,8 @@ function databaseOf(role: string, driver: AbstractSqlDriver): Database {
   for (let type = driver.getPlatform().constructor; type.name !== ''; type = Object.getPrototypeOf(type)) {
     platforms.push(type.name)
   }
-  if (platforms.includes('BasePostgreSqlPlatform')) return new PostgresDatabase(driver)
-  if (platforms.includes('SqlitePlatform')) return new SqliteDatabase(driver)
+  if (platforms.includes('BasePostgreSqlPlatform')) return new PostgresDatabase(role, driver)
+  if (platforms.includes('SqlitePlatform')) return new SqliteDatabase(role, driver)
   throw new ConfigurationError(
     `The role "${role}" runs on ${platforms[0]}, which is not supported. ` +
       `Use @mikro-orm/postgresql or @mikro-orm/sqlite.`,

@@ -81,6 +81,33 @@ export class PartialCommitError extends SqlassistError {
   }
 }
 
+/** Several databases changed that cannot commit as one, and the registry has `atomic: 'required'`. Nothing was committed. */
+export class NotAtomicError extends SqlassistError {
+  static {
+    this.prototype.name = 'NotAtomicError'
+  }
+  override readonly code = 'SQLASSIST_NOT_ATOMIC'
+
+  constructor(reasons: readonly string[]) {
+    super(
+      `Nothing was committed: more than one of the changed databases cannot prepare a transaction, and atomic is ` +
+        `"required". ${reasons.join(' ')} Let one of them have commit: 'autonomous', or change them in transactions of their own.`,
+    )
+  }
+}
+
+/** The transaction no longer waited for its sessions' vote, so they did not commit. Reported, not thrown. */
+export class CommitGivenUpError extends SqlassistError {
+  static {
+    this.prototype.name = 'CommitGivenUpError'
+  }
+  override readonly code = 'SQLASSIST_COMMIT_GIVEN_UP'
+
+  constructor() {
+    super('The transaction was given up while its sessions were being prepared; nothing was committed.')
+  }
+}
+
 /** An error worth retrying came, and the request could not be run again. `cause` is that error. */
 export class NotRetriedError extends SqlassistError {
   static {

@@ -1,8 +1,9 @@
 import { NoTransactionError, TransactionManager, TransientError, type Transaction } from '../transaction/index.ts'
 import { SharedFileError } from '../session/errors.ts'
-import { OnePhaseDataManager } from '../session/one-phase-data-manager.ts'
 import { isRetryable } from '../session/retryable.ts'
+import { SessionDataManager } from '../session/session-data-manager.ts'
 import type { Session } from '../session/session.ts'
+import type { AtomicCommit } from './atomic-commit.ts'
 import { currentUnit } from './current-unit.ts'
 import type { RoleStatus } from './db-sessions-container.ts'
 import type { Engine } from './engine.ts'
@@ -40,6 +41,8 @@ export class UnitOfWork {
   readonly #sessions = new Map<string, Session>()
   /** Those that no transaction manager ends. */
   readonly #independent: { readonly session: Session; readonly engine: Engine }[] = []
+  /** How the sessions of the transaction last used are committed. */
+  #atomicCommit: { readonly transaction: Transaction; readonly commit: AtomicCommit } | undefined
   #plainCommits: { readonly transaction: Transaction; readonly resource: PlainCommits } | undefined
   #readersOver: (() => Promise<void>) | undefined
   #cancelled: Error | undefined
@@ -284,8 +287,17 @@ export class UnitOfWork {
       return session
     }
     const session = engine.open(owner, true, kept, beforeBegin)
-    transaction.join(new OnePhaseDataManager(session))
+    const group = this.#atomicCommitOf(transaction)
+    transaction.join(new SessionDataManager(session, group))
+    group.add({ session, engine })
     return session
+  }
+
+  #atomicCommitOf(transaction: Transaction): AtomicCommit {
+    if (this.#atomicCommit?.transaction !== transaction) {
+      this.#atomicCommit = { transaction, commit: this.registry.atomicCommits.begin() }
+    }
+    return this.#atomicCommit.commit
   }
 
   #plainCommitsOf(transaction: Transaction): PlainCommits {

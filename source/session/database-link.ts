@@ -1,3 +1,5 @@
+import type { Decisions } from './decisions.ts'
+import type { Finish, PostgresPrepared } from './postgres-prepared.ts'
 import type { StatementKind } from './statement-kind.ts'
 
 /** What one statement gave back. `command` is PostgreSQL's command tag where there is one. */
@@ -24,8 +26,12 @@ export interface DatabaseLink {
   wrote(): Promise<boolean>
   /** Whether `error` says that the connection is gone, and everything sent over it rolled back. */
   isLost(error: unknown): boolean
-  /** Sends COMMIT and checks what the database made of it. */
-  commit(): Promise<CommitAnswer>
+  /** Sends COMMIT, after `decision` where there is one to be written down, and checks what the database made of it. */
+  commit(decision?: string): Promise<CommitAnswer>
+  /** Sends PREPARE TRANSACTION and checks what the database made of it. Missing where the database has no such thing. */
+  prepare?(gid: string): Promise<PrepareAnswer>
+  /** Finishes what was prepared, over this connection. @throws the driver's error */
+  finishPrepared?(gid: string, how: Finish): Promise<void>
   rollback(): Promise<void>
   /** Asks the database to give up the statement on its way, if there is one. */
   cancel(): void
@@ -39,6 +45,11 @@ export interface DatabaseLink {
  */
 export type CommitAnswer =
   | { readonly outcome: 'committed' | 'rolled back' | 'lost' }
+  | { readonly outcome: 'refused' | 'unknown'; readonly error: unknown }
+
+/** What came of a PREPARE TRANSACTION, in the same words. */
+export type PrepareAnswer =
+  | { readonly outcome: 'prepared' | 'rolled back' | 'lost' }
   | { readonly outcome: 'refused' | 'unknown'; readonly error: unknown }
 
 export type Exclusive = <T>(work: () => Promise<T>) => Promise<T>
@@ -58,4 +69,10 @@ export interface Database {
   patiently<T>(work: () => Promise<T>): Promise<T>
   /** Takes a connection and begins a transaction on it; nothing stays checked out when that fails. */
   begin(options: BeginOptions): Promise<DatabaseLink>
+  /** What was decided in it about commits over several databases. */
+  readonly decisions: Decisions
+  /** What is prepared in it, where the database knows PREPARE TRANSACTION. */
+  readonly prepared?: PostgresPrepared
+  /** From here on each transaction is begun so that it can become the commit point of one. */
+  mayDecide(): void
 }

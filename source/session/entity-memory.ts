@@ -7,7 +7,7 @@ import {
   type EntityMetadata,
   type EntityProperty,
 } from '@mikro-orm/core'
-import { CollectionMemory, inPlaceOf, ScalarReferenceMemory, unloaded } from './replaceable-memory.ts'
+import { CollectionMemory, inPlaceOf, isUntouched, ScalarReferenceMemory, unloaded } from './replaceable-memory.ts'
 import { remember, rememberAsIs, sameList, type Memory } from './value-memory.ts'
 
 // What it relies on is told in identity-map-snapshot.ts.
@@ -82,7 +82,8 @@ export class EntityMemory {
       [...this.#hidden].every(([name, memory]) => memory.matches(entity[name])) &&
       FIELDS.every((name) => Object.is(wrapped[name], this.#fields.get(name))) &&
       sameRecord(wrapped.__originalEntityData, this.#originalData) &&
-      sameList([...wrapped.__loadedProperties], [...this.#loadedProperties])
+      sameList([...wrapped.__loadedProperties], [...this.#loadedProperties]) &&
+      sameContext(wrapped.__serializationContext, this.#serializationContext)
     )
   }
 
@@ -123,11 +124,9 @@ export class EntityMemory {
       const now = Object.getOwnPropertyDescriptor(entity, key)
       if (now?.set !== undefined && descriptor.set !== undefined) continue
       const value = inPlaceOf(now?.value, memory.recall())
-      if (now?.set !== undefined) wrapped.__data[key as string] = value
-      else if (descriptor.set !== undefined) Object.defineProperty(entity, key, descriptor)
-      else if (now === undefined || !Object.is(now.value, value)) {
-        Object.defineProperty(entity, key, { ...descriptor, value })
-      }
+      const isUnchanged = now !== undefined && Object.is(now.value, value)
+      if (descriptor.set !== undefined) Object.defineProperty(entity, key, descriptor)
+      else if (!isUnchanged) Object.defineProperty(entity, key, { ...descriptor, value })
     }
   }
 
@@ -164,7 +163,7 @@ function removeLater(entity: Entity, key: PropertyKey): void {
   const value: unknown = Object.getOwnPropertyDescriptor(entity, key)?.value
   const property = propertyOf(entity, key)
   if (property === undefined || !Collection.isCollection<object, object>(value)) Reflect.deleteProperty(entity, key)
-  else if (value.isInitialized()) entity[key] = inPlaceOf(value, unloaded(entity, property))
+  else if (!isUntouched(value)) entity[key] = inPlaceOf(value, unloaded(entity, property))
 }
 
 /** MikroORM's own bookkeeping of one entity. */
@@ -190,6 +189,14 @@ function copyOf<T extends object>(record: T | undefined): T | undefined {
 
 function copyOfContext(context: Wrapped['__serializationContext']): Wrapped['__serializationContext'] {
   return context.fields === undefined ? { ...context } : { ...context, fields: new Set(context.fields) }
+}
+
+/** Its lists are replaced, never changed; only the set is. */
+function sameContext(one: Wrapped['__serializationContext'], other: Wrapped['__serializationContext']): boolean {
+  return (
+    sameRecord({ ...one, fields: undefined }, { ...other, fields: undefined }) &&
+    sameList([...(one.fields ?? [])], [...(other.fields ?? [])])
+  )
 }
 
 function sameRecord(one: Record<string, unknown> | undefined, other: Record<string, unknown> | undefined): boolean {

@@ -110,7 +110,58 @@ export class CommitOutcomeUnknownError extends SqlassistError {
   }
 }
 
-/** Another resource failed after this one-phase session had committed: the transaction is half done. Reported, not thrown. */
+/** PostgreSQL refuses to prepare the transaction of a role, which a commit over several databases needs. Nothing was committed. */
+export class CannotPrepareError extends SqlassistError {
+  static {
+    this.prototype.name = 'CannotPrepareError'
+  }
+  override readonly code = 'SQLASSIST_CANNOT_PREPARE'
+
+  constructor(role: string, cause: unknown) {
+    super(
+      `Several databases were changed, and the transaction of role "${role}" cannot be prepared: ` +
+        `${(cause as Error)?.message ?? String(cause)}. Nothing was committed. Do this in a role with ` +
+        `commit: 'autonomous' or in a unit of work of its own, or let "${role}" decide: twoPhase: false.`,
+      { cause },
+    )
+  }
+}
+
+/** A commit over several databases took so long that recovery gave it up. Nothing was committed; it can be done again. */
+export class CommitFencedError extends SqlassistError {
+  static {
+    this.prototype.name = 'CommitFencedError'
+  }
+  override readonly code = 'SQLASSIST_COMMIT_FENCED'
+
+  constructor(role: string, cause: unknown) {
+    super(
+      `The commit was about to be decided in role "${role}", but recovery had given it up meanwhile: it was prepared ` +
+        `longer than graceMs ago. Nothing was committed, and it can be done again. Raise recover.graceMs if it happens often.`,
+      { cause },
+    )
+  }
+}
+
+/** The table for the decisions about commits over several databases is not there and could not be created. Nothing was committed. */
+export class DecisionTableError extends SqlassistError {
+  static {
+    this.prototype.name = 'DecisionTableError'
+  }
+  override readonly code = 'SQLASSIST_DECISION_TABLE'
+
+  constructor(role: string, sql: string, cause: unknown) {
+    const why = cause instanceof Error ? `: ${cause.message}` : ''
+    super(
+      `A commit over several databases would have been decided in role "${role}", where the table for decisions is ` +
+        `missing and could not be created${why}. Nothing was committed. Run there, as who may create tables: ${sql}; ` +
+        `and let the role's user select, insert and delete in it.`,
+      { cause },
+    )
+  }
+}
+
+/** Another resource failed after this session had committed: the transaction is half done. Reported, not thrown. */
 export class CommittedTooEarlyError extends SqlassistError {
   static {
     this.prototype.name = 'CommittedTooEarlyError'

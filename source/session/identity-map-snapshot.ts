@@ -19,8 +19,8 @@ import { EntityMemory, helperOf, type Entity } from './entity-memory.ts'
  * - the helper of an entity (WrappedEntity.ts): `__data` behind the tracked properties, `__originalEntityData` that changes
  *   are told by, and the fields named in FIELDS. Tracked properties are accessors of the entity itself; one that
  *   is taken away comes back by a setter of the prototype (EntityHelper.ts);
- * - a Collection can be emptied by `hydrate([])` and filled by `addWithoutPropagation`, but not made unloaded again, and
- *   neither can a ScalarReference: those are replaced (Collection.ts, Reference.ts).
+ * - a Collection can be emptied by `hydrate([])` and filled by `addWithoutPropagation`, but not made unloaded again or
+ *   writable again, and a ScalarReference not unloaded: those are replaced (Collection.ts, Reference.ts).
  */
 
 /**

@@ -1,4 +1,4 @@
-import type { BeginOptions, CommitAnswer, Database, DatabaseLink } from './database-link.ts'
+import type { BeginOptions, CommitAnswer, Database, DatabaseLink, PrepareAnswer } from './database-link.ts'
 
 /**
  * The database transaction of one session: begun by its first statement, once, however many statements ask at the same
@@ -60,13 +60,23 @@ export class LazyTransaction {
   }
 
   /** Commits and gives the connection back, whatever comes of it; undefined if there was nothing begun, or nothing left. */
-  async commit(): Promise<CommitAnswer | undefined> {
+  async commit(decision?: string): Promise<CommitAnswer | undefined> {
     const link = await this.#end()
     if (link === undefined) return undefined
-    const answer = await link.commit()
+    const answer = await link.commit(decision)
     if (answer.outcome === 'refused') await rollbackAndRelease(link)
     else link.release(answer.outcome === 'unknown' || answer.outcome === 'lost')
     return answer
+  }
+
+  /** Prepares it under that id. The connection goes with what is prepared, and else back as after a commit. */
+  async prepare(gid: string): Promise<{ readonly answer: PrepareAnswer; readonly link: DatabaseLink } | undefined> {
+    const link = await this.#end()
+    if (link?.prepare === undefined) return undefined
+    const answer = await link.prepare(gid)
+    if (answer.outcome === 'refused') await rollbackAndRelease(link)
+    else if (answer.outcome !== 'prepared') link.release(answer.outcome !== 'rolled back')
+    return { answer, link }
   }
 
   /** Rolls back what was begun, if anything, and gives the connection back. A connection that cannot is destroyed. */

@@ -1,23 +1,28 @@
-import type { Client, PoolClient } from 'pg'
 import type { AbstractSqlDriver } from '@mikro-orm/sql'
 import type { BeginOptions, Database, DatabaseLink } from './database-link.ts'
+import { aside, type PoolOfClients } from './postgres-aside.ts'
+import { PostgresDecisions, type Aside } from './postgres-decisions.ts'
 import { PostgresLink } from './postgres-link.ts'
+import { PostgresPrepared } from './postgres-prepared.ts'
 import { statementKind } from './statement-kind.ts'
-
-interface PoolOfClients {
-  readonly Client: new (options: object) => Client
-  readonly options: object & { readonly password?: unknown }
-  connect(): Promise<PoolClient>
-}
 
 /** The PostgreSQL database of an ORM, reached through the ORM's own pool. */
 export class PostgresDatabase implements Database {
   readonly dialect = 'postgresql'
   readonly kindOf = statementKind
+  readonly decisions: PostgresDecisions
+  readonly prepared: PostgresPrepared
   readonly #driver: AbstractSqlDriver
 
-  constructor(driver: AbstractSqlDriver) {
+  constructor(role: string, driver: AbstractSqlDriver) {
     this.#driver = driver
+    const besidePool: Aside = async (work) => await aside(await this.#pool('write'), work)
+    this.decisions = new PostgresDecisions(role, besidePool)
+    this.prepared = new PostgresPrepared(besidePool)
+  }
+
+  mayDecide(): void {
+    // Everything it takes is done in the commit itself.
   }
 
   async patiently<T>(work: () => Promise<T>): Promise<T> {
@@ -25,9 +30,7 @@ export class PostgresDatabase implements Database {
   }
 
   async begin(options: BeginOptions): Promise<DatabaseLink> {
-    const pool = (await this.#driver
-      .getConnection(options.readOnly === true ? 'read' : 'write')
-      .getNativeClient()) as PoolOfClients
+    const pool = await this.#pool(options.readOnly === true ? 'read' : 'write')
     const client = await pool.connect()
     try {
       await client.query(beginStatement(options))
@@ -37,22 +40,19 @@ export class PostgresDatabase implements Database {
     }
     return new PostgresLink(client, (processId) => void cancelBackend(pool, processId))
   }
+
+  async #pool(type: 'read' | 'write'): Promise<PoolOfClients> {
+    return (await this.#driver.getConnection(type).getNativeClient()) as PoolOfClients
+  }
 }
 
-/** The pool may have no connection to spare just when one has to be cancelled, so this takes one of its own. */
-async function cancelBackend({ Client, options }: PoolOfClients, processId: number): Promise<void> {
-  // The password of a pool is not enumerable.
-  const control = new Client({ ...options, password: options.password })
+async function cancelBackend(pool: PoolOfClients, processId: number): Promise<void> {
   try {
-    control.on('error', () => undefined)
-    await control.connect()
-    await control.query('select pg_cancel_backend($1)', [processId])
+    await aside(pool, (control) => control.query('select pg_cancel_backend($1)', [processId]))
   } catch (error) {
     process.emitWarning(`A statement could not be cancelled and runs on: ${String(error)}`, {
       code: 'SQLASSIST_CANCEL_FAILED',
     })
-  } finally {
-    await control.end().catch(() => undefined)
   }
 }
 

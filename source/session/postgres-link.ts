@@ -1,5 +1,8 @@
 import type { PoolClient, QueryResult } from 'pg'
-import type { CommitAnswer, DatabaseLink, Exclusive, StatementResult } from './database-link.ts'
+import type { CommitAnswer, DatabaseLink, Exclusive, PrepareAnswer, StatementResult } from './database-link.ts'
+import { AS_WHO_LOGGED_IN } from './postgres-decisions.ts'
+import { finishSql, type Finish } from './postgres-prepared.ts'
+import { quoted } from './quoted.ts'
 import { statementKind } from './statement-kind.ts'
 
 /** Cancels the statement that a backend of this number runs, by a connection of its own. */
@@ -79,16 +82,30 @@ export class PostgresLink implements DatabaseLink {
     return (error as { readonly severity?: string } | undefined)?.severity !== 'ERROR'
   }
 
-  async commit(): Promise<CommitAnswer> {
+  async commit(decision?: string): Promise<CommitAnswer> {
+    return await this.#end('committed', 'COMMIT', decision === undefined ? 'commit' : `${decision}; commit`)
+  }
+
+  async prepare(gid: string): Promise<PrepareAnswer> {
+    return await this.#end('prepared', 'PREPARE', `${AS_WHO_LOGGED_IN}; prepare transaction ${quoted(gid)}`)
+  }
+
+  async finishPrepared(gid: string, how: Finish): Promise<void> {
+    await this.#query(finishSql(gid, how))
+  }
+
+  /** In one simple query. A transaction that failed earlier answers COMMIT and PREPARE with ROLLBACK, and no error. */
+  async #end<Done>(done: Done, tag: string, sql: string) {
     // pg tells only by this field that a connection is gone already, as pg-pool reads it too:
     // https://github.com/brianc/node-postgres/blob/master/packages/pg-pool/index.js
-    if ((this.#client as { readonly _queryable?: boolean })._queryable === false) return { outcome: 'lost' }
+    if ((this.#client as { readonly _queryable?: boolean })._queryable === false) return { outcome: 'lost' as const }
     try {
-      const { command } = await this.#client.query('commit')
-      return { outcome: command === 'COMMIT' ? 'committed' : 'rolled back' }
+      const result = await this.#query(sql)
+      const command = (Array.isArray(result) ? result.at(-1) : result)?.command
+      return { outcome: command === tag ? done : ('rolled back' as const) }
     } catch (error) {
       // Only an error of severity ERROR is the database's answer; anything else came instead of one.
-      return { outcome: this.isLost(error) ? 'unknown' : 'refused', error }
+      return { outcome: this.isLost(error) ? ('unknown' as const) : ('refused' as const), error }
     }
   }
 

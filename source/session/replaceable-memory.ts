@@ -13,6 +13,7 @@ export class CollectionMemory implements Memory {
   readonly #isInitialized: boolean
   readonly #isDirty: boolean
   readonly #isPartial: boolean
+  readonly #isReadOnly: boolean
 
   constructor(collection: Collection<object>, property: EntityProperty) {
     this.#collection = latest(collection)
@@ -22,6 +23,7 @@ export class CollectionMemory implements Memory {
     this.#isInitialized = collection.isInitialized()
     this.#isDirty = collection.isDirty()
     this.#isPartial = collection.isPartial()
+    this.#isReadOnly = isReadOnly(collection)
   }
 
   matches(value: unknown): boolean {
@@ -31,6 +33,7 @@ export class CollectionMemory implements Memory {
       collection.isInitialized() === this.#isInitialized &&
       collection.isDirty() === this.#isDirty &&
       collection.isPartial() === this.#isPartial &&
+      isReadOnly(collection) === this.#isReadOnly &&
       sameList(collection.getItems(false), this.#items) &&
       sameOptional(collection.getSnapshot(), this.#snapshot)
     )
@@ -56,19 +59,11 @@ export class CollectionMemory implements Memory {
 
   /** The collection without items, or a new one where it cannot become what it was. */
   #emptied(collection: Collection<object>): Collection<object> {
-    const target = collection.isInitialized() === this.#isInitialized ? collection : this.#unloaded()
-    if (this.#isInitialized) return this.#hydrated(target) ?? this.#hydrated(this.#unloaded()) ?? target
-    for (const item of target.getItems(false)) target.removeWithoutPropagation(item)
+    const isReusable = collection.isInitialized() === this.#isInitialized && !isReadOnly(collection)
+    const target = isReusable ? collection : this.#unloaded()
+    if (this.#isInitialized) target.hydrate([], false, this.#isPartial, this.#isReadOnly)
+    else for (const item of target.getItems(false)) target.removeWithoutPropagation(item)
     return target
-  }
-
-  #hydrated(collection: Collection<object>): Collection<object> | undefined {
-    try {
-      collection.hydrate([], false, this.#isPartial)
-      return collection
-    } catch {
-      return undefined // What matching() found was stored in it, and since then it is read-only.
-    }
   }
 
   #overwritten(): Collection<object> {
@@ -159,8 +154,23 @@ export function unloaded(owner: object, property: EntityProperty): Collection<ob
   return collection
 }
 
+/** Whether a collection is neither loaded nor changed. */
+export function isUntouched(collection: Collection<object>): boolean {
+  return !collection.isInitialized() && !collection.isDirty() && collection.getItems(false).length === 0
+}
+
 function fill(collection: Collection<object>, items: readonly object[]): void {
   for (const item of items) collection.addWithoutPropagation(item)
+}
+
+/** Whether what matching() found was stored in it. */
+function isReadOnly(collection: Collection<object>): boolean {
+  try {
+    collection.add([])
+    return false
+  } catch {
+    return true
+  }
 }
 
 /** Left to itself, an owning collection makes the other side take its snapshot too. */

@@ -1,5 +1,5 @@
 import { OptimisticLockError } from '@mikro-orm/core'
-import { TransactionAbortedError } from './errors.ts'
+import { CommitFencedError, TransactionAbortedError } from './errors.ts'
 
 /** Serialization failure, deadlock, lock not available: PostgreSQL's SQLSTATE, and SQLite's own codes for a lock. */
 const RETRYABLE_CODE = /^(?:40001|40P01|55P03|SQLITE_(?:BUSY|LOCKED)(?:_\w+)?)$/
@@ -7,11 +7,11 @@ const RETRYABLE_CODE = /^(?:40001|40P01|55P03|SQLITE_(?:BUSY|LOCKED)(?:_\w+)?)$/
 /**
  * Whether running the same work again may well succeed: decided from SQLSTATE, SQLite's code or the class, never from text.
  *
- * True for serialization failures, deadlocks, lock timeouts, SQLITE_BUSY and SQLITE_LOCKED, and optimistic locks; for a
- * transaction that could not commit because of one of them as well.
+ * True for serialization failures, deadlocks, lock timeouts, SQLITE_BUSY and SQLITE_LOCKED, optimistic locks, and a commit
+ * that recovery gave up; for a transaction that could not commit because of one of them as well.
  */
 export function isRetryable(error: unknown): boolean {
-  if (error instanceof OptimisticLockError) return true
+  if (error instanceof OptimisticLockError || error instanceof CommitFencedError) return true
   if (error instanceof TransactionAbortedError) return isRetryable(error.cause)
   const { code } = (error ?? {}) as { readonly code?: unknown }
   return typeof code === 'string' && RETRYABLE_CODE.test(code)

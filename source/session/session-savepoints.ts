@@ -4,7 +4,10 @@ import { SqlassistError } from '../transaction/index.ts'
 import { IdentityMapSnapshot } from './identity-map-snapshot.ts'
 import { sessionOfEntityManager } from './session-binding.ts'
 
-/** A savepoint of the transaction was made or rolled back while `em.transactional()` was under way on a session. */
+/**
+ * A savepoint of the transaction was made or rolled back, or the session was, while `em.transactional()` was under way on
+ * it, whose own savepoint would have been pulled from under it.
+ */
 export class NestedTransactionOpenError extends SqlassistError {
   static {
     this.prototype.name = 'NestedTransactionOpenError'

@@ -3,6 +3,7 @@ import type { SqlEntityManager } from '@mikro-orm/sql'
 import { InvalidSavepointRollbackError, SqlassistError, type DataManagerSavepoint } from '../transaction/index.ts'
 import type { BeginOptions, Database, DatabaseLink, StatementResult } from './database-link.ts'
 import {
+  CannotPrepareError,
   CommitOutcomeUnknownError,
   ConnectionLostError,
   ManagedSessionError,
@@ -13,6 +14,7 @@ import {
 } from './errors.ts'
 import { LazyTransaction } from './lazy-transaction.ts'
 import { RawWriteLog, shown } from './raw-write-log.ts'
+import { PreparedTransaction, refusesToPrepare } from './prepared-transaction.ts'
 import { readOnlyKysely } from './read-only-kysely.ts'
 import { bindToSession } from './session-entity-manager.ts'
 import { sessionKysely, type StatementOrigin } from './session-kysely.ts'
@@ -247,16 +249,39 @@ export class Session {
   }
 
   /**
-   * Commits the database transaction.
-   * @throws TransactionAbortedError, CommitOutcomeUnknownError, or the driver's error as it is
+   * Commits the database transaction, with a decision written down in it where there is one.
+   * @throws TransactionAbortedError, ConnectionLostError, CommitOutcomeUnknownError, or the driver's error as it is
    */
-  async commitDatabase(): Promise<void> {
-    const answer = await this.#transaction.commit()
+  async commitDatabase(decision?: string): Promise<void> {
+    const answer = await this.#transaction.commit(decision)
     if (answer === undefined) return
     if (answer.outcome === 'lost') throw new ConnectionLostError(this.role, this.#firstError)
     if (answer.outcome === 'rolled back') throw new TransactionAbortedError(this.role, this.#firstError)
     if (answer.outcome === 'unknown') throw new CommitOutcomeUnknownError(this.role, answer.error)
     if (answer.outcome === 'refused') throw answer.error
+  }
+
+  /**
+   * Prepares the database transaction under that id: from here on it outlives its connection, and the process.
+   * @throws CannotPrepareError, TransactionAbortedError, or the driver's error as it is, when nothing is prepared;
+   *   ConnectionLostError when it may be, all the same
+   */
+  async prepareDatabase(gid: string): Promise<PreparedTransaction> {
+    const prepared = await this.#transaction.prepare(gid)
+    if (prepared === undefined) throw this.#endedError()
+    const { answer, link } = prepared
+    switch (answer.outcome) {
+      case 'prepared':
+        return new PreparedTransaction(gid, link)
+      case 'rolled back':
+        throw new TransactionAbortedError(this.role, this.#firstError)
+      case 'lost':
+        throw new ConnectionLostError(this.role, this.#firstError)
+      case 'unknown':
+        throw new ConnectionLostError(this.role, answer.error)
+      case 'refused':
+        throw refusesToPrepare(answer.error) ? new CannotPrepareError(this.role, answer.error) : answer.error
+    }
   }
 
   /** Rolls the database transaction back and gives the connection back; what was not begun costs nothing. */

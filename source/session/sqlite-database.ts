@@ -1,16 +1,24 @@
 import type { AbstractSqlDriver } from '@mikro-orm/sql'
 import type { Database as SqliteHandle, Statement } from 'better-sqlite3'
 import type { BeginOptions, CommitAnswer, Database, DatabaseLink, Exclusive, StatementResult } from './database-link.ts'
+import { SqliteDecisions } from './sqlite-decisions.ts'
 import { statementKind, type StatementKind } from './statement-kind.ts'
 import { waitWhileBusy } from './wait-while-busy.ts'
 
 /** The SQLite database of an ORM: one handle, which Kysely's mutex gives to one user at a time. */
 export class SqliteDatabase implements Database {
   readonly dialect = 'sqlite'
+  readonly decisions: SqliteDecisions
   readonly #driver: AbstractSqlDriver
+  #mayDecide = false
 
-  constructor(driver: AbstractSqlDriver) {
+  constructor(role: string, driver: AbstractSqlDriver) {
     this.#driver = driver
+    this.decisions = new SqliteDecisions(role, (readOnly) => this.#begin({ readOnly }))
+  }
+
+  mayDecide(): void {
+    this.#mayDecide = true
   }
 
   async kindOf(sql: string): Promise<StatementKind> {
@@ -21,7 +29,12 @@ export class SqliteDatabase implements Database {
     return await waitWhileBusy((await this.#driver.getConnection('read').getNativeClient()) as SqliteHandle, work)
   }
 
-  async begin({ readOnly }: BeginOptions): Promise<DatabaseLink> {
+  async begin(options: BeginOptions): Promise<DatabaseLink> {
+    const decides = this.#mayDecide && options.readOnly !== true
+    return await this.#begin(options, decides ? (handle) => this.decisions.makeReady(handle) : undefined)
+  }
+
+  async #begin({ readOnly }: BeginOptions, first?: (handle: SqliteHandle) => Promise<void>): Promise<DatabaseLink> {
     const connection = this.#driver.getConnection('write')
     const handle = (await connection.getNativeClient()) as SqliteHandle
     const released = Promise.withResolvers<void>()
@@ -37,6 +50,7 @@ export class SqliteDatabase implements Database {
       .catch(acquired.reject)
     await acquired.promise
     try {
+      await first?.(handle)
       // A transaction that reads first and writes later would fail with SQLITE_BUSY_SNAPSHOT as soon as anyone else wrote.
       await waitWhileBusy(handle, () => handle.prepare(readOnly === true ? 'begin' : 'begin immediate').run())
     } catch (error) {
@@ -95,8 +109,11 @@ class SqliteLink implements DatabaseLink {
     return !this.#handle.inTransaction
   }
 
-  async commit(): Promise<CommitAnswer> {
+  async commit(decision?: string): Promise<CommitAnswer> {
+    // Outside of the transaction it would be a decision about nothing.
+    if (!this.#handle.inTransaction) return { outcome: 'rolled back' }
     try {
+      if (decision !== undefined) this.#handle.prepare(decision).run()
       // In a journal mode other than WAL a reader elsewhere holds up a commit.
       await waitWhileBusy(this.#handle, () => this.#handle.prepare('commit').run())
       return { outcome: 'committed' }

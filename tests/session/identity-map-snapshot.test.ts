@@ -274,32 +274,50 @@ for (const dialect of DIALECTS) {
     assert.equal(await world.look.rows('select topic_id from book_topics where book_id = 3'), [{ topic_id: 1 }])
   })
 
-  test('a collection that matching() was stored in later may be changed again', async (world) => {
-    const sent = await excursion(world, {
-      before: (em) => em.findOneOrFail(Book, 1, { populate: ['topics'] }),
-      async change(_, book) {
+  test('a collection that matching() was stored in later may be changed again, one from before may not', async (world) => {
+    for (const where of [{ id: 2 }, {}]) {
+      await fillTables(world)
+      const sent = await excursion(world, {
+        before: (em) => em.findOneOrFail(Book, 1, { populate: ['topics'] }),
+        change: (_, book) => book.topics.matching({ where, store: true }),
+        after(_, book) {
+          assert.equal(book.topics.getIdentifiers(), [1, 2])
+          book.topics.remove(book.topics[0])
+        },
+      })
+      assert.equal(sent, ['delete book_topics', 'commit'])
+    }
+    await excursion(world, {
+      async before(em) {
+        const book = await em.findOneOrFail(Book, 1)
         await book.topics.matching({ where: { id: 2 }, store: true })
-        assert.is(book.topics.length, 1)
+        return book
       },
-      after(_, book) {
-        assert.equal(book.topics.getIdentifiers(), [1, 2])
-        book.topics.remove(book.topics[0])
-      },
+      change: (_, book) =>
+        wrap(book)
+          .populate(['topics'], { refresh: true })
+          .catch(() => undefined),
+      after: (_, { topics }) => assert.throws(() => topics.removeAll(), /readonly/),
     })
-    assert.equal(sent, ['delete book_topics', 'commit'])
   })
 
   test('a part of a collection stays a part', async (world) => {
     const sent = await excursion(world, {
-      before: (em) => em.findOneOrFail(Book, 1, { populate: ['topics'], populateWhere: { topics: { id: 2 } } }),
-      async change(em, book) {
-        await book.topics.init()
-        book.topics.removeAll()
+      async before(em) {
+        const author = await ada(em)
+        await author.books.init({ where: { id: 2 } })
+        assert.equal([author.books.isPartial(), author.books.getIdentifiers()], [true, [2]])
+        return author
+      },
+      async change(em, author) {
+        await author.books.init()
+        assert.equal([author.books.isPartial(), author.books.length], [false, 2])
+        author.books.removeAll()
         await em.flush()
       },
     })
     assert.equal(sent, ['rollback'])
-    assert.is(await world.look.value('select count(*) from book_topics'), 3)
+    assert.is(await world.look.value('select count(*) from book where author_id = 1'), 2)
   })
 
   test('a reference loaded later is a reference again, whose changes are written and which loads anew', async (world) => {
@@ -447,6 +465,24 @@ for (const dialect of DIALECTS) {
     assert.is(await world.look.value('select count(*) from note_see'), 2)
   })
 
+  test('an entity that is new again belongs to the program: a second rollback does not touch it', async ({
+    registry,
+    look,
+  }) => {
+    await run(registry, false, async ({ em, txn }) => {
+      await em.count(Topic)
+      const savepoint = await txn.savepoint()
+      const topic = em.create(Topic, { label: 'first' })
+      await em.flush()
+      await savepoint.rollback()
+      topic.label = 'second'
+      await savepoint.rollback()
+      assert.is(topic.label, 'second')
+      em.persist(topic)
+    })
+    assert.equal(await look.rows('select label from topic where id > 3'), [{ label: 'second' }])
+  })
+
   test('an upsert is undone: what it made may be upserted or persisted again', async (world) => {
     const { registry } = world
     await run(registry, false, async ({ em, txn }) => {
@@ -487,7 +523,125 @@ for (const dialect of DIALECTS) {
     })
   })
 
-  test('between two savepoints only what changed is remembered anew', async ({ orm }) => {
+  test('whoever held a collection of a mere reference that was loaded later reaches the one in its place', async (world) => {
+    let held: any
+    await excursion(world, {
+      before: (em) => em.findOneOrFail(Book, 3),
+      async change(_, book) {
+        await wrap(book.author).init({ populate: ['books'] })
+        held = book.author.books
+        assert.is(held.length, 1)
+      },
+      async after(em, book) {
+        assert.equal([held.isInitialized(), held.getItems(false).length], [false, 0])
+        await wrap(book.author).init()
+        held.add(await em.findOneOrFail(Book, 1))
+        assert.is(book.author.books.getItems(false).length, 1)
+      },
+    })
+    assert.is(await world.look.value('select author_id from book where id = 1'), 2)
+  })
+
+  test('a mere reference does not keep what was loaded into its collections from the other side', async (world) => {
+    await excursion(world, {
+      before: async (em) => [await em.findOneOrFail(Topic, 1), em.getReference(Book, 1)],
+      async change(_, [topic, book]) {
+        await topic.books.init()
+        assert.is(book.topics.getItems(false).length, 1)
+      },
+      after: (_, [, { topics }]) => assert.is(topics?.getItems(false).length ?? 0, 0),
+    })
+  })
+
+  /** Of what is pending too, which a session never has at its savepoints, but its entities may when they are inserted. */
+  async function pending(
+    { orm }: World,
+    prepare: (em: any) => Promise<any>,
+    change: (given: any) => unknown,
+  ): Promise<void> {
+    const em: any = orm.em.fork()
+    const given = await prepare(em)
+    const snapshot = new IdentityMapSnapshot(em)
+    const memory = memoryOf(em)
+    for (const _ of TWICE) {
+      await change(given)
+      assert.not.equal(memoryOf(em), memory)
+      snapshot.restore()
+      assert.equal(memoryOf(em), memory)
+    }
+  }
+
+  test('a collection is as dirty as it was, whatever its items', async (world) => {
+    for (const [isDirty, before] of [
+      [true, undefined],
+      [false, 3],
+      [true, 3],
+    ] as const) {
+      await pending(
+        world,
+        async (em) => {
+          const { topics } = await em.findOneOrFail(Book, 1, { populate: ['topics'] })
+          if (before !== undefined) topics.add(em.getReference(Topic, before))
+          topics.setDirty(isDirty)
+          return topics
+        },
+        (topics) => topics.removeAll(),
+      )
+    }
+  })
+
+  test('a collection that was set without being loaded still replaces what the tables hold', async (world) => {
+    await pending(
+      world,
+      async (em) => {
+        const book = await em.findOneOrFail(Book, 1)
+        book.topics.set([em.getReference(Topic, 3)])
+        assert.is(book.topics.getSnapshot(), undefined)
+        return book.topics
+      },
+      (topics) => topics.takeSnapshot(),
+    )
+  })
+
+  test('putting back one side of a relation leaves what is pending on the other', async (world) => {
+    await pending(
+      world,
+      async (em) => {
+        const topics = await em.find(Topic, {}, { orderBy: { id: 'asc' }, populate: ['books'] })
+        const books = await em.find(Book, {}, { orderBy: { id: 'asc' }, populate: ['topics'] })
+        topics[0].books.add(books[2])
+        assert.ok(topics[0].books.isDirty())
+        return books
+      },
+      ([one]) => one.topics.removeAll(),
+    )
+  })
+
+  test('the bookkeeping of an entity is put back, field by field', async ({ orm }) => {
+    const em: any = orm.em.fork()
+    const wrapped = helper(await ada(em)) as any
+    const snapshot = new IdentityMapSnapshot(em)
+    const { __initialized, __managed, __em, __schema, __pk, __identifier, __reference, __populated, __onLoadFired } =
+      wrapped
+    const before = {
+      __initialized,
+      __managed,
+      __em,
+      __schema,
+      __pk,
+      __identifier,
+      __reference,
+      __populated,
+      __onLoadFired,
+    }
+    for (const [field, value] of Object.entries(before)) {
+      wrapped[field] = 'changed'
+      snapshot.restore()
+      assert.is(wrapped[field], value, field)
+    }
+  })
+
+  test('what did not change between two savepoints may come from the first, and the rest does not', async ({ orm }) => {
     const em: any = orm.em.fork()
     const [one, two] = await em.find(Author, {}, { orderBy: { id: 'asc' }, populate: ['books.topics'] })
     const first = new IdentityMapSnapshot(em)
@@ -526,7 +680,7 @@ const AccountSchema = new EntitySchema<Account>({
   class: Account,
   properties: {
     id: { type: 'integer', primary: true },
-    balance: { type: 'json' },
+    balance: { type: 'json', accessor: true },
     history: { type: 'json', persist: false },
   },
 })
@@ -589,7 +743,7 @@ test('an entity known by another key is found by it again, and no more once it i
   const country = em.getReference(Country, 'NO', { key: 'code' })
   const known = [...em.getUnitOfWork().getIdentityMap().keys()]
   const snapshot = new IdentityMapSnapshot(em)
-  em.clear()
+  em.getUnitOfWork().getIdentityMap().delete(country)
   snapshot.restore()
   assert.is(em.getReference(Country, 'NO', { key: 'code' }), country)
   assert.equal([...em.getUnitOfWork().getIdentityMap().keys()], known)

@@ -18,7 +18,7 @@ for (const dialect of DIALECTS) {
     const test = suite<Worlds>(`em.rollback() on ${dialect}${disabled ? ', transactions disabled' : ''}`)
     test.before(async (worlds) => {
       worlds.writer = await openWorld(dialect, 'writer')
-      worlds.other = await openWorld(dialect, 'other')
+      worlds.other = await openWorld('postgresql', 'other')
       worlds.registry = new EngineRegistry<any>({ writer: worlds.writer.orm, other: worlds.other.orm })
     })
     test.before.each(async ({ writer, other }) => {
@@ -44,7 +44,7 @@ for (const dialect of DIALECTS) {
       (await look.rows('select label from topic where id > 3 order by id')).map(({ label }) => label)
 
     test('undoes this session alone, which goes on; other roles are not touched', async (worlds) => {
-      const sent = await play(worlds, async ({ em, dbSession }) => {
+      await play(worlds, async ({ em, dbSession }) => {
         dbSession.other.create(Topic, { label: 'other, flushed' })
         await dbSession.other.flush()
         const kept = dbSession.other.create(Topic, { label: 'other, pending' })
@@ -56,9 +56,19 @@ for (const dialect of DIALECTS) {
         assert.is(dbSession.writer, em)
         em.create(Topic, { label: 'kept' })
       })
-      assert.equal(sent, [begin, 'insert topic', 'rollback', begin, 'insert topic', 'commit'])
       assert.equal(await added(worlds.writer), ['kept'])
       assert.equal(await added(worlds.other), ['other, flushed', 'other, pending'])
+    })
+
+    test('it rolls back, and begins anew with the next statement', async (worlds) => {
+      const sent = await play(worlds, async ({ em }) => {
+        em.create(Topic, { label: 'undone' })
+        await em.flush()
+        await em.rollback()
+        em.create(Topic, { label: 'kept' })
+      })
+      assert.equal(sent, [begin, 'insert topic', 'rollback', begin, 'insert topic', 'commit'])
+      assert.equal(await added(worlds.writer), ['kept'])
     })
 
     test('the rows are gone for others before the unit of work ends, and the lock on them is', async (worlds) => {

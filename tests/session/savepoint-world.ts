@@ -115,9 +115,9 @@ export async function fillTables({ look, dialect }: World): Promise<void> {
   await look.rows(`insert into chapter (id, title, book_id) values (1, 'first', 1), (2, 'second', 1)`)
   await look.rows(`insert into topic (id, label) values (1, 'sea'), (2, 'land'), (3, 'air')`)
   await look.rows(`insert into book_topics (book_id, topic_id) values (1, 1), (1, 2), (2, 2)`)
-  if (dialect === 'postgresql') {
+  if (dialect === 'sqlite') await look.rows('update sqlite_sequence set seq = 10')
+  else
     for (const table of ['author', 'book', 'chapter', 'topic']) await look.rows(`select setval('${table}_id_seq', 10)`)
-  }
 }
 
 /** Everything that is committed. */
@@ -166,6 +166,8 @@ export function stateOf(entity: any): unknown {
     values: Object.fromEntries(values.filter(([, value]: [string, unknown]) => value !== undefined)),
     original: valueOf(wrapped.__originalEntityData),
     loaded: [...wrapped.__loadedProperties].toSorted(),
+    populated: valueOf(wrapped.__serializationContext.populate),
+    fields: [...(wrapped.__serializationContext.fields ?? [])],
   }
 }
 
@@ -177,6 +179,7 @@ function valueOf(value: any): unknown {
     return {
       isInitialized: value.isInitialized(),
       isDirty: value.isDirty(),
+      isPartial: value.isPartial(),
       items: items(value.getItems(false)),
       snapshot: items(value.getSnapshot()),
       byIndex: items(Array.from({ length: value.getItems(false).length }, (_, index) => (value as any)[index])),

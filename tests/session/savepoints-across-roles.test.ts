@@ -1,6 +1,6 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { EngineRegistry } from '../../source/index.ts'
+import { EngineRegistry, sessionOf } from '../../source/index.ts'
 import { rejection } from '../support/rejection.ts'
 import {
   Author,
@@ -84,10 +84,9 @@ for (const disabled of [false, true]) {
       assert.equal([book.length, book_topics.length], [3, 3])
       const sent = brief(all[role].recording.sql())
       const afterwards = sent.slice(sent.indexOf('rollback to sqlassist_1') + 1)
-      assert.equal(
-        afterwards.filter((statement) => /^(insert|update|delete)/.test(statement)),
-        role === 'writer' ? [] : ['update author'],
-      )
+      // Beside how the databases agree on the commit.
+      const written = afterwards.filter((statement) => /^(insert|update|delete) (?!sqlassist)/.test(statement))
+      assert.equal(written, role === 'writer' ? [] : ['update author'])
     }
   })
 
@@ -117,6 +116,21 @@ for (const disabled of [false, true]) {
     assert.equal(await labels('writer'), [{ label: 'writer' }])
     assert.equal(await labels('archive'), [])
     assert.equal(await labels('local'), [{ label: 'fourth' }])
+  })
+
+  test('an entity that is new again belongs to no role, and another one may insert it', async ({ all, registry }) => {
+    await run(registry, disabled, async ({ em, txn, dbSession }) => {
+      await em.count(Topic)
+      const savepoint = await txn.savepoint()
+      const topic = em.create(Topic, { label: 'moved' })
+      await em.flush()
+      assert.is(sessionOf(topic), em)
+      await savepoint.rollback()
+      assert.is(sessionOf(topic), undefined)
+      dbSession.archive.persist(topic)
+    })
+    const count = `select count(*) from topic where label = 'moved'`
+    assert.equal([await all.writer.look.value(count), await all.archive.look.value(count)], [0, 1])
   })
 
   test('a statement that failed in one role is forgotten by the rollback, and all three commit', async ({

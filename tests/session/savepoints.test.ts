@@ -1,3 +1,4 @@
+import { helper } from '@mikro-orm/core'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { markChanged } from '../../source/index.ts'
@@ -101,7 +102,9 @@ for (const dialect of DIALECTS) {
         author.name = 'newer'
         await em.flush()
         assert.equal([author.version, book.id > 0], [2, true])
+        assert.is((helper(book) as any).__identifier.getValue(), book.id)
         await savepoint.rollback()
+        assert.is(helper(book).__identifier, undefined)
         assert.equal(
           [author.id, author.name, author.version, book.id, note.key],
           [undefined, 'new', undefined, undefined, key],
@@ -433,6 +436,24 @@ for (const dialect of DIALECTS) {
       })
       assert.equal(await world.look.rows('select label from topic where id > 3'), [{ label: 'kept' }])
     })
+
+    if (disabled) {
+      test('em.commit() makes the savepoints before it invalid', async (world) => {
+        for (const isBegun of [false, true]) {
+          const error = (await rejection(
+            play(world, async ({ em, txn }) => {
+              if (isBegun) await em.count(Topic)
+              const savepoint = await txn.savepoint()
+              em.create(Topic, { label: `committed ${isBegun}` })
+              await em.commit()
+              await savepoint.rollback()
+            }),
+          )) as any
+          assert.equal([error.code, /em\.commit\(\)/.test(error.message)], ['SQLASSIST_INVALID_SAVEPOINT', true])
+        }
+        assert.is(await world.look.value('select count(*) from topic'), 5)
+      })
+    }
 
     test('a savepoint of children and their owner keeps orphan removal as it was', async (world) => {
       await play(world, async ({ em, txn }) => {

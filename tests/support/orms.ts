@@ -1,6 +1,7 @@
 /** MikroORM instances on real databases, with a second connection beside each to see what is really committed. */
 import { MikroORM as PostgresOrm } from '@mikro-orm/postgresql'
 import { MikroORM as SqliteOrm } from '@mikro-orm/sqlite'
+import { DECISION_TABLE } from '../../source/session/decisions.ts'
 import { ENTITIES } from './entities.ts'
 import { createDatabase } from './postgres.ts'
 import { secondLook, type SecondLook } from './second-look.ts'
@@ -30,6 +31,8 @@ export async function openOrm(target: string, options: OrmOptions = {}): Promise
   const { poolMax = 5, contextName, via = target, config } = options
   const common = {
     entities: ENTITIES,
+    // As an application that updates its schema before there is a registry.
+    schemaGenerator: { skipTables: [DECISION_TABLE] },
     ...(contextName === undefined ? {} : { contextName }),
     ...config,
   }

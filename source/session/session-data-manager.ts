@@ -1,20 +1,21 @@
 import type { DataManager, DataManagerSavepoint } from '../transaction/index.ts'
-import { CommittedTooEarlyError } from './errors.ts'
+import type { CommitGroup } from './commit-group.ts'
 import { isRetryable } from './retryable.ts'
 import type { Session } from './session.ts'
 
 /**
- * Carries a session through a commit in one phase: the real COMMIT happens in the vote, which is why these come last.
+ * Carries a session through a commit. A single changed one is committed in the last vote, which is why sessions come last
+ * among the resources; of several, all but one are prepared there, and the one left decides.
  *
- * As zope.sqlalchemy's: flush in tpcBegin, an unchanged session is rolled back in commit, a changed one is committed in
- * tpcVote.
+ * As zope.sqlalchemy's: flush in tpcBegin, an unchanged session is rolled back in commit, a changed one votes in tpcVote.
  */
-export class OnePhaseDataManager implements DataManager {
+export class SessionDataManager implements DataManager {
   readonly #session: Session
-  #committed = false
+  readonly #group: CommitGroup
 
-  constructor(session: Session) {
+  constructor(session: Session, group: CommitGroup) {
     this.#session = session
+    this.#group = group
   }
 
   sortKey(): string {
@@ -22,6 +23,7 @@ export class OnePhaseDataManager implements DataManager {
   }
 
   async tpcBegin(): Promise<void> {
+    this.#group.enter(this.#session)
     await this.#session.flush()
   }
 
@@ -36,16 +38,15 @@ export class OnePhaseDataManager implements DataManager {
   }
 
   async tpcVote(): Promise<void> {
-    if (this.#session.ended) return
-    await this.#session.commitDatabase()
-    this.#committed = true
-    this.#session.end('its transaction was committed')
+    await this.#group.vote()
   }
 
-  tpcFinish(): void {}
+  async tpcFinish(): Promise<void> {
+    await this.#group.finish()
+  }
 
-  tpcAbort(): void {
-    if (this.#committed) throw new CommittedTooEarlyError(this.#session.role)
+  async tpcAbort(): Promise<void> {
+    await this.#group.giveUp(this.#session)
   }
 
   savepoint(): Promise<DataManagerSavepoint> {

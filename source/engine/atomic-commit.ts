@@ -1,0 +1,157 @@
+import type { CommitGroup } from '../session/commit-group.ts'
+import {
+  CommitFencedError,
+  CommitOutcomeUnknownError,
+  CommittedTooEarlyError,
+  ConnectionLostError,
+} from '../session/errors.ts'
+import type { Finish } from '../session/postgres-prepared.ts'
+import type { Session } from '../session/session.ts'
+import type { AtomicCommits, Plan } from './atomic-commits.ts'
+import type { Engine } from './engine.ts'
+import { CommitGivenUpError } from './errors.ts'
+import { persistently } from './persistently.ts'
+import { report } from './report.ts'
+
+/** One session of a transaction and the role it belongs to. */
+export interface Member {
+  readonly session: Session
+  readonly engine: Engine
+}
+
+/**
+ * The commit of one transaction's sessions. Nothing happens before the last of them votes: only then it is known who
+ * changed, and that every other resource agreed.
+ *
+ * 1. One changed session: COMMIT.
+ * 2. Several: PREPARE TRANSACTION in all but the commit point, at the same time; then the commit point writes the decision
+ *    and COMMITs, which decides for all; then, in tpcFinish, COMMIT PREPARED in the others, at the same time.
+ * 3. Those that can neither be prepared nor decide commit just before the commit point: such a commit is not atomic.
+ */
+export class AtomicCommit implements CommitGroup {
+  readonly #commits: AtomicCommits
+  readonly #members: Member[] = []
+  readonly #committed = new Set<Session>()
+  #entered = 0
+  #votes = 0
+  #plan: Plan | undefined
+  #outcome: 'open' | 'committed' | 'unknown' = 'open'
+  #givenUp = false
+  /** The vote under way; it never rejects. */
+  #voting: Promise<void> | undefined
+  #finishing: Promise<void> | undefined
+
+  constructor(commits: AtomicCommits) {
+    this.#commits = commits
+  }
+
+  add(member: Member): void {
+    this.#members.push(member)
+  }
+
+  enter(): void {
+    this.#entered++
+  }
+
+  async vote(): Promise<void> {
+    if (++this.#votes < this.#entered) return
+    const vote = this.#vote()
+    this.#voting = vote.catch(() => undefined)
+    await vote
+  }
+
+  finish(): Promise<void> {
+    return (this.#finishing ??= this.#finishBranches('commit'))
+  }
+
+  async giveUp(session: Session): Promise<void> {
+    this.#givenUp = true
+    // A vote that took longer than the transaction waits is still under way, and has to come to an end first.
+    await this.#voting
+    if (this.#outcome === 'committed') await this.finish()
+    if (this.#outcome === 'open') await (this.#finishing ??= this.#finishBranches('rollback'))
+    if (!session.ended) {
+      const rollback = session.rollbackDatabase()
+      session.end('its transaction was aborted')
+      await rollback
+    }
+    if (this.#committed.has(session)) throw new CommittedTooEarlyError(session.role)
+  }
+
+  async #vote(): Promise<void> {
+    const open = this.#members.filter(({ session }) => !session.ended)
+    const changed = open.filter(({ session }) => session.begun)
+    const [only] = changed
+    if (changed.length > 1) await this.#commitSeveral(changed)
+    else if (only !== undefined) await this.#commitPlainly(only)
+    this.#outcome = 'committed'
+    for (const { session } of open) session.end('its transaction was committed')
+  }
+
+  async #commitSeveral(changed: readonly Member[]): Promise<void> {
+    const plan = (this.#plan = await this.#commits.plan(changed))
+    await allSettled(plan.branches.map((branch) => branch.prepare()))
+    if (this.#givenUp) throw new CommitGivenUpError()
+    for (const member of plan.plain) await this.#commitPlainly(member)
+    await this.#decide(plan)
+    for (const { session } of changed) this.#committed.add(session)
+  }
+
+  async #commitPlainly({ session }: Member): Promise<void> {
+    await session.commitDatabase()
+    this.#committed.add(session)
+  }
+
+  /** Once the decision is durable the transaction is committed, whatever happens from here on. */
+  async #decide({ point, decision }: Plan): Promise<void> {
+    const { role, database } = point.engine
+    try {
+      await point.session.commitDatabase(decision?.sql)
+    } catch (error) {
+      if (decision === undefined) throw error
+      if (error instanceof CommitOutcomeUnknownError) {
+        await this.#learn(point, decision.id, error)
+        return
+      }
+      database.decisions.lookAgain()
+      throw database.decisions.isFence(error) ? new CommitFencedError(role, error) : error
+    }
+  }
+
+  /** The answer to the COMMIT that decides was lost: what the database says now, it will say for ever. */
+  async #learn({ engine, session }: Member, id: string, unknown: CommitOutcomeUnknownError): Promise<void> {
+    let aborted
+    try {
+      const { decision, now } = await persistently(() => engine.database.decisions.fence(id))
+      if (decision === 'commit') return
+      // A commit that recovery finished everywhere is forgotten; then nothing is left prepared either.
+      aborted = !now || (await this.#rolledBackEverywhere())
+    } catch {
+      this.#outcome = 'unknown'
+      for (const branch of this.#plan?.branches ?? []) branch.leave()
+      this.#commits.needRecovery()
+      throw unknown
+    }
+    if (aborted) throw new ConnectionLostError(session.role, unknown.cause)
+    this.#outcome = 'unknown'
+    throw unknown
+  }
+
+  async #rolledBackEverywhere(): Promise<boolean> {
+    const there = await Promise.all((this.#plan?.branches ?? []).map((branch) => branch.rollBackIfThere()))
+    return !there.includes(false)
+  }
+
+  async #finishBranches(how: Finish): Promise<void> {
+    const finished = await Promise.all((this.#plan?.branches ?? []).map((branch) => branch.finish(how)))
+    if (finished.includes(false)) this.#commits.needRecovery()
+  }
+}
+
+/** Waits for all of them, then throws the first error in their order; the others are reported. */
+async function allSettled(works: readonly Promise<void>[]): Promise<void> {
+  const failures = (await Promise.allSettled(works)).filter((result) => result.status === 'rejected')
+  const [first, ...others] = failures.map(({ reason }): unknown => reason)
+  for (const other of others) report(other, `after: ${String(first)}`)
+  if (failures.length > 0) throw first
+}

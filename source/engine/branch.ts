@@ -1,0 +1,73 @@
+import { ConnectionLostError } from '../session/errors.ts'
+import type { Finish } from '../session/postgres-prepared.ts'
+import type { PreparedTransaction } from '../session/prepared-transaction.ts'
+import type { Member } from './atomic-commit.ts'
+
+/** One of several changed databases in a commit: prepared there, and finished when the commit point has decided. */
+export class Branch {
+  readonly gid: string
+  readonly #member: Member
+  #prepared: PreparedTransaction | undefined
+  /** The answer to PREPARE was lost: it may be prepared. */
+  #uncertain = false
+
+  constructor(member: Member, gid: string) {
+    this.#member = member
+    this.gid = gid
+  }
+
+  /** @throws what `Session.prepareDatabase` does */
+  async prepare(): Promise<void> {
+    const { session, engine } = this.#member
+    try {
+      this.#prepared = await session.prepareDatabase(this.gid)
+    } catch (error) {
+      this.#uncertain = error instanceof ConnectionLostError
+      // The server may have been started again with other settings.
+      engine.lookAgain()
+      throw error
+    }
+  }
+
+  /** Finishes it, over another connection where its own fails. False when it had to be left to recovery. Never rejects. */
+  async finish(how: Finish): Promise<boolean> {
+    const prepared = this.#prepared
+    this.#prepared = undefined
+    try {
+      if (prepared !== undefined) await prepared.finish(how)
+      else if (this.#uncertain) await this.#finishAside(how)
+      return true
+    } catch {
+      return await this.#finishAside(how)
+    } finally {
+      this.#uncertain = false
+    }
+  }
+
+  /** Rolls it back over another connection; false when it is not there any more. @throws the driver's error */
+  async rollBackIfThere(): Promise<boolean> {
+    this.leave()
+    return (await this.#member.engine.database.prepared?.finish(this.gid, 'rollback')) === true
+  }
+
+  /** Leaves it to recovery: whether to commit it is not known. */
+  leave(): void {
+    this.#prepared?.leave()
+    this.#prepared = undefined
+  }
+
+  async #finishAside(how: Finish): Promise<boolean> {
+    const { role, database } = this.#member.engine
+    try {
+      await database.prepared?.finish(this.gid, how)
+      return true
+    } catch (error) {
+      process.emitWarning(
+        `The prepared transaction "${this.gid}" of role "${role}" could not be finished (${how}: ${String(error)}). ` +
+          `It holds its locks until recovery gets through to the database, or registry.recover() is called.`,
+        { code: 'SQLASSIST_LEFT_PREPARED', detail: String((error as Error)?.stack ?? error) },
+      )
+      return false
+    }
+  }
+}

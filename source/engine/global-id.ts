@@ -1,0 +1,49 @@
+import { randomBytes } from 'node:crypto'
+
+/** What the ids of this library begin with. */
+export const GLOBAL_ID_PREFIX = 'sqlassist:'
+
+/** PostgreSQL takes 199 bytes; what is fixed of an id has 48, and the role may stand in it twice. */
+export const LONGEST_APPLICATION = 32
+export const LONGEST_ROLE = 56
+
+/**
+ * The name of a prepared transaction, as pg_prepared_xacts shows it:
+ * `sqlassist:<application>:<deciding role>:<deciding database>:<random>:<role>`.
+ *
+ * Without its last part it is the key of the decision. The deciding database is told by the name it has for itself
+ * (row `database` of its decision table), since a role may be another database in another process.
+ */
+export interface GlobalId {
+  readonly application: string
+  /** The role that decides, as the process that committed called it. */
+  readonly decidingRole: string
+  readonly decidingDatabase: string
+  /** The key of the decision. */
+  readonly decision: string
+  readonly role: string
+}
+
+/** The key of a decision: never the same twice, by 128 bits of chance. */
+export function newDecisionId(application: string, decidingRole: string, decidingDatabase: string): string {
+  return `${GLOBAL_ID_PREFIX}${application}:${decidingRole}:${decidingDatabase}:${randomBytes(16).toString('base64url')}`
+}
+
+export function globalId(decision: string, role: string): string {
+  return `${decision}:${role}`
+}
+
+/** Undefined for what this version of the library did not make. */
+export function parseGlobalId(gid: string): GlobalId | undefined {
+  const parts = gid.split(':')
+  if (parts.length !== 6 || parts.includes('')) return undefined
+  const [, application, decidingRole, decidingDatabase, , role] = parts as [
+    string,
+    string,
+    string,
+    string,
+    string,
+    string,
+  ]
+  return { application, decidingRole, decidingDatabase, decision: parts.slice(0, -1).join(':'), role }
+}

@@ -1,0 +1,88 @@
+import { Configuration, UnderscoreNamingStrategy, type MetadataStorage, type NamingStrategy } from '@mikro-orm/core'
+import { foreignKeyTarget, withoutSchema } from './foreign-key-targets.ts'
+import { shortenName } from './shorten-name.ts'
+
+type NameType = Parameters<UnderscoreNamingStrategy['indexName']>[2]
+
+const PREFIXES: Partial<Record<NameType, string>> = { primary: 'pk', unique: 'uq', index: 'ix', check: 'ck' }
+
+/**
+ * Names indexes and constraints as Alembic recommends and MikroORM's underscore strategy everything else, for the
+ * `namingStrategy` option of MikroORM.
+ *
+ * | what | name |
+ * | --- | --- |
+ * | primary key | `pk_<table>` (SQLite keeps no name for it) |
+ * | unique | `uq_<table>_<columns>` |
+ * | index | `ix_<table>_<columns>` |
+ * | check | `ck_<table>_<column>`, and `ck_<table>` for one that belongs to no column |
+ * | foreign key | `fk_<table>_<columns>_<referred table>` |
+ *
+ * Several columns are joined by `_`. The same entities get the same names in every process and on every database, so the
+ * diff of a schema that was applied is empty; not so on SQLite for a foreign key of several columns, which MikroORM itself
+ * reads back as several. A name that was given by hand is left as it is: MikroORM does not ask for it, and so a check that
+ * has a name is given all of it (`ck_<table>_<name>`) where it is declared.
+ *
+ * A name of more than 63 bytes, which is what PostgreSQL allows, becomes its beginning and a hash of the whole: always the
+ * same, and never that of another. SQLite has no limit; the names are shortened there as well, so that they are the same
+ * everywhere. Names of tables and columns that were made from a class or a property are shortened likewise.
+ *
+ * @see https://alembic.sqlalchemy.org/en/latest/naming.html
+ */
+export class ConventionNamingStrategy extends UnderscoreNamingStrategy {
+  static {
+    // The name of a foreign key ends in the table it refers to, and MikroORM names it without saying that table, or whose
+    // entities they are. Every strategy is handed out by a configuration: so it learns here which one is its own.
+    const { getNamingStrategy: handOut } = Configuration.prototype as {
+      getNamingStrategy: (this: Configuration) => NamingStrategy
+    }
+    Configuration.prototype.getNamingStrategy = function getNamingStrategy() {
+      const strategy = handOut.call(this)
+      if (#configuration in strategy) strategy.#configuration ??= this
+      return strategy
+    }
+  }
+
+  #configuration: Configuration | undefined
+
+  override indexName(tableName: string, columns: string[], type: NameType): string {
+    const table = withoutSchema(tableName)
+    if (type === 'foreign') return this.#foreignKeyName(table, columns)
+    const prefix = PREFIXES[type]
+    if (prefix === undefined) return shortenName(super.indexName(tableName, columns, type))
+    return shortenName(type === 'primary' ? joined(prefix, table) : joined(prefix, table, ...columns))
+  }
+
+  override classToTableName(entityName: string, tableName?: string): string {
+    return tableName ?? shortenName(super.classToTableName(entityName))
+  }
+
+  override propertyToColumnName(propertyName: string, object?: boolean): string {
+    return shortenName(super.propertyToColumnName(propertyName, object))
+  }
+
+  override joinColumnName(propertyName: string): string {
+    return shortenName(super.joinColumnName(propertyName))
+  }
+
+  override joinKeyColumnName(entity: string, column?: string, composite?: boolean, tableName?: string): string {
+    return shortenName(super.joinKeyColumnName(entity, column, composite, tableName))
+  }
+
+  override joinTableName(source: string, target: string, propertyName: string, tableName?: string): string {
+    return shortenName(super.joinTableName(source, target, propertyName, tableName))
+  }
+
+  #foreignKeyName(table: string, columns: string[]): string {
+    const metadata: MetadataStorage | undefined = this.#configuration?.getDriver().getMetadata()
+    const target = metadata && foreignKeyTarget(metadata, table, columns)
+    // one that the database has and no entity, or a strategy of no ORM
+    if (target === undefined) return shortenName(joined('fk', table, ...columns))
+    return target.name ?? shortenName(joined('fk', table, ...columns, target.table))
+  }
+}
+
+/** A column inside of a JSON document is named with dots. */
+function joined(...parts: string[]): string {
+  return parts.join('_').replaceAll('.', '_')
+}

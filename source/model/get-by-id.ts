@@ -1,0 +1,59 @@
+import { helper, type EntityName, type FilterQuery, type Loaded, type Primary } from '@mikro-orm/core'
+import type { SqlEntityManager } from '@mikro-orm/sql'
+import { QueryArgumentError } from './errors.ts'
+import { keyCondition, mayBeFound } from './query-values.ts'
+
+/** Below what one statement of either database takes. */
+const IDS_A_STATEMENT = 5_000
+
+/**
+ * The entity of that primary key, or null; an array of values where the key has several columns.
+ *
+ * It is managed by the session, and one that the session has already is given back without a statement.
+ *
+ * @throws QueryArgumentError (`SQLASSIST_QUERY_ARGUMENT`) for null and undefined, an object or, where the key is one column, an array
+ */
+export async function getById<Entity extends object>(
+  em: SqlEntityManager,
+  entity: EntityName<Entity>,
+  id: Primary<Entity>,
+): Promise<Loaded<Entity> | null> {
+  const where = keyCondition(em, entity, id) as FilterQuery<NoInfer<Entity>>
+  return mayBeFound(id) ? await em.findOne(entity, where) : null
+}
+
+/**
+ * The entities of these primary keys in the order of the keys, each once; those that do not exist are left out.
+ *
+ * They are managed by the session. No statement is sent for no keys, and one for every 5000.
+ *
+ * @throws QueryArgumentError (`SQLASSIST_QUERY_ARGUMENT`) as `getById` does, and for what is no array
+ */
+export async function getByIds<Entity extends object>(
+  em: SqlEntityManager,
+  entity: EntityName<Entity>,
+  ids: readonly Primary<Entity>[],
+): Promise<Loaded<Entity>[]> {
+  if (!Array.isArray(ids)) throw new QueryArgumentError('ids', 'an array', ids)
+  const conditions = ids.map((id) => [id, keyCondition(em, entity, id)] as const)
+  const wanted = new Map(conditions.filter(([id]) => mayBeFound(id)).map(([id, condition]) => [keyOf(id), condition]))
+  const places = new Map([...wanted.keys()].map((key, place) => [key, place]))
+  const place = (found: object) => places.get(helper(found).getSerializedPrimaryKey()) ?? places.size
+  const rows: Loaded<Entity>[] = []
+  const list = [...wanted.values()]
+  for (let from = 0; from < list.length; from += IDS_A_STATEMENT) {
+    rows.push(...(await em.find(entity, anyOf<Entity>(list.slice(from, from + IDS_A_STATEMENT)))))
+  }
+  return rows.toSorted((one, other) => place(one) - place(other))
+}
+
+/** As MikroORM writes a key down. */
+function keyOf(id: unknown): string {
+  return Array.isArray(id) ? id.map(keyOf).join('~~~') : String(id)
+}
+
+function anyOf<Entity>(conditions: Record<string, unknown>[]): FilterQuery<NoInfer<Entity>> {
+  const [[name = ''] = [], ...more] = Object.keys(conditions[0] ?? {}).map((key) => [key])
+  if (more.length > 0) return { $or: conditions } as FilterQuery<NoInfer<Entity>>
+  return { [name]: { $in: conditions.map((condition) => condition[name]) } } as FilterQuery<NoInfer<Entity>>
+}

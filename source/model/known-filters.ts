@@ -1,0 +1,51 @@
+import { JsonType, ReferenceKind, Utils, type EntityMetadata, type EntityName } from '@mikro-orm/core'
+import type { SqlEntityManager } from '@mikro-orm/sql'
+import { columnsOf } from './entity-columns.ts'
+import { QueryArgumentError, UnknownColumnError } from './errors.ts'
+
+const GROUPS = ['$and', '$or', '$not']
+
+/** What MikroORM puts something else in place of, also where it stands in the name of a part of a JSON document. */
+const PLACEHOLDER = /\?|\[::alias::\]/
+
+/** A value would get into the text of the statement, since the name of a part of a JSON document is written into it. */
+function assertNoPlaceholder(filters: unknown): void {
+  if (Array.isArray(filters)) filters.forEach(assertNoPlaceholder)
+  if (!Utils.isPlainObject(filters)) return
+  for (const [key, value] of Object.entries(filters)) {
+    if (PLACEHOLDER.test(key)) throw new QueryArgumentError('filters', 'without a ? in a name', key)
+    assertNoPlaceholder(value)
+  }
+}
+
+/**
+ * MikroORM passes on a name with a dot or a cast as it is: quoted, so that it does no harm, but the statement fails, which
+ * on PostgreSQL costs the transaction.
+ * @throws UnknownColumnError
+ * @throws QueryArgumentError for a name with a placeholder in it
+ */
+export function assertKnownFilters(em: SqlEntityManager, entity: EntityName, filters: unknown): void {
+  assertKnown(em, entity, filters)
+  assertNoPlaceholder(filters)
+}
+
+function assertKnown(em: SqlEntityManager, entity: EntityName, filters: unknown): void {
+  if (Array.isArray(filters)) return filters.forEach((each) => assertKnown(em, entity, each))
+  if (!Utils.isPlainObject(filters)) return
+  const meta = em.getMetadata().get(entity)
+  for (const [key, value] of Object.entries(filters)) {
+    if (GROUPS.includes(key)) assertKnown(em, entity, value)
+    else if (!Utils.isOperator(key) && !Utils.splitPrimaryKeys(key).every((name) => isKnown(meta, name))) {
+      const names = columnsOf(meta).map((each) => each.name)
+      throw new UnknownColumnError(meta.className, key, names)
+    }
+  }
+}
+
+/** By the name of a property, or of its column; `address.city` where `address` has parts. */
+function isKnown(meta: EntityMetadata, name: string): boolean {
+  const [root, ...parts] = name.split('.')
+  const property = meta.props.find((each) => each.name === root || each.fieldNames?.includes(root ?? ''))
+  if (property === undefined || parts.length === 0) return property !== undefined
+  return property.kind !== ReferenceKind.SCALAR || property.customType instanceof JsonType
+}

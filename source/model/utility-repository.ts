@@ -1,0 +1,73 @@
+import { EntityRepository, type Loaded, type Primary } from '@mikro-orm/core'
+import type { SqlEntityManager } from '@mikro-orm/sql'
+import {
+  getByColumnExactThenIlike,
+  getByColumnLower,
+  getByColumnSimilar,
+  type ManyByColumn,
+  type OneByColumn,
+  type SimilarOptions,
+} from './get-by-column.ts'
+import { getById, getByIds } from './get-by-id.ts'
+import { getRange, type RangeOptions } from './get-range.ts'
+import type { TextColumn } from './known-column.ts'
+
+/**
+ * The utility queries as a repository, for MikroORM's `repository` or `entityRepository` option; each method does what the
+ * function of its name does, on the session that the repository was got from.
+ *
+ * ```ts
+ * class BookRepository extends UtilityRepository<Book> {}
+ * ```
+ *
+ * After pyramid_sqlassist's `UtilityObject`.
+ */
+export class UtilityRepository<Entity extends object> extends EntityRepository<Entity> {
+  override getEntityManager(): SqlEntityManager {
+    return super.getEntityManager() as SqlEntityManager
+  }
+
+  /** As the function `getById`. */
+  async getById(id: Primary<Entity>): Promise<Loaded<Entity> | null> {
+    return await getById(this.getEntityManager(), this.entityName, id)
+  }
+
+  /** As the function `getByIds`. */
+  async getByIds(ids: readonly Primary<Entity>[]): Promise<Loaded<Entity>[]> {
+    return await getByIds(this.getEntityManager(), this.entityName, ids)
+  }
+
+  /** As the function `getByColumnLower`. */
+  async getByColumnLower(
+    column: TextColumn<Entity>,
+    search: string,
+    options?: OneByColumn,
+  ): Promise<Loaded<Entity> | null>
+  async getByColumnLower(column: TextColumn<Entity>, search: string, options: ManyByColumn): Promise<Loaded<Entity>[]>
+  async getByColumnLower(
+    column: TextColumn<Entity>,
+    search: string,
+    options?: OneByColumn | ManyByColumn,
+  ): Promise<Loaded<Entity>[] | Loaded<Entity> | null> {
+    return await getByColumnLower(this.getEntityManager(), this.entityName, column, search, options as ManyByColumn)
+  }
+
+  /** As the function `getByColumnSimilar`. */
+  async getByColumnSimilar(
+    column: TextColumn<Entity>,
+    seed: string,
+    options?: SimilarOptions,
+  ): Promise<Loaded<Entity>[]> {
+    return await getByColumnSimilar(this.getEntityManager(), this.entityName, column, seed, options)
+  }
+
+  /** As the function `getByColumnExactThenIlike`. */
+  async getByColumnExactThenIlike(column: TextColumn<Entity>, seed: string): Promise<Loaded<Entity> | null> {
+    return await getByColumnExactThenIlike(this.getEntityManager(), this.entityName, column, seed)
+  }
+
+  /** As the function `getRange`. */
+  async getRange(options?: RangeOptions<Entity>): Promise<Loaded<Entity>[]> {
+    return await getRange(this.getEntityManager(), this.entityName, options)
+  }
+}

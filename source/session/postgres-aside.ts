@@ -1,0 +1,26 @@
+import type { Client, PoolClient } from 'pg'
+
+export interface PoolOfClients {
+  readonly Client: new (options: object) => Client
+  readonly options: object & { readonly password?: unknown }
+  connect(): Promise<PoolClient>
+}
+
+const LIMITS = { connectionTimeoutMillis: 5000, query_timeout: 30_000 }
+
+/**
+ * Does `work` over a connection of its own. The pool may have none to spare just when one is needed, or everybody who
+ * holds one waits for the answer.
+ */
+export async function aside<T>({ Client, options }: PoolOfClients, work: (client: Client) => Promise<T>): Promise<T> {
+  // The password of a pool is not enumerable.
+  const client = new Client({ ...LIMITS, ...options, password: options.password })
+  // Told by the query under way, if there is one.
+  client.on('error', () => undefined)
+  try {
+    await client.connect()
+    return await work(client)
+  } finally {
+    await client.end().catch(() => undefined)
+  }
+}

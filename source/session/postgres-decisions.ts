@@ -1,0 +1,167 @@
+import { randomBytes } from 'node:crypto'
+import type { Client, QueryResult } from 'pg'
+import {
+  DATABASE_ROW,
+  DECISION_TABLE,
+  DECISION_TABLE_SQL,
+  ROWS_A_LOOK,
+  type Decision,
+  type Decisions,
+  type Fence,
+  type DecisionSurvey,
+  type DecisionTable,
+} from './decisions.ts'
+import { DecisionTableError } from './errors.ts'
+import { quoted } from './quoted.ts'
+
+/** Runs its work over a connection outside the pool. */
+export type Aside = <T>(work: (client: Client) => Promise<T>) => Promise<T>
+
+/** How long recovery waits for a decision that is being written. */
+const LOCK_TIMEOUT_MS = 5000
+/** How long a decision to abort is kept at least. */
+const ABORTS_KEPT = '1 day'
+
+const UNIQUE_VIOLATION = '23505'
+const DUPLICATE_TABLE = '42P07'
+
+// What is asked for beyond `on`, such as remote_apply, stays.
+const DURABLY = `select set_config('synchronous_commit', 'on', true) where current_setting('synchronous_commit') in ('off', 'local')`
+const BEGIN = 'begin isolation level read committed read write'
+
+/**
+ * What goes before the last statement of a transaction that ends otherwise than by a plain COMMIT. Deferred constraints
+ * are checked as whoever the transaction has become by SET ROLE; then it becomes again who logged in: only they may
+ * finish what is prepared, and write decisions.
+ */
+export const AS_WHO_LOGGED_IN = 'set constraints all immediate; set local role none'
+
+/** Decisions in PostgreSQL, each asked for over a connection of its own, in one simple query. */
+export class PostgresDecisions implements Decisions {
+  readonly #role: string
+  readonly #aside: Aside
+  #table: Promise<DecisionTable> | undefined
+
+  constructor(role: string, aside: Aside) {
+    this.#role = role
+    this.#aside = aside
+  }
+
+  async ready(): Promise<DecisionTable> {
+    const table = (this.#table ??= this.#aside((client) => this.#makeReady(client)))
+    try {
+      return await table
+    } catch (error) {
+      this.lookAgain()
+      throw error
+    }
+  }
+
+  lookAgain(): void {
+    this.#table = undefined
+  }
+
+  isFence(error: unknown): boolean {
+    const { code, table } = error as { readonly code?: unknown; readonly table?: unknown }
+    return code === UNIQUE_VIOLATION && table === DECISION_TABLE
+  }
+
+  async fence(id: string): Promise<Fence> {
+    return await this.#aside(async (client) => {
+      const table = await nameOf(client)
+      const results = (await client.query(
+        `${BEGIN}; ${DURABLY}; set local lock_timeout = ${LOCK_TIMEOUT_MS}; ` +
+          `insert into ${table} (id, decision) values (${quoted(id)}, 'abort') on conflict (id) do nothing; commit; ` +
+          `select decision from ${table} where id = ${quoted(id)}`,
+      )) as unknown as QueryResult<{ decision: Decision }>[]
+      const decision = results.at(-1)?.rows[0]?.decision
+      if (decision === undefined) throw new Error(`the decision about ${id} was removed meanwhile`)
+      return { decision, now: results.some(({ command, rowCount }) => command === 'INSERT' && rowCount === 1) }
+    })
+  }
+
+  async survey(olderThanMs: number): Promise<DecisionSurvey> {
+    return await this.#aside(async (client) => {
+      const table = await nameOf(client)
+      if (table === undefined) return { database: undefined, committed: [] }
+      const database = await databaseIn(client, table)
+      const { rows } = await client.query<{ id: string; participants: string | null }>(
+        `select id, participants from ${table} where decision = 'commit' and id <> '${DATABASE_ROW}' ` +
+          `and at <= clock_timestamp() - make_interval(secs => ${olderThanMs / 1000}) order by at limit ${ROWS_A_LOOK}`,
+      )
+      return { database, committed: rows }
+    })
+  }
+
+  async remove(ids: readonly string[]): Promise<void> {
+    await this.#aside(async (client) => {
+      const table = await nameOf(client)
+      if (table === undefined) return
+      if (ids.length > 0) await client.query(`delete from ${table} where id = any($1)`, [ids])
+      // Whoever could still run into it began before it was written.
+      await client.query(
+        `delete from ${table} d where decision = 'abort' and id <> '${DATABASE_ROW}' ` +
+          `and at < clock_timestamp() - interval '${ABORTS_KEPT}' and not exists (select from pg_stat_activity a ` +
+          `where a.datname = current_database() and a.pid <> pg_backend_pid() and a.xact_start <= d.at)`,
+      )
+    })
+  }
+
+  async #makeReady(client: Client): Promise<DecisionTable> {
+    const table = (await nameOf(client)) ?? (await this.#create(client))
+    const database = (await databaseIn(client, table)) ?? (await this.#nameDatabase(client, table))
+    return {
+      database,
+      commitSql: ({ id, participants }) =>
+        `${AS_WHO_LOGGED_IN}; ${DURABLY}; insert into ${table} (id, decision, participants) ` +
+        `values (${quoted(id)}, 'commit', ${quoted(participants)})`,
+    }
+  }
+
+  async #create(client: Client): Promise<string> {
+    try {
+      await client.query(`${BEGIN}; ${DECISION_TABLE_SQL.postgresql}; commit`)
+    } catch (error) {
+      await client.query('rollback')
+      // "If not exists" does not keep two from creating it at the same time.
+      const { code } = error as { readonly code?: string }
+      if (code !== UNIQUE_VIOLATION && code !== DUPLICATE_TABLE) {
+        throw new DecisionTableError(this.#role, DECISION_TABLE_SQL.postgresql, error)
+      }
+    }
+    const table = await nameOf(client)
+    if (table !== undefined) return table
+    throw new DecisionTableError(this.#role, DECISION_TABLE_SQL.postgresql, undefined)
+  }
+
+  async #nameDatabase(client: Client, table: string): Promise<string> {
+    await client.query(
+      `${BEGIN}; ${DURABLY}; insert into ${table} (id, decision) values ('${DATABASE_ROW}', ` +
+        `'${newDatabaseName()}') on conflict (id) do nothing; commit`,
+    )
+    const name = await databaseIn(client, table)
+    if (name !== undefined) return name
+    throw new DecisionTableError(this.#role, DECISION_TABLE_SQL.postgresql, undefined)
+  }
+}
+
+/** 12 characters: 72 bits of chance. */
+export function newDatabaseName(): string {
+  return randomBytes(9).toString('base64url')
+}
+
+/** The table with its schema, which a session may leave out of its search_path. */
+async function nameOf(client: Client): Promise<string | undefined> {
+  const { rows } = await client.query<{ name: string }>(
+    `select format('%I.%I', n.nspname, c.relname) as name from pg_class c join pg_namespace n on n.oid = c.relnamespace ` +
+      `where c.oid = to_regclass('${DECISION_TABLE}')`,
+  )
+  return rows[0]?.name
+}
+
+async function databaseIn(client: Client, table: string): Promise<string | undefined> {
+  const { rows } = await client.query<{ decision: string }>(
+    `select decision from ${table} where id = '${DATABASE_ROW}'`,
+  )
+  return rows[0]?.decision
+}

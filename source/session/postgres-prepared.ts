@@ -1,0 +1,77 @@
+import type { Aside } from './postgres-decisions.ts'
+import { quoted } from './quoted.ts'
+
+/** What is to become of a prepared transaction. */
+export type Finish = 'commit' | 'rollback'
+
+/** A prepared transaction that waits for its end. */
+export interface PreparedRow {
+  readonly gid: string
+  readonly ageMs: number
+}
+
+/** What a database can prepare, and what is prepared there. */
+export interface PreparedSurvey {
+  /** Which database of which server it is, whatever name leads there. */
+  readonly identity: string
+  /** The setting max_prepared_transactions. */
+  readonly maxPrepared: number
+  readonly rows: readonly PreparedRow[]
+}
+
+const NO_SUCH_TRANSACTION = '42704'
+
+/** Prepared transactions as anybody may see and finish them: over a connection of its own. */
+export class PostgresPrepared {
+  readonly #aside: Aside
+
+  constructor(aside: Aside) {
+    this.#aside = aside
+  }
+
+  /** Those of this database whose id begins with `prefix`. */
+  async survey(prefix: string): Promise<PreparedSurvey> {
+    return await this.#aside(async (client) => {
+      const { rows: facts } = await client.query<{ system: string | null; database: string; max: number }>(
+        // Whoever may not ask for the server's own number tells servers apart by their address.
+        `select case when has_function_privilege('pg_control_system()', 'execute') ` +
+          `then (select system_identifier::text from pg_control_system()) ` +
+          `else concat(inet_server_addr(), ':', inet_server_port()) end as system, ` +
+          `(select oid::text from pg_database where datname = current_database()) as database, ` +
+          `current_setting('max_prepared_transactions')::int as max`,
+      )
+      const { rows } = await client.query<{ gid: string; age: number }>(
+        `select gid, (extract(epoch from clock_timestamp() - prepared) * 1000)::float8 as age from pg_prepared_xacts ` +
+          `where database = current_database() and left(gid, ${prefix.length}) = ${quoted(prefix)} order by prepared`,
+      )
+      const [{ system, database, max } = { system: null, database: '', max: 0 }] = facts
+      return {
+        identity: `${system}/${database}`,
+        maxPrepared: max,
+        rows: rows.map(({ gid, age }) => ({ gid, ageMs: age })),
+      }
+    })
+  }
+
+  /** Whether it was there to be finished: another process may have done it meanwhile. @throws the driver's error */
+  async finish(gid: string, how: Finish): Promise<boolean> {
+    return await this.#aside(async (client) => {
+      try {
+        await client.query(finishSql(gid, how))
+        return true
+      } catch (error) {
+        if (isFinishedAlready(error)) return false
+        throw error
+      }
+    })
+  }
+}
+
+export function finishSql(gid: string, how: Finish): string {
+  return `${how} prepared ${quoted(gid)}`
+}
+
+/** Ids are never used again, so what is not there was finished by somebody else. */
+export function isFinishedAlready(error: unknown): boolean {
+  return (error as { readonly code?: unknown }).code === NO_SUCH_TRANSACTION
+}

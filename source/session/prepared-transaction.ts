@@ -1,0 +1,42 @@
+import type { DatabaseLink } from './database-link.ts'
+import { isFinishedAlready, type Finish } from './postgres-prepared.ts'
+
+/** A transaction that was prepared, and the connection over which it was: the nearest one to finish it. */
+export class PreparedTransaction {
+  readonly gid: string
+  #link: DatabaseLink | undefined
+
+  constructor(gid: string, link: DatabaseLink) {
+    this.gid = gid
+    this.#link = link
+  }
+
+  /** Finishes it and gives the connection back, whatever comes of it. @throws the driver's error: it may still be there */
+  async finish(how: Finish): Promise<void> {
+    const link = this.#link
+    this.#link = undefined
+    let broken = false
+    try {
+      await link?.finishPrepared?.(this.gid, how)
+    } catch (error) {
+      if (isFinishedAlready(error)) return
+      broken = true
+      throw error
+    } finally {
+      link?.release(broken)
+    }
+  }
+
+  /** Leaves it as it is, to recovery, and gives the connection back. */
+  leave(): void {
+    this.#link?.release()
+    this.#link = undefined
+  }
+}
+
+/** Not supported (temporary objects, NOTIFY and others), switched off, and no more of them than there are already. */
+const REFUSALS: readonly unknown[] = ['0A000', '55000', '53200']
+
+export function refusesToPrepare(error: unknown): boolean {
+  return REFUSALS.includes((error as { readonly code?: unknown }).code)
+}
