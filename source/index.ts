@@ -12,6 +12,7 @@ export {
   NotASessionError,
   OutsideTransactionError,
   ReadOnlySessionError,
+  SessionContextError,
   SessionEndedError,
   SharedFileError,
   TransactionAbortedError,

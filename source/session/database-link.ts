@@ -1,5 +1,6 @@
 import type { Decisions } from './decisions.ts'
 import type { Finish, PostgresPrepared } from './postgres-prepared.ts'
+import type { SessionContext } from '@mikro-orm/core'
 import type { StatementKind } from './statement-kind.ts'
 
 /** What one statement gave back. `command` is PostgreSQL's command tag where there is one. */
@@ -58,6 +59,8 @@ export type Exclusive = <T>(work: () => Promise<T>) => Promise<T>
 export interface BeginOptions {
   readonly isolationLevel?: string | undefined
   readonly readOnly?: boolean | undefined
+  /** Variables and role of row level security, set for this transaction alone. */
+  readonly sessionContext?: SessionContext | undefined
 }
 
 /** The database behind one role, as far as sessions need it. */

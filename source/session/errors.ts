@@ -232,3 +232,18 @@ export class ForeignEntityError extends SqlassistError {
     )
   }
 }
+
+/** A read-only role without a transaction was given variables or a role of row level security, which need one. */
+export class SessionContextError extends SqlassistError {
+  static {
+    this.prototype.name = 'SessionContextError'
+  }
+  override readonly code = 'SQLASSIST_SESSION_CONTEXT'
+
+  constructor(role: string) {
+    super(
+      `The role "${role}" has a session context (row level security) and readOnly: true, whose statements run without ` +
+        `the transaction that it is set for. Use readOnly: 'snapshot'.`,
+    )
+  }
+}

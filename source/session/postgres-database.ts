@@ -1,4 +1,6 @@
+import type { SessionContext } from '@mikro-orm/core'
 import type { AbstractSqlDriver } from '@mikro-orm/sql'
+import type { PoolClient } from 'pg'
 import type { BeginOptions, Database, DatabaseLink } from './database-link.ts'
 import { aside, type PoolOfClients } from './postgres-aside.ts'
 import { PostgresDecisions, type Aside } from './postgres-decisions.ts'
@@ -34,6 +36,7 @@ export class PostgresDatabase implements Database {
     const client = await pool.connect()
     try {
       await client.query(beginStatement(options))
+      if (options.sessionContext !== undefined) await applySessionContext(client, options.sessionContext)
     } catch (error) {
       client.release(true)
       throw error
@@ -54,6 +57,20 @@ async function cancelBackend(pool: PoolOfClients, processId: number): Promise<vo
       code: 'SQLASSIST_CANCEL_FAILED',
     })
   }
+}
+
+/** As MikroORM does for a transaction that it begins. */
+async function applySessionContext(client: PoolClient, { variables = {}, role }: SessionContext): Promise<void> {
+  const settings = Object.entries(variables)
+  if (settings.length > 0) {
+    const calls = settings.map((_, index) => `set_config($${index * 2 + 1}, $${index * 2 + 2}, true)`)
+    const values = settings.flatMap(([name, value]) => [
+      name,
+      value instanceof Date ? value.toISOString() : String(value),
+    ])
+    await client.query(`select ${calls.join(', ')}`, values)
+  }
+  if (role !== undefined) await client.query(`set local role "${role.replaceAll('"', '""')}"`)
 }
 
 function beginStatement({ isolationLevel, readOnly }: BeginOptions): string {

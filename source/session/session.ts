@@ -8,6 +8,7 @@ import {
   ConnectionLostError,
   ManagedSessionError,
   ReadOnlySessionError,
+  SessionContextError,
   SessionEndedError,
   TransactionAbortedError,
   UnmarkedWriteError,
@@ -89,6 +90,7 @@ export class Session {
       this.#client = fork.getConnection('write').getClient()
       fork.setTransactionContext(sessionKysely(this, this.#client, 'orm'))
     } else if (options.initialState === 'readonly') {
+      if (fork.getTransactionSessionContext() !== undefined) throw new SessionContextError(options.role)
       this.#rawContext = readOnlyKysely(this, database, fork)
       fork.setTransactionContext(this.#rawContext)
     }
@@ -397,7 +399,8 @@ export class Session {
 
   #lazyTransaction(): LazyTransaction {
     const { begin, beforeBegin } = this.#options
-    return new LazyTransaction(this.#database, begin, () => this.#endedError(), beforeBegin)
+    const sessionContext = this.em.getTransactionSessionContext()
+    return new LazyTransaction(this.#database, { ...begin, sessionContext }, () => this.#endedError(), beforeBegin)
   }
 
   #endedError(): SessionEndedError {

@@ -1,0 +1,55 @@
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { EngineRegistry, SessionContextError } from '../../source/index.ts'
+import { Author } from '../support/entities.ts'
+import { openDatabase } from '../support/orms.ts'
+import { poolIdle } from '../support/leaks.ts'
+import { rejection } from '../support/rejection.ts'
+
+type World = Awaited<ReturnType<typeof openDatabase>>
+
+const test = suite<World>('row level security by fork: { session }')
+
+test.before(async (world) => void Object.assign(world, await openDatabase('postgresql', { poolMax: 1 })))
+test.after((world) => world.close())
+
+const fork = { session: { variables: { 'app.tenant': `o'hara` } } }
+const TENANT = `select coalesce(current_setting('app.tenant', true), '') as tenant`
+
+test('its variables hold in the transaction of the session, for every statement, and nowhere after it', async ({
+  orm,
+}) => {
+  for (const options of [{}, { readOnly: 'snapshot' as const }]) {
+    const registry = new EngineRegistry({ writer: { orm, fork, ...options } })
+    await registry.run(async ({ dbSession }) => {
+      const em: any = dbSession.writer
+      const tenants = await Promise.all([1, 2].map(() => em.execute(TENANT)))
+      assert.equal(tenants, [[{ tenant: `o'hara` }], [{ tenant: `o'hara` }]])
+    })
+    await poolIdle((await orm.em.getConnection().getNativeClient()) as never)
+    const [row] = await orm.em.getConnection().execute(TENANT)
+    assert.is((row as any)?.tenant, '')
+  }
+})
+
+test('its role is set for the transaction, and a role that does not exist fails it with nothing stored', async ({
+  orm,
+  look,
+}) => {
+  const registry = new EngineRegistry({ writer: { orm, fork: { session: { role: 'no "such" role' } } } })
+  const error = await rejection(
+    registry.run(({ dbSession }) => (dbSession.writer as any).insert(Author, { name: 'x' })),
+  )
+  assert.match(error.message, /role "no "such" role" does not exist/)
+  assert.is(await look.value('select count(*) from author'), 0)
+  await poolIdle((await orm.em.getConnection().getNativeClient()) as never)
+})
+
+test('a read-only role without a transaction refuses it, since it would not hold', async ({ orm }) => {
+  const registry = new EngineRegistry({ reader: { orm, readOnly: true, fork } })
+  const error = await rejection(registry.run(({ dbSession }) => (dbSession.reader as any).count(Author)))
+  assert.instance(error, SessionContextError)
+  assert.match(error.message, /"reader" has a session context.*'snapshot'/s)
+})
+
+test.run()
