@@ -20,6 +20,7 @@ export {
 } from './session/errors.ts'
 export { DECISION_TABLE, DECISION_TABLE_SQL } from './session/decisions.ts'
 export { markChanged } from './session/mark-changed.ts'
+export { NestedTransactionOpenError } from './session/session-savepoints.ts'
 export { isRetryable } from './session/retryable.ts'
 export { ConventionNamingStrategy } from './model/convention-naming-strategy.ts'
 export { copyTo } from './model/copy-to.ts'

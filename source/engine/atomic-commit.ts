@@ -8,6 +8,7 @@ import {
 import type { Finish } from '../session/postgres-prepared.ts'
 import type { Session } from '../session/session.ts'
 import type { AtomicCommits, Plan } from './atomic-commits.ts'
+import type { Branch } from './branch.ts'
 import type { Engine } from './engine.ts'
 import { CommitGivenUpError } from './errors.ts'
 import { persistently } from './persistently.ts'
@@ -105,6 +106,7 @@ export class AtomicCommit implements CommitGroup {
   /** Once the decision is durable the transaction is committed, whatever happens from here on. */
   async #decide({ point, decision }: Plan): Promise<void> {
     const { role, database } = point.engine
+    const { decisions } = database
     try {
       await point.session.commitDatabase(decision?.sql)
     } catch (error) {
@@ -113,37 +115,43 @@ export class AtomicCommit implements CommitGroup {
         await this.#learn(point, decision.id, error)
         return
       }
-      database.decisions.lookAgain()
-      throw database.decisions.isFence(error) ? new CommitFencedError(role, error) : error
+      if (error instanceof ConnectionLostError || decisions.isGone(error)) decisions.lookAgain()
+      throw decisions.isFence(error) ? new CommitFencedError(role, error) : error
     }
   }
 
-  /** The answer to the COMMIT that decides was lost: what the database says now, it will say for ever. */
+  /** The answer to the COMMIT that decides was lost: asks. */
   async #learn({ engine, session }: Member, id: string, unknown: CommitOutcomeUnknownError): Promise<void> {
-    let aborted
+    let committed
     try {
-      const { decision, now } = await persistently(() => engine.database.decisions.fence(id))
-      if (decision === 'commit') return
-      // A commit that recovery finished everywhere is forgotten; then nothing is left prepared either.
-      aborted = !now || (await this.#rolledBackEverywhere())
+      committed = await this.#wasCommitted(engine, id)
     } catch {
       this.#outcome = 'unknown'
-      for (const branch of this.#plan?.branches ?? []) branch.leave()
+      for (const branch of this.#branches) branch.leave()
       this.#commits.needRecovery()
       throw unknown
     }
-    if (aborted) throw new ConnectionLostError(session.role, unknown.cause)
-    this.#outcome = 'unknown'
-    throw unknown
+    if (!committed) throw new ConnectionLostError(session.role, unknown.cause)
   }
 
-  async #rolledBackEverywhere(): Promise<boolean> {
-    const there = await Promise.all((this.#plan?.branches ?? []).map((branch) => branch.rollBackIfThere()))
-    return !there.includes(false)
+  /**
+   * What the database says now, it will say for ever. Where nothing was decided before, it is the others that tell: the row
+   * of a commit is removed when recovery has finished all of them by it, and the row of an abort is not.
+   * @throws when it cannot be told
+   */
+  async #wasCommitted({ database }: Engine, id: string): Promise<boolean> {
+    const { decision, now } = await persistently(() => database.decisions.fence(id))
+    if (!now) return decision === 'commit'
+    const prepared = await persistently(() => Promise.all(this.#branches.map((branch) => branch.isPrepared())))
+    return !prepared.includes(true)
+  }
+
+  get #branches(): readonly Branch[] {
+    return this.#plan?.branches ?? []
   }
 
   async #finishBranches(how: Finish): Promise<void> {
-    const finished = await Promise.all((this.#plan?.branches ?? []).map((branch) => branch.finish(how)))
+    const finished = await Promise.all(this.#branches.map((branch) => branch.finish(how)))
     if (finished.includes(false)) this.#commits.needRecovery()
   }
 }

@@ -1,4 +1,4 @@
-import { ConnectionLostError } from '../session/errors.ts'
+import { CannotPrepareError, ConnectionLostError } from '../session/errors.ts'
 import type { Finish } from '../session/postgres-prepared.ts'
 import type { PreparedTransaction } from '../session/prepared-transaction.ts'
 import type { Member } from './atomic-commit.ts'
@@ -23,8 +23,8 @@ export class Branch {
       this.#prepared = await session.prepareDatabase(this.gid)
     } catch (error) {
       this.#uncertain = error instanceof ConnectionLostError
-      // The server may have been started again with other settings.
-      engine.lookAgain()
+      // The server may have been started again, with other settings, or have become another one.
+      if (this.#uncertain || error instanceof CannotPrepareError) engine.lookAgain()
       throw error
     }
   }
@@ -35,7 +35,7 @@ export class Branch {
     this.#prepared = undefined
     try {
       if (prepared !== undefined) await prepared.finish(how)
-      else if (this.#uncertain) await this.#finishAside(how)
+      else if (this.#uncertain) return await this.#finishAside(how)
       return true
     } catch {
       return await this.#finishAside(how)
@@ -44,10 +44,9 @@ export class Branch {
     }
   }
 
-  /** Rolls it back over another connection; false when it is not there any more. @throws the driver's error */
-  async rollBackIfThere(): Promise<boolean> {
-    this.leave()
-    return (await this.#member.engine.database.prepared?.finish(this.gid, 'rollback')) === true
+  /** Whether it still waits to be finished. @throws the driver's error when that cannot be asked */
+  async isPrepared(): Promise<boolean> {
+    return (await this.#member.engine.database.prepared?.has(this.gid)) === true
   }
 
   /** Leaves it to recovery: whether to commit it is not known. */

@@ -10,6 +10,7 @@ import type { Engine } from './engine.ts'
 import type { EngineRegistry } from './engine-registry.ts'
 import { ConfigurationError, NotRetriedError, TransactionsDisabledError, UnitOfWorkEndedError } from './errors.ts'
 import { PlainCommits } from './plain-commits.ts'
+import { report } from './report.ts'
 
 /** What a unit of work is told when it starts. */
 export interface UnitOfWorkOptions {
@@ -323,12 +324,4 @@ function managerFor({ disableTransaction, manager, attempt }: UnitOfWorkOptions)
 
 function refuseAllButSessions(resource: unknown): void {
   if (!(resource instanceof PlainCommits)) throw new TransactionsDisabledError()
-}
-
-/** An error that must not take the place of the one the caller is told. */
-function report(error: unknown, where: string): void {
-  process.emitWarning(`${where}: ${String(error)}`, {
-    code: 'SQLASSIST_SUPPRESSED_ERROR',
-    detail: String((error as Error)?.stack ?? error),
-  })
 }

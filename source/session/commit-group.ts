@@ -2,9 +2,9 @@ import type { Session } from './session.ts'
 
 /** What the sessions of one transaction decide together: who prepares, who commits, and in which order. */
 export interface CommitGroup {
-  /** The session takes part in the commit that has begun. */
-  enter(session: Session): void
-  /** The session is ready. With the last of them, all that changed are committed, or the error is thrown that kept them. */
+  /** A session takes part in the commit that has begun. */
+  enter(): void
+  /** A session is ready. With the last of them, all that changed are committed, or the error is thrown that kept them. */
   vote(): Promise<void>
   /** Finishes what was only prepared; does not fail. */
   finish(): Promise<void>

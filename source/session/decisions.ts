@@ -66,6 +66,8 @@ export interface Decisions {
   lookAgain(): void
   /** Whether `error` says that `id` was given up by somebody else before it could be committed. */
   isFence(error: unknown): boolean
+  /** Whether `error` says that the table is not there any more. */
+  isGone(error: unknown): boolean
   /**
    * What was decided about `id`; where nothing was, decides to abort, for ever. Waits for a decision under way.
    * @throws the driver's error when it cannot be told now

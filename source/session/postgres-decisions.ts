@@ -24,6 +24,7 @@ const ABORTS_KEPT = '1 day'
 
 const UNIQUE_VIOLATION = '23505'
 const DUPLICATE_TABLE = '42P07'
+const UNDEFINED_TABLE = '42P01'
 
 // What is asked for beyond `on`, such as remote_apply, stays.
 const DURABLY = `select set_config('synchronous_commit', 'on', true) where current_setting('synchronous_commit') in ('off', 'local')`
@@ -64,6 +65,10 @@ export class PostgresDecisions implements Decisions {
   isFence(error: unknown): boolean {
     const { code, table } = error as { readonly code?: unknown; readonly table?: unknown }
     return code === UNIQUE_VIOLATION && table === DECISION_TABLE
+  }
+
+  isGone(error: unknown): boolean {
+    return (error as { readonly code?: unknown }).code === UNDEFINED_TABLE
   }
 
   async fence(id: string): Promise<Fence> {

@@ -53,6 +53,14 @@ export class PostgresPrepared {
     })
   }
 
+  /** Whether it waits for its end. */
+  async has(gid: string): Promise<boolean> {
+    return await this.#aside(async (client) => {
+      const { rows } = await client.query('select from pg_prepared_xacts where gid = $1', [gid])
+      return rows.length > 0
+    })
+  }
+
   /** Whether it was there to be finished: another process may have done it meanwhile. @throws the driver's error */
   async finish(gid: string, how: Finish): Promise<boolean> {
     return await this.#aside(async (client) => {

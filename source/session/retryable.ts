@@ -1,5 +1,5 @@
 import { OptimisticLockError } from '@mikro-orm/core'
-import { CommitFencedError, TransactionAbortedError } from './errors.ts'
+import { CommitFencedError, DecisionTableError, TransactionAbortedError } from './errors.ts'
 
 /** Serialization failure, deadlock, lock not available: PostgreSQL's SQLSTATE, and SQLite's own codes for a lock. */
 const RETRYABLE_CODE = /^(?:40001|40P01|55P03|SQLITE_(?:BUSY|LOCKED)(?:_\w+)?)$/
@@ -12,7 +12,7 @@ const RETRYABLE_CODE = /^(?:40001|40P01|55P03|SQLITE_(?:BUSY|LOCKED)(?:_\w+)?)$/
  */
 export function isRetryable(error: unknown): boolean {
   if (error instanceof OptimisticLockError || error instanceof CommitFencedError) return true
-  if (error instanceof TransactionAbortedError) return isRetryable(error.cause)
+  if (error instanceof TransactionAbortedError || error instanceof DecisionTableError) return isRetryable(error.cause)
   const { code } = (error ?? {}) as { readonly code?: unknown }
   return typeof code === 'string' && RETRYABLE_CODE.test(code)
 }

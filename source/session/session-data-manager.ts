@@ -23,7 +23,7 @@ export class SessionDataManager implements DataManager {
   }
 
   async tpcBegin(): Promise<void> {
-    this.#group.enter(this.#session)
+    this.#group.enter()
     await this.#session.flush()
   }
 

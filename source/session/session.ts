@@ -171,9 +171,12 @@ export class Session {
   /** For MikroORM's nested transactions. */
   async sendSavepoint(sql: string): Promise<void> {
     if (this.#options.scope === 'statement') return
+    const isRollback = sql.startsWith('rollback')
+    // It is over even if the connection is.
+    if (isRollback) this.#nesting--
     await this.#exclusive((link) => link.execute(sql, []))
-    this.#nesting += sql.startsWith('savepoint') ? 1 : -1
-    if (sql.startsWith('rollback')) this.#firstError = undefined
+    if (isRollback) this.#firstError = undefined
+    else this.#nesting += sql.startsWith('savepoint') ? 1 : -1
   }
 
   /** What the session remembers for its savepoints, if it has any. */
@@ -388,7 +391,6 @@ export class Session {
     this.#state = this.#options.initialState
     this.#firstError = undefined
     this.#rawWrites = new RawWriteLog()
-    this.#nesting = 0
     await rollback
   }
 

@@ -70,6 +70,10 @@ export class SqliteDecisions implements Decisions {
     return code === 'SQLITE_CONSTRAINT_PRIMARYKEY' && message?.includes(`${DECISION_TABLE}.id`) === true
   }
 
+  isGone(error: unknown): boolean {
+    return (error as { readonly message?: string }).message === `no such table: ${DECISION_TABLE}`
+  }
+
   async fence(id: string): Promise<Fence> {
     // The write lock is had before anything is read: as long as the commit point is at work, it has it.
     return await this.#inTransaction(false, async (link) => {

@@ -286,8 +286,8 @@ test('the answer to the decision is lost and nobody can be asked: unknown, left,
 }) => {
   const proxy = several.place('writer').wire!
   const running = rejection(
-    registry.run(async ({ dbSession, txn }) => {
-      for (const role of ['a', 'writer', 'z']) await (dbSession as any).get(role).insert(Author, { name: 'unknown' })
+    registry.run(async ({ dbSession, txn }: any) => {
+      for (const role of ['a', 'writer', 'z']) await dbSession.get(role).insert(Author, { name: 'unknown' })
       txn.addBeforeCommitHook(() => void proxy.cut(DECISION, 'after').done.then(() => proxy.down()))
     }),
   )
@@ -303,6 +303,25 @@ test('the answer to the decision is lost and nobody can be asked: unknown, left,
   assert.equal(report.committed.map(({ role }) => role).toSorted(), ['a', 'z'])
   assert.equal([report.rolledBack, report.left], [[], []])
   assert.is(await inAll(several, ['a', 'writer', 'z'], 'unknown'), true)
+})
+
+test('the answer to the decision is lost, and before anybody asks recovery has finished it and removed the decision: committed', async ({
+  several,
+  registry,
+}) => {
+  const elsewhere = await SeveralDatabases.again(several, ['a', 'writer', 'z'], {}, {}, true)
+  const proxy = several.place('writer').wire!
+  proxy.cut(DECISION, 'after')
+  const asking = proxy.hold(/insert into public\.sqlassist_decision .*'abort'/, 'request')
+  const running = addIn(registry, ['a', 'writer', 'z'], 'finished by others')
+  await asking.reached
+  await elsewhere.registry.recover({ graceMs: 0 })
+  await elsewhere.registry.recover({ graceMs: 0 })
+  assert.equal(await decisionsIn(several.place('writer')), [])
+  asking.release()
+  await running
+  await elsewhere.close()
+  assert.is(await inAll(several, ['a', 'writer', 'z'], 'finished by others'), true)
 })
 
 test('recovery that finds no decision fences it off: the slow commit aborts, may be tried again, and nothing is stored', async ({
@@ -369,8 +388,8 @@ test('a resource that fails in its vote comes before all sessions: nothing was p
   registry,
 }) => {
   const error = await rejection(
-    registry.run(async ({ dbSession, txn }) => {
-      for (const role of ['a', 'writer']) await (dbSession as any).get(role).insert(Author, { name: 'never' })
+    registry.run(async ({ dbSession, txn }: any) => {
+      for (const role of ['a', 'writer']) await dbSession.get(role).insert(Author, { name: 'never' })
       const nothing = () => undefined
       txn.join({
         sortKey: () => 'mailer',
@@ -401,8 +420,8 @@ test('a resource that fails after the sessions finds them committed: all of them
 }) => {
   const seen = await warnings('SQLASSIST_SUPPRESSED_ERROR', async () => {
     const error = await rejection(
-      registry.run(async ({ dbSession, txn }) => {
-        for (const role of ['a', 'writer']) await (dbSession as any).get(role).insert(Author, { name: 'too late' })
+      registry.run(async ({ dbSession, txn }: any) => {
+        for (const role of ['a', 'writer']) await dbSession.get(role).insert(Author, { name: 'too late' })
         const nothing = () => undefined
         txn.join({
           sortKey: () => '~~later',

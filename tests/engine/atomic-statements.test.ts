@@ -52,9 +52,9 @@ function sent({ several }: { several: SeveralDatabases }): Record<string, string
 
 test('one changed database among several that were used: a plain COMMIT, and not one statement more', async (world) => {
   const registry = await world.several.warmRegistry()
-  await registry.run(async ({ dbSession }) => {
-    await (dbSession as any).get('writer').count(Author)
-    await (dbSession as any).get('a').insert(Author, { name: 'one' })
+  await registry.run(async ({ dbSession }: any) => {
+    await dbSession.get('writer').count(Author)
+    await dbSession.get('a').insert(Author, { name: 'one' })
     assert.ok(dbSession.get('z'))
   })
   const { a, writer, z } = sent(world)

@@ -200,8 +200,8 @@ test('what somebody else is finishing just now is left with the reason', async (
 
 test('called inside a unit of work that holds the only connection of a SQLite role, it leaves that role and does not hang', async (world) => {
   await die(world, world.file)
-  const report = await world.registry.run(async ({ dbSession }) => {
-    await (dbSession as any).get('file').execute('select 1')
+  const report = await world.registry.run(async ({ dbSession }: any) => {
+    await dbSession.get('file').execute('select 1')
     return await world.registry.recover({ graceMs: 0 })
   })
   assert.match(report.left[0]!.reason, /"file" could not be asked: the unit of work that asks/)

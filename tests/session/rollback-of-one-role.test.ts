@@ -19,7 +19,10 @@ for (const dialect of DIALECTS) {
     test.before(async (worlds) => {
       worlds.writer = await openWorld(dialect, 'writer')
       worlds.other = await openWorld('postgresql', 'other')
-      worlds.registry = new EngineRegistry<any>({ writer: worlds.writer.orm, other: worlds.other.orm })
+      worlds.registry = new EngineRegistry<any>(
+        { writer: worlds.writer.orm, other: worlds.other.orm },
+        { recover: false },
+      )
     })
     test.before.each(async ({ writer, other }) => {
       for (const world of [writer, other]) await fillTables(world)
@@ -164,6 +167,26 @@ for (const dialect of DIALECTS) {
       })
       assert.equal(await added(worlds.writer), ['kept'])
     })
+
+    if (dialect === 'postgresql') {
+      test('after the connection was lost, in em.transactional() too, it makes the session usable again', async (worlds) => {
+        await play(worlds, async ({ em }) => {
+          for (const isNested of [false, true]) {
+            em.create(Topic, { label: 'lost' })
+            await em.flush()
+            const lose = async (inner: any): Promise<void> => {
+              const [{ pid }] = await inner.execute('select pg_backend_pid() as pid')
+              await worlds.writer.look.rows('select pg_terminate_backend($1)', pid)
+              await inner.count(Topic)
+            }
+            await rejection(isNested ? em.transactional(lose) : lose(em))
+            await em.rollback()
+          }
+          em.create(Topic, { label: 'kept' })
+        })
+        assert.equal(await added(worlds.writer), ['kept'])
+      })
+    }
 
     test.run()
   }

@@ -60,11 +60,13 @@ export class SeveralDatabases {
     roles: readonly string[],
     config: Readonly<Record<string, Record<string, unknown>>> = {},
     options: EngineRegistryOptions = {},
+    direct = false,
   ) {
     const orms = await Promise.all(
       roles.map(async (role) => {
         const { target, wire } = first.place(role)
-        const orm = await openOrm(target, { via: wire?.url ?? target, contextName: role, config: { ...config[role] } })
+        const via = direct ? target : (wire?.url ?? target)
+        const orm = await openOrm(target, { via, contextName: role, config: { ...config[role] } })
         return [role, { orm }] as const
       }),
     )
@@ -88,6 +90,11 @@ export class SeveralDatabases {
     const registry = new EngineRegistry<Record<string, EngineOptions>>(roles, { recover: false, ...options })
     this.#registries.push(registry as unknown as EngineRegistry)
     return registry
+  }
+
+  /** A registry over ORMs of these, by other names. */
+  registryOf(engines: Readonly<Record<string, unknown>>): EngineRegistry<any> {
+    return new EngineRegistry<any>(engines, { recover: false })
   }
 
   /** The same, when it has asked every database what it can do: from here on only the commits themselves are sent. */
@@ -129,7 +136,7 @@ export async function addIn(
   roles: readonly string[],
   name: string,
 ): Promise<void> {
-  await registry.run(async ({ dbSession }) => {
-    for (const role of roles) await (dbSession as any).get(role).insert(Author, { name })
+  await registry.run(async ({ dbSession }: any) => {
+    for (const role of roles) await dbSession.get(role).insert(Author, { name })
   })
 }
