@@ -41,7 +41,7 @@ export class PostgresDatabase implements Database {
       client.release(true)
       throw error
     }
-    return new PostgresLink(client, (processId) => void cancelBackend(pool, processId))
+    return new PostgresLink(client, (processId) => cancelBackend(pool, processId))
   }
 
   async #pool(type: 'read' | 'write'): Promise<PoolOfClients> {

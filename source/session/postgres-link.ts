@@ -6,7 +6,7 @@ import { quoted } from './quoted.ts'
 import { statementKind } from './statement-kind.ts'
 
 /** Cancels the statement that a backend of this number runs, by a connection of its own. */
-export type CancelBackend = (processId: number) => void
+export type CancelBackend = (processId: number) => Promise<void>
 
 const COUNTED = new Set(['INSERT', 'UPDATE', 'DELETE', 'MERGE'])
 
@@ -23,6 +23,8 @@ export class PostgresLink implements DatabaseLink {
   #statusIsStale = false
 
   readonly #cancelBackend: CancelBackend
+  /** A request to cancel that is on its way; it never rejects. The backend may serve nobody else before it has arrived. */
+  #cancelling: Promise<void> | undefined
   /** Statements on their way. */
   #running = 0
 
@@ -110,6 +112,7 @@ export class PostgresLink implements DatabaseLink {
   }
 
   async rollback(): Promise<void> {
+    await this.#cancelling
     if (this.#client.getTransactionStatus() !== 'I' || this.#statusIsStale) await this.#client.query('rollback')
     this.#statusIsStale = false
   }
@@ -117,7 +120,7 @@ export class PostgresLink implements DatabaseLink {
   cancel(): void {
     // pg knows the number, and its types do not: https://node-postgres.com/apis/client
     const { processID } = this.#client as { readonly processID?: number }
-    if (this.#running > 0 && processID !== undefined) this.#cancelBackend(processID)
+    if (this.#running > 0 && processID !== undefined) this.#cancelling = this.#cancelBackend(processID)
   }
 
   release(broken = false): void {
