@@ -157,7 +157,7 @@ export class EngineRegistry<E extends Engines = Engines> {
    */
   session<Role extends keyof E & string>(role: Role): DetachedSession<EntityManagerOf<E[Role]>> {
     if (this.#closing !== undefined) throw new RegistryClosedError()
-    const session = this.engine(role).open(undefined, false)
+    const session = this.engine(role).open({ owner: undefined, dbSession: undefined, coordinated: false })
     const close = async (): Promise<void> => {
       const rollback = session.rollbackDatabase()
       session.end('it was closed')
@@ -228,6 +228,7 @@ export class EngineRegistry<E extends Engines = Engines> {
       // A role that commits every statement has no transaction to leave.
       wouldEscape: () => scoped && commit !== 'autocommit' && this.#unitHere() !== undefined,
       wouldWaitForItself: dialect === 'sqlite' ? () => this.#unitHere()?.holdsConnection(role) === true : undefined,
+      autocommitting: commit === 'autocommit' ? () => this.#unitHere()?.opened(role) : undefined,
     })
   }
 

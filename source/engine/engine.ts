@@ -10,6 +10,20 @@ import type { ResolvedEngineOptions } from './engine-options.ts'
 import { ConfigurationError } from './errors.ts'
 import { GLOBAL_ID_PREFIX } from './global-id.ts'
 
+/** For whom a session is opened. */
+export interface OpenOptions {
+  /** The Koa ctx of a request. */
+  readonly owner: unknown
+  /** The container of a request or run. */
+  readonly dbSession: object | undefined
+  /** Whether a transaction manager commits it. */
+  readonly coordinated: boolean
+  /** The entity manager of an ended session with `keepSession`, to be taken over. */
+  readonly kept?: SqlEntityManager | undefined
+  /** Called before its database transaction begins; throws to refuse it. */
+  readonly beforeBegin?: (() => void) | undefined
+}
+
 /** One role at run time: opens its sessions. */
 export class Engine {
   readonly options: ResolvedEngineOptions
@@ -100,11 +114,8 @@ export class Engine {
     return row?.journal_mode ?? 'unknown'
   }
 
-  /**
-   * A fresh session; nothing is sent, and no connection taken, before its first statement. It takes over `kept`, the
-   * entity manager of an ended session with `keepSession`.
-   */
-  open(owner: unknown, coordinated: boolean, kept?: SqlEntityManager, beforeBegin?: () => void): Session {
+  /** A fresh session; nothing is sent, and no connection taken, before its first statement. */
+  open({ owner, dbSession, coordinated, kept, beforeBegin }: OpenOptions): Session {
     const { role, readOnly, commit, initialState, rawWrites, keepSession, isolationLevel, fork } = this.options
     const snapshot = readOnly === 'snapshot'
     const reads = readOnly !== false
@@ -117,6 +128,7 @@ export class Engine {
       keepSession,
       coordinated: reads || coordinated,
       owner,
+      dbSession,
       beforeBegin,
       background: this.#background,
     })

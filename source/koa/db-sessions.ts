@@ -60,9 +60,8 @@ export function dbSessions<const E extends Engines, Property extends string = 'd
       await next()
       if (watch?.disconnected === true) throw new ClientDisconnectedError(ctx.method, ctx.path)
       if (answeredTooEarly(ctx)) return await abandon(ctx, unit)
-      if (unit.transaction()?.isDoomed() === true || (commitVeto !== null && (await commitVeto(ctx)))) {
-        return await unit.abort()
-      }
+      if (unit.transaction()?.isDoomed() === true) return await unit.abort('doomed')
+      if (commitVeto !== null && (await commitVeto(ctx))) return await unit.abort('vetoed')
       if (isStreamed(ctx.body)) unit.keepReadersUntil(() => bodyIsOver(ctx))
     } catch (error) {
       if (watch?.disconnected !== true || error instanceof ClientDisconnectedError) throw error

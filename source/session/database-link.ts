@@ -16,6 +16,8 @@ export interface StatementResult {
  * Statements are sent one at a time; whoever holds the link sees to that.
  */
 export interface DatabaseLink {
+  /** The number of the server's process behind it, where there is one. */
+  readonly backend?: number | undefined
   /** What `sql` does, before it is sent. */
   kindOf(sql: string): StatementKind
   execute(sql: string, parameters: readonly unknown[]): Promise<StatementResult>

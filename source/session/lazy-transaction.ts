@@ -28,6 +28,11 @@ export class LazyTransaction {
     return this.#opening !== undefined
   }
 
+  /** Whether there is something to end. */
+  get open(): boolean {
+    return this.#opening !== undefined && !this.#ended
+  }
+
   /** Runs `work` with the connection while no other statement of this transaction is on its way. */
   async exclusive<T>(work: (link: DatabaseLink) => Promise<T>): Promise<T> {
     const leave = await this.#enter()

@@ -35,6 +35,11 @@ export class PostgresLink implements DatabaseLink {
 
   kindOf = statementKind
 
+  get backend(): number | undefined {
+    // pg knows the number, and its types do not: https://node-postgres.com/apis/client
+    return (this.#client as { readonly processID?: number }).processID
+  }
+
   async execute(sql: string, parameters: readonly unknown[]): Promise<StatementResult> {
     const result = await this.#query(sql, parameters)
     const { rows, rowCount, command } = Array.isArray(result) ? ({ rows: [] } as Partial<QueryResult>) : result
@@ -118,9 +123,8 @@ export class PostgresLink implements DatabaseLink {
   }
 
   cancel(): void {
-    // pg knows the number, and its types do not: https://node-postgres.com/apis/client
-    const { processID } = this.#client as { readonly processID?: number }
-    if (this.#running > 0 && processID !== undefined) this.#cancelling = this.#cancelBackend(processID)
+    const { backend } = this
+    if (this.#running > 0 && backend !== undefined) this.#cancelling = this.#cancelBackend(backend)
   }
 
   release(broken = false): void {

@@ -3,6 +3,7 @@ import type { SqlEntityManager } from '@mikro-orm/sql'
 import type { Database } from './database-link.ts'
 import { kyselyWith } from './session-kysely.ts'
 import type { Session } from './session.ts'
+import { rowsOfResult, traceStatement, traceStream, type StatementDetails } from './trace.ts'
 
 type CancelQuery = NonNullable<DatabaseConnection['cancelQuery']>
 
@@ -36,6 +37,10 @@ export function readOnlyKysely(session: Session, database: Database, em: SqlEnti
   })
 }
 
+function byItself(): StatementDetails {
+  return { inTransaction: false, begins: false, backend: undefined }
+}
+
 class ReadOnlyConnection implements DatabaseConnection {
   readonly #session: Session
   readonly #database: Database
@@ -49,7 +54,13 @@ class ReadOnlyConnection implements DatabaseConnection {
 
   async executeQuery<R>(query: CompiledQuery, options?: AbortableOperationOptions): Promise<QueryResult<R>> {
     await this.#admit(query)
-    return await this.#database.patiently(() => this.#inner.executeQuery<R>(query, options))
+    return await traceStatement(
+      this.#session,
+      query,
+      byItself,
+      () => this.#database.patiently(() => this.#inner.executeQuery<R>(query, options)),
+      rowsOfResult,
+    )
   }
 
   async *streamQuery<R>(
@@ -58,7 +69,8 @@ class ReadOnlyConnection implements DatabaseConnection {
     options?: AbortableOperationOptions,
   ): AsyncIterableIterator<QueryResult<R>> {
     await this.#admit(query)
-    yield* this.#inner.streamQuery<R>(query, chunkSize, options)
+    const chunks = this.#inner.streamQuery<R>(query, chunkSize, options)
+    yield* traceStream(this.#session, query, byItself, chunks, ({ rows }) => rows.length)
   }
 
   async collectSessionInfo(): Promise<void> {

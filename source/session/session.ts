@@ -1,6 +1,7 @@
 import type { CompiledQuery, Kysely } from 'kysely'
 import type { SqlEntityManager } from '@mikro-orm/sql'
 import { InvalidSavepointRollbackError, SqlassistError, type DataManagerSavepoint } from '../transaction/index.ts'
+import { sessionCloseChannel, sessionOpenChannel, type SessionCloseMessage, type SessionMessage } from './channels.ts'
 import type { BeginOptions, Database, DatabaseLink, StatementResult } from './database-link.ts'
 import {
   CannotPrepareError,
@@ -21,6 +22,7 @@ import { bindToSession } from './session-entity-manager.ts'
 import { sessionKysely, type StatementOrigin } from './session-kysely.ts'
 import { NestedTransactionOpenError, SessionSavepoints } from './session-savepoints.ts'
 import type { StatementKind } from './statement-kind.ts'
+import { rowsOfResult, traceEnd, traceStatement, traceStream } from './trace.ts'
 
 /** Zope's words: nothing written as far as known; to be committed; refuses to become changed. */
 export const SESSION_STATES = ['active', 'changed', 'readonly'] as const
@@ -43,6 +45,8 @@ export interface SessionOptions {
   readonly coordinated: boolean
   /** What the session belongs to: the Koa ctx in a request. */
   readonly owner: unknown
+  /** The container of its request or run. */
+  readonly dbSession: object | undefined
   /** Called before the database transaction begins; throws to refuse it. */
   readonly beforeBegin?: (() => void) | undefined
   /** Takes over a promise that nobody waits for. */
@@ -94,6 +98,13 @@ export class Session {
       this.#rawContext = readOnlyKysely(this, database, fork)
       fork.setTransactionContext(this.#rawContext)
     }
+    if (sessionOpenChannel.hasSubscribers) sessionOpenChannel.publish(this.facts)
+  }
+
+  /** What is told of it on the diagnostics channels. */
+  get facts(): SessionMessage {
+    const { role, owner, dbSession } = this.#options
+    return { role, em: this.em, owner, dbSession, state: this.#state }
   }
 
   get role(): string {
@@ -154,18 +165,32 @@ export class Session {
 
   /** @throws ReadOnlySessionError, ManagedSessionError, SessionEndedError before anything is sent; else the driver's error */
   async execute(query: CompiledQuery, origin: StatementOrigin): Promise<StatementResult> {
+    const begins = !this.#transaction.begun
     return await this.#exclusive(async (link) => {
       this.admit(link.kindOf(query.sql), query, origin)
-      return await link.execute(query.sql, query.parameters)
+      return await traceStatement(
+        this,
+        query,
+        () => ({ inTransaction: true, begins, backend: link.backend }),
+        () => link.execute(query.sql, query.parameters),
+        rowsOfResult,
+      )
     })
   }
 
   async *stream(query: CompiledQuery, chunkSize: number, origin: StatementOrigin): AsyncIterable<unknown[]> {
+    const begins = !this.#transaction.begun
     const link = await this.#exclusive(async (opened) => {
       this.admit(opened.kindOf(query.sql), query, origin)
       return opened
     })
-    yield* link.stream(query.sql, query.parameters, chunkSize, (work) => this.#exclusive(work))
+    yield* traceStream(
+      this,
+      query,
+      () => ({ inTransaction: true, begins, backend: link.backend }),
+      link.stream(query.sql, query.parameters, chunkSize, (work) => this.#exclusive(work)),
+      (rows) => rows.length,
+    )
   }
 
   /** For MikroORM's nested transactions. */
@@ -258,7 +283,8 @@ export class Session {
    * @throws TransactionAbortedError, ConnectionLostError, CommitOutcomeUnknownError, or the driver's error as it is
    */
   async commitDatabase(decision?: string): Promise<void> {
-    const answer = await this.#transaction.commit(decision)
+    const decides = decision !== undefined
+    const answer = await traceEnd(this, { how: 'commit', decides }, () => this.#transaction.commit(decision))
     if (answer === undefined) return
     if (answer.outcome === 'lost') throw new ConnectionLostError(this.role, this.#firstError)
     if (answer.outcome === 'rolled back') throw new TransactionAbortedError(this.role, this.#firstError)
@@ -272,7 +298,7 @@ export class Session {
    *   ConnectionLostError when it may be, all the same
    */
   async prepareDatabase(gid: string): Promise<PreparedTransaction> {
-    const prepared = await this.#transaction.prepare(gid)
+    const prepared = await traceEnd(this, { how: 'prepare', gid }, () => this.#transaction.prepare(gid))
     if (prepared === undefined) throw this.#endedError()
     const { answer, link } = prepared
     switch (answer.outcome) {
@@ -291,7 +317,7 @@ export class Session {
 
   /** Rolls the database transaction back and gives the connection back; what was not begun costs nothing. */
   async rollbackDatabase(): Promise<void> {
-    const rollback = this.#transaction.rollback()
+    const rollback = this.#rollBack()
     // Nobody has to wait for the end of a transaction that wrote nothing.
     if (this.#state === 'changed') await rollback
     else this.#options.background(rollback)
@@ -364,6 +390,9 @@ export class Session {
     this.#cancelled = undefined
     if (!this.#options.keepSession) this.em.clear()
     this.#ending = ending
+    if (sessionCloseChannel.hasSubscribers) {
+      sessionCloseChannel.publish({ ...this.facts, reason: ending } satisfies SessionCloseMessage)
+    }
   }
 
   /** The context for raw SQL; undefined where MikroORM takes a connection for each statement. */
@@ -386,12 +415,17 @@ export class Session {
   }
 
   async #startOver(): Promise<void> {
-    const rollback = this.#transaction.rollback()
+    const rollback = this.#rollBack()
     this.#transaction = this.#lazyTransaction()
     this.#state = this.#options.initialState
     this.#firstError = undefined
     this.#rawWrites = new RawWriteLog()
     await rollback
+  }
+
+  #rollBack(): Promise<void> {
+    const transaction = this.#transaction
+    return transaction.open ? traceEnd(this, { how: 'rollback' }, () => transaction.rollback()) : transaction.rollback()
   }
 
   #refuseNested(what: string): void {
