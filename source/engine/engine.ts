@@ -1,6 +1,6 @@
 import type { Connection, ForkOptions } from '@mikro-orm/core'
 import type { AbstractSqlDriver, SqlEntityManager } from '@mikro-orm/sql'
-import type { Database } from '../session/database-link.ts'
+import type { Database, PoolReport } from '../session/database-link.ts'
 import { PostgresDatabase } from '../session/postgres-database.ts'
 import type { PreparedSurvey } from '../session/postgres-prepared.ts'
 import { Session } from '../session/session.ts'
@@ -134,16 +134,27 @@ export class Engine {
     })
   }
 
-  /** Drops the pool, once what is under way has given its connections back, and opens a new one. */
-  async reinit(): Promise<void> {
+  /** Drops the pool, once what is under way has given its connections back; the next statement opens a new one. */
+  async dispose(): Promise<void> {
     this.lookAgain()
-    const connections = connectionsOf(this.options.orm.driver)
+    const connections = connectionsOf(this.#driver)
     // MikroORM forgets a connection's options when it closes, and would open a replica with those of the primary:
     // https://github.com/mikro-orm/mikro-orm/blob/v7.2.1/packages/core/src/connections/Connection.ts
     const options = connections.map((connection) => ({ ...optionsOf(connection) }))
     await this.options.orm.close()
     for (const [index, connection] of connections.entries()) Object.assign(optionsOf(connection), options[index])
+  }
+
+  /** Drops the pool and opens a new one. */
+  async reinit(): Promise<void> {
+    await this.dispose()
     await this.options.orm.connect()
+  }
+
+  /** Its pool as it is now; undefined before it is connected, and where there is none to look at. */
+  async pool(): Promise<PoolReport | undefined> {
+    if (!this.connected) return undefined
+    return await this.database.pool()
   }
 
   #fork(options: ForkOptions): SqlEntityManager {
