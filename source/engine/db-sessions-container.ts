@@ -21,11 +21,11 @@ export type DefaultRole = typeof DEFAULT_ROLE
 export const ROLE_STATUSES = ['INIT', 'START', 'END'] as const
 export type RoleStatus = (typeof ROLE_STATUSES)[number]
 
-/** Where the types do not tell which roles there are, they do not tell of this either. */
-type Getter<E extends Engines, Role extends string, Name extends string> = string extends keyof E
+/** What there is for a role; nothing where the types do not tell which roles there are. */
+type Where<E extends Engines, Role extends string, Then> = string extends keyof E
   ? unknown
   : Role extends keyof E
-    ? { [N in Name]: () => EntityManagerOf<E[Role]> }
+    ? Then
     : unknown
 
 /**
@@ -36,9 +36,9 @@ type Getter<E extends Engines, Role extends string, Name extends string> = strin
  */
 export type DbSessionsContainer<E extends Engines = Engines> = {
   readonly [Role in keyof E]: EntityManagerOf<E[Role]>
-} & Getter<E, 'reader', 'getReader'> &
-  Getter<E, 'writer', 'getWriter'> &
-  Getter<E, 'logger', 'getLogger'> & {
+} & Where<E, 'reader', { getReader(): EntityManagerOf<E['reader']> }> &
+  Where<E, 'writer', { getWriter(): EntityManagerOf<E['writer']> }> &
+  Where<E, 'logger', { getLogger(): EntityManagerOf<E['logger']> }> & {
     /** The session of a role by name. @throws UnknownRoleError */
     get<Role extends keyof E & string>(role: Role): EntityManagerOf<E[Role]>
     /** The session of the default role. @throws ConfigurationError if no role is the default */
