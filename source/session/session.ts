@@ -22,7 +22,7 @@ import { bindToSession } from './session-entity-manager.ts'
 import { sessionKysely, type StatementOrigin } from './session-kysely.ts'
 import { NestedTransactionOpenError, SessionSavepoints } from './session-savepoints.ts'
 import type { StatementKind } from './statement-kind.ts'
-import { rowsOfResult, traceEnd, traceStatement, traceStream } from './trace.ts'
+import { rowsOfResult, traceEnd, traceStatement, traceStream, type StatementDetails } from './trace.ts'
 
 /** Zope's words: nothing written as far as known; to be committed; refuses to become changed. */
 export const SESSION_STATES = ['active', 'changed', 'readonly'] as const
@@ -167,30 +167,30 @@ export class Session {
   async execute(query: CompiledQuery, origin: StatementOrigin): Promise<StatementResult> {
     const begins = !this.#transaction.begun
     return await this.#exclusive(async (link) => {
-      this.admit(link.kindOf(query.sql), query, origin)
-      return await traceStatement(
-        this,
-        query,
-        () => ({ inTransaction: true, begins, backend: link.backend }),
-        () => link.execute(query.sql, query.parameters),
-        rowsOfResult,
-      )
+      const send = async (): Promise<StatementResult> => {
+        this.admit(link.kindOf(query.sql), query, origin)
+        return await link.execute(query.sql, query.parameters)
+      }
+      const details = (): StatementDetails => ({ inTransaction: true, begins, backend: link.backend })
+      return await traceStatement(this, query, details, send, rowsOfResult)
     })
   }
 
   async *stream(query: CompiledQuery, chunkSize: number, origin: StatementOrigin): AsyncIterable<unknown[]> {
     const begins = !this.#transaction.begun
-    const link = await this.#exclusive(async (opened) => {
-      this.admit(opened.kindOf(query.sql), query, origin)
-      return opened
-    })
-    yield* traceStream(
-      this,
-      query,
-      () => ({ inTransaction: true, begins, backend: link.backend }),
-      link.stream(query.sql, query.parameters, chunkSize, (work) => this.#exclusive(work)),
-      (rows) => rows.length,
-    )
+    const link = await this.#exclusive(async (opened) => opened)
+    const details = (): StatementDetails => ({ inTransaction: true, begins, backend: link.backend })
+    yield* traceStream(this, query, details, this.#chunks(link, query, chunkSize, origin), (rows) => rows.length)
+  }
+
+  async *#chunks(
+    link: DatabaseLink,
+    query: CompiledQuery,
+    chunkSize: number,
+    origin: StatementOrigin,
+  ): AsyncIterable<unknown[]> {
+    this.admit(link.kindOf(query.sql), query, origin)
+    yield* link.stream(query.sql, query.parameters, chunkSize, (work) => this.#exclusive(work))
   }
 
   /** For MikroORM's nested transactions. */
