@@ -41,6 +41,7 @@ export class Engine {
     this.options = options
     this.#em = options.orm.em as SqlEntityManager
     this.#driver = options.orm.driver
+    refuseForeignPool(options)
     this.database = databaseOf(options.role, this.#driver)
     this.#background = background
   }
@@ -165,6 +166,19 @@ export class Engine {
 
 function optionsOf(connection: Connection): object {
   return (connection as unknown as { readonly options: object }).options
+}
+
+/**
+ * A Kysely instance or dialect of the program's own keeps its pool to itself, and sessions take their connections from the
+ * pool: https://github.com/mikro-orm/mikro-orm/blob/v7.2.1/packages/sql/src/AbstractSqlConnection.ts
+ */
+function refuseForeignPool({ role, orm }: ResolvedEngineOptions): void {
+  const driverOptions: object = orm.config.get('driverOptions')
+  if (!('createDriver' in driverOptions) && !('getExecutor' in driverOptions)) return
+  throw new ConfigurationError(
+    `The role "${role}" has a Kysely instance or dialect as driverOptions, whose connections MikroORM does not give out. ` +
+      `Give driverOptions that are options of the driver, such as { max: 10 }; each role has a pool of its own.`,
+  )
 }
 
 function databaseOf(role: string, driver: AbstractSqlDriver): Database {
