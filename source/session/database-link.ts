@@ -1,4 +1,5 @@
 import type { Decisions } from './decisions.ts'
+import type { PoolReport } from './pool-report.ts'
 import type { Finish, PostgresPrepared } from './postgres-prepared.ts'
 import type { SessionContext } from '@mikro-orm/core'
 import type { StatementKind } from './statement-kind.ts'
@@ -63,18 +64,6 @@ export interface BeginOptions {
   readonly readOnly?: boolean | undefined
   /** Variables and role of row level security, set for this transaction alone. */
   readonly sessionContext?: SessionContext | undefined
-}
-
-/** A pool of connections, counted. */
-export interface PoolReport {
-  /** How many connections it may open. */
-  readonly max: number
-  /** How many are open. */
-  readonly total: number
-  /** How many of those nobody uses. */
-  readonly idle: number
-  /** How many callers wait for one. */
-  readonly waiting: number
 }
 
 /** The database behind one role, as far as sessions need it. */
