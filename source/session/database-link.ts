@@ -12,12 +12,14 @@ export interface StatementResult {
 }
 
 /**
- * One checked-out connection of one database, held from BEGIN to COMMIT or ROLLBACK.
+ * One checked-out connection of one database, held for one transaction, to its COMMIT or ROLLBACK.
  * Statements are sent one at a time; whoever holds the link sees to that.
  */
 export interface DatabaseLink {
   /** The number of the server's process behind it, where there is one. */
   readonly backend?: number | undefined
+  /** Whether nothing was sent in it yet. */
+  readonly isFresh: boolean
   /** What `sql` does, before it is sent. */
   kindOf(sql: string): StatementKind
   execute(sql: string, parameters: readonly unknown[]): Promise<StatementResult>
@@ -72,7 +74,10 @@ export interface Database {
   kindOf(sql: string): StatementKind | Promise<StatementKind>
   /** Runs `work`, which sends one statement by itself; where the database only has one lock, waits for it. */
   patiently<T>(work: () => Promise<T>): Promise<T>
-  /** Takes a connection and begins a transaction on it; nothing stays checked out when that fails. */
+  /**
+   * Takes a connection for a transaction, which is begun by then, or together with its first statement; nothing stays
+   * checked out when that fails.
+   */
   begin(options: BeginOptions): Promise<DatabaseLink>
   /** What was decided in it about commits over several databases. */
   readonly decisions: Decisions

@@ -1,4 +1,3 @@
-import type { SessionContext } from '@mikro-orm/core'
 import type { AbstractSqlDriver } from '@mikro-orm/sql'
 import type { PoolClient } from 'pg'
 import type { BeginOptions, Database, DatabaseLink } from './database-link.ts'
@@ -14,9 +13,11 @@ export class PostgresDatabase implements Database {
   readonly kindOf = statementKind
   readonly decisions: PostgresDecisions
   readonly prepared: PostgresPrepared
+  readonly #role: string
   readonly #driver: AbstractSqlDriver
 
   constructor(role: string, driver: AbstractSqlDriver) {
+    this.#role = role
     this.#driver = driver
     const besidePool: Aside = async (work) => await aside(await this.#pool('write'), work)
     this.decisions = new PostgresDecisions(role, besidePool)
@@ -34,14 +35,11 @@ export class PostgresDatabase implements Database {
   async begin(options: BeginOptions): Promise<DatabaseLink> {
     const pool = await this.#pool(options.readOnly === true ? 'read' : 'write')
     const client = await pool.connect()
-    try {
-      await client.query(beginStatement(options))
-      if (options.sessionContext !== undefined) await applySessionContext(client, options.sessionContext)
-    } catch (error) {
-      client.release(true)
-      throw error
-    }
-    return new PostgresLink(client, (processId) => cancelBackend(pool, processId))
+    return new PostgresLink(client, {
+      role: this.#role,
+      start: startOf(options, client),
+      cancelBackend: (processId) => cancelBackend(pool, processId),
+    })
   }
 
   async #pool(type: 'read' | 'write'): Promise<PoolOfClients> {
@@ -59,22 +57,22 @@ async function cancelBackend(pool: PoolOfClients, processId: number): Promise<vo
   }
 }
 
-/** As MikroORM does for a transaction that it begins. */
-async function applySessionContext(client: PoolClient, { variables = {}, role }: SessionContext): Promise<void> {
-  const settings = Object.entries(variables)
+/** What begins such a transaction. The variables and the role are set as MikroORM does in a transaction that it begins. */
+function startOf({ isolationLevel, readOnly, sessionContext = {} }: BeginOptions, client: PoolClient): string[] {
+  const isolation = isolationLevel === undefined ? '' : ` isolation level ${isolationLevel}`
+  const start = [`begin${isolation}${readOnly === true ? ' read only' : ''}`]
+  const settings = Object.entries(sessionContext.variables ?? {})
   if (settings.length > 0) {
-    const calls = settings.map((_, index) => `set_config($${index * 2 + 1}, $${index * 2 + 2}, true)`)
-    const values = settings.flatMap(([name, value]) => [
-      name,
-      value instanceof Date ? value.toISOString() : String(value),
-    ])
-    await client.query(`select ${calls.join(', ')}`, values)
+    // Whatever the values are: pg quotes them for both settings of standard_conforming_strings.
+    const calls = settings.map(
+      ([name, value]) => `set_config(${client.escapeLiteral(name)}, ${client.escapeLiteral(settingOf(value))}, true)`,
+    )
+    start.push(`select ${calls.join(', ')}`)
   }
-  if (role !== undefined) await client.query(`set local role "${role.replaceAll('"', '""')}"`)
+  if (sessionContext.role !== undefined) start.push(`set local role ${client.escapeIdentifier(sessionContext.role)}`)
+  return start
 }
 
-function beginStatement({ isolationLevel, readOnly }: BeginOptions): string {
-  if (isolationLevel === undefined && readOnly !== true) return 'begin'
-  const isolation = isolationLevel === undefined ? '' : ` isolation level ${isolationLevel}`
-  return `begin${isolation}${readOnly === true ? ' read only' : ''}`
+function settingOf(value: unknown): string {
+  return value instanceof Date ? value.toISOString() : String(value)
 }

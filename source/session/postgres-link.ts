@@ -1,5 +1,7 @@
 import type { PoolClient, QueryResult } from 'pg'
 import type { CommitAnswer, DatabaseLink, Exclusive, PrepareAnswer, StatementResult } from './database-link.ts'
+import { beginWithParameters } from './begin-with-parameters.ts'
+import { TransactionAbortedError } from './errors.ts'
 import { AS_WHO_LOGGED_IN } from './postgres-decisions.ts'
 import { finishSql, type Finish } from './postgres-prepared.ts'
 import { quoted } from './quoted.ts'
@@ -7,6 +9,13 @@ import { statementKind } from './statement-kind.ts'
 
 /** Cancels the statement that a backend of this number runs, by a connection of its own. */
 export type CancelBackend = (processId: number) => Promise<void>
+
+export interface PostgresLinkOptions {
+  readonly role: string
+  /** What begins the transaction. It travels with the first statement. */
+  readonly start: readonly string[]
+  readonly cancelBackend: CancelBackend
+}
 
 const COUNTED = new Set(['INSERT', 'UPDATE', 'DELETE', 'MERGE'])
 
@@ -18,9 +27,13 @@ const COUNTED = new Set(['INSERT', 'UPDATE', 'DELETE', 'MERGE'])
  */
 export class PostgresLink implements DatabaseLink {
   readonly #client: PoolClient
+  readonly #role: string
+  /** What begins the transaction; undefined when it was sent. */
+  #start: readonly string[] | undefined
   #cursors = 0
   /** pg rejects a query before the server has told the new state of the transaction. */
   #statusIsStale = false
+  #firstError: unknown
 
   readonly #cancelBackend: CancelBackend
   /** A request to cancel that is on its way; it never rejects. The backend may serve nobody else before it has arrived. */
@@ -28,9 +41,15 @@ export class PostgresLink implements DatabaseLink {
   /** Statements on their way. */
   #running = 0
 
-  constructor(client: PoolClient, cancelBackend: CancelBackend) {
+  constructor(client: PoolClient, { role, start, cancelBackend }: PostgresLinkOptions) {
     this.#client = client
+    this.#role = role
+    this.#start = start
     this.#cancelBackend = cancelBackend
+  }
+
+  get isFresh(): boolean {
+    return this.#start !== undefined
   }
 
   kindOf = statementKind
@@ -55,7 +74,7 @@ export class PostgresLink implements DatabaseLink {
     exclusive: Exclusive,
   ): AsyncIterable<unknown[]> {
     const cursor = `sqlassist_${++this.#cursors}`
-    await exclusive(() => this.#query(`declare ${cursor} no scroll cursor for ${sql}`, parameters))
+    await exclusive(() => this.#query(sql, parameters, `declare ${cursor} no scroll cursor for `))
     let finished = false
     try {
       while (!finished) {
@@ -72,15 +91,11 @@ export class PostgresLink implements DatabaseLink {
   }
 
   async isAborted(): Promise<boolean> {
-    if (this.#statusIsStale) {
-      this.#statusIsStale = false
-      // The empty query is allowed in a failed transaction and brings the state with its answer.
-      await this.#client.query('')
-    }
-    return this.#client.getTransactionStatus() === 'E'
+    return !this.isFresh && (await this.#freshStatus()) !== 'T'
   }
 
   async wrote(): Promise<boolean> {
+    if (this.isFresh) return false
     const { rows } = await this.execute('select pg_current_xact_id_if_assigned() is not null as wrote', [])
     return (rows[0] as { wrote: boolean }).wrote
   }
@@ -90,6 +105,7 @@ export class PostgresLink implements DatabaseLink {
   }
 
   async commit(decision?: string): Promise<CommitAnswer> {
+    if (this.isFresh && decision === undefined) return { outcome: 'committed' }
     return await this.#end('committed', 'COMMIT', decision === undefined ? 'commit' : `${decision}; commit`)
   }
 
@@ -98,7 +114,7 @@ export class PostgresLink implements DatabaseLink {
   }
 
   async finishPrepared(gid: string, how: Finish): Promise<void> {
-    await this.#query(finishSql(gid, how))
+    await this.#client.query(finishSql(gid, how))
   }
 
   /** In one simple query. A transaction that failed earlier answers COMMIT and PREPARE with ROLLBACK, and no error. */
@@ -106,6 +122,8 @@ export class PostgresLink implements DatabaseLink {
     // pg tells only by this field that a connection is gone already, as pg-pool reads it too:
     // https://github.com/brianc/node-postgres/blob/master/packages/pg-pool/index.js
     if ((this.#client as { readonly _queryable?: boolean })._queryable === false) return { outcome: 'lost' as const }
+    // COMMIT outside of a transaction would answer like one that had something to commit.
+    if (await this.#isGone().catch(() => true)) return { outcome: 'rolled back' as const }
     try {
       const result = await this.#query(sql)
       const command = (Array.isArray(result) ? result.at(-1) : result)?.command
@@ -131,15 +149,67 @@ export class PostgresLink implements DatabaseLink {
     this.#client.release(broken || this.#client.getTransactionStatus() !== 'I')
   }
 
-  async #query(sql: string, parameters?: readonly unknown[]): Promise<QueryResult | QueryResult[]> {
+  /** Sends the program's `sql`, behind `ahead`. @throws TransactionAbortedError where it would run in autocommit */
+  async #query(sql: string, parameters: readonly unknown[] = [], ahead = ''): Promise<QueryResult | QueryResult[]> {
+    if (await this.#isGone()) throw new TransactionAbortedError(this.#role, this.#firstError)
+    const start = this.#start
+    this.#start = undefined
     this.#running++
     try {
-      return await this.#client.query(sql, parameters as unknown[])
+      if (start !== undefined) return await this.#begin(start, sql, parameters, ahead)
+      return await this.#client.query(ahead + sql, parameters as unknown[])
     } catch (error) {
       this.#statusIsStale = true
+      this.#firstError ??= error
+      moveBack(error, ahead.length)
       throw error
     } finally {
       this.#running--
     }
   }
+
+  async #begin(start: readonly string[], sql: string, parameters: readonly unknown[], ahead: string) {
+    if (parameters.length > 0) {
+      return withoutFirst(start.length, await beginWithParameters(this.#client, start, ahead + sql, parameters))
+    }
+    const text = `${start.join(';')};`
+    try {
+      return withoutFirst(start.length, await this.#client.query(text + ahead + sql))
+    } catch (error) {
+      moveBack(error, Array.from(text).length)
+      throw error
+    }
+  }
+
+  /**
+   * Whether BEGIN was sent and there is no transaction all the same. Where a simple query has a syntax error, nothing of
+   * it runs, not even the BEGIN in front.
+   */
+  async #isGone(): Promise<boolean> {
+    if (this.isFresh || this.#client.getTransactionStatus() !== 'I') return false
+    return (await this.#freshStatus()) === 'I'
+  }
+
+  async #freshStatus(): Promise<string | null> {
+    if (this.#statusIsStale) {
+      // The empty query is allowed in a failed transaction and brings the state with its answer.
+      await this.#client.query('')
+      this.#statusIsStale = false
+    }
+    return this.#client.getTransactionStatus()
+  }
+}
+
+/** The results of a string that had `count` statements of ours in front. */
+function withoutFirst(count: number, result: QueryResult | QueryResult[]): QueryResult | QueryResult[] {
+  const results = Array.isArray(result) ? result.slice(count) : []
+  return results.length === 1 ? (results[0] as QueryResult) : results
+}
+
+/** Where an error is, PostgreSQL tells as a number of characters from the beginning of what was sent. */
+function moveBack(error: unknown, characters: number): void {
+  const located = error as { position?: string | undefined }
+  if (located.position === undefined || characters === 0) return
+  const position = Number(located.position) - characters
+  located.position = position > 0 ? String(position) : undefined
 }

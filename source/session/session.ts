@@ -22,7 +22,7 @@ import { bindToSession } from './session-entity-manager.ts'
 import { sessionKysely, type StatementOrigin } from './session-kysely.ts'
 import { NestedTransactionOpenError, SessionSavepoints } from './session-savepoints.ts'
 import type { StatementKind } from './statement-kind.ts'
-import { rowsOfResult, traceEnd, traceStatement, traceStream } from './trace.ts'
+import { rowsOfResult, traceEnd, traceStatement, traceStream, type StatementDetails } from './trace.ts'
 
 /** Zope's words: nothing written as far as known; to be committed; refuses to become changed. */
 export const SESSION_STATES = ['active', 'changed', 'readonly'] as const
@@ -165,13 +165,12 @@ export class Session {
 
   /** @throws ReadOnlySessionError, ManagedSessionError, SessionEndedError before anything is sent; else the driver's error */
   async execute(query: CompiledQuery, origin: StatementOrigin): Promise<StatementResult> {
-    const begins = !this.#transaction.begun
     return await this.#exclusive(async (link) => {
       this.admit(link.kindOf(query.sql), query, origin)
       return await traceStatement(
         this,
         query,
-        () => ({ inTransaction: true, begins, backend: link.backend }),
+        () => detailsOf(link),
         () => link.execute(query.sql, query.parameters),
         rowsOfResult,
       )
@@ -179,7 +178,6 @@ export class Session {
   }
 
   async *stream(query: CompiledQuery, chunkSize: number, origin: StatementOrigin): AsyncIterable<unknown[]> {
-    const begins = !this.#transaction.begun
     const link = await this.#exclusive(async (opened) => {
       this.admit(opened.kindOf(query.sql), query, origin)
       return opened
@@ -187,7 +185,7 @@ export class Session {
     yield* traceStream(
       this,
       query,
-      () => ({ inTransaction: true, begins, backend: link.backend }),
+      () => detailsOf(link),
       link.stream(query.sql, query.parameters, chunkSize, (work) => this.#exclusive(work)),
       (rows) => rows.length,
     )
@@ -269,12 +267,20 @@ export class Session {
 
   /**
    * Makes sure that the database will commit what was sent.
-   * @throws TransactionAbortedError with the statement's error as cause
+   * @throws TransactionAbortedError or ConnectionLostError with the statement's error as cause
    */
   async assertCommittable(): Promise<void> {
     if (!this.#transaction.begun) return
-    if (await this.#transaction.exclusive((link) => link.isAborted())) {
+    if (await this.#transaction.exclusive((link) => this.#isAborted(link))) {
       throw new TransactionAbortedError(this.role, this.#firstError)
+    }
+  }
+
+  async #isAborted(link: DatabaseLink): Promise<boolean> {
+    try {
+      return await link.isAborted()
+    } catch (error) {
+      throw link.isLost(error) ? new ConnectionLostError(this.role, this.#firstError ?? error) : error
     }
   }
 
@@ -442,4 +448,8 @@ export class Session {
   #endedError(): SessionEndedError {
     return new SessionEndedError(this.role, this.#ending ?? 'its database transaction is over')
   }
+}
+
+function detailsOf({ isFresh, backend }: DatabaseLink): StatementDetails {
+  return { inTransaction: true, begins: isFresh, backend }
 }

@@ -64,6 +64,7 @@ export class SqliteDatabase implements Database {
 class SqliteLink implements DatabaseLink {
   readonly #handle: SqliteHandle
   readonly #release: () => void
+  isFresh = true
   /** The statement that was prepared to tell its kind, kept for the execution that follows. */
   #prepared: Statement | undefined
 
@@ -79,6 +80,7 @@ class SqliteLink implements DatabaseLink {
 
   async execute(sql: string, parameters: readonly unknown[]): Promise<StatementResult> {
     const statement = this.#prepare(sql)
+    this.isFresh = false
     if (statement.reader) return { rows: statement.all(parameters) }
     const { changes, lastInsertRowid } = statement.run(parameters)
     return { rows: [], numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid) }
