@@ -1,6 +1,6 @@
 import type { Connection, ForkOptions } from '@mikro-orm/core'
 import type { AbstractSqlDriver, SqlEntityManager } from '@mikro-orm/sql'
-import type { Database } from '../session/database-link.ts'
+import type { Database, PoolReport } from '../session/database-link.ts'
 import { PostgresDatabase } from '../session/postgres-database.ts'
 import type { PreparedSurvey } from '../session/postgres-prepared.ts'
 import { Session } from '../session/session.ts'
@@ -41,6 +41,7 @@ export class Engine {
     this.options = options
     this.#em = options.orm.em as SqlEntityManager
     this.#driver = options.orm.driver
+    refuseForeignPool(options)
     this.database = databaseOf(options.role, this.#driver)
     this.#background = background
   }
@@ -134,16 +135,27 @@ export class Engine {
     })
   }
 
-  /** Drops the pool, once what is under way has given its connections back, and opens a new one. */
-  async reinit(): Promise<void> {
+  /** Drops the pool, once what is under way has given its connections back; the next statement opens a new one. */
+  async dispose(): Promise<void> {
     this.lookAgain()
-    const connections = connectionsOf(this.options.orm.driver)
+    const connections = connectionsOf(this.#driver)
     // MikroORM forgets a connection's options when it closes, and would open a replica with those of the primary:
     // https://github.com/mikro-orm/mikro-orm/blob/v7.2.1/packages/core/src/connections/Connection.ts
     const options = connections.map((connection) => ({ ...optionsOf(connection) }))
     await this.options.orm.close()
     for (const [index, connection] of connections.entries()) Object.assign(optionsOf(connection), options[index])
+  }
+
+  /** Drops the pool and opens a new one. */
+  async reinit(): Promise<void> {
+    await this.dispose()
     await this.options.orm.connect()
+  }
+
+  /** Its pool as it is now; undefined before it is connected, and where there is none to look at. */
+  async pool(): Promise<PoolReport | undefined> {
+    if (!this.connected) return undefined
+    return await this.database.pool()
   }
 
   #fork(options: ForkOptions): SqlEntityManager {
@@ -154,6 +166,19 @@ export class Engine {
 
 function optionsOf(connection: Connection): object {
   return (connection as unknown as { readonly options: object }).options
+}
+
+/**
+ * A Kysely instance or dialect of the program's own keeps its pool to itself, and sessions take their connections from the
+ * pool: https://github.com/mikro-orm/mikro-orm/blob/v7.2.1/packages/sql/src/AbstractSqlConnection.ts
+ */
+function refuseForeignPool({ role, orm }: ResolvedEngineOptions): void {
+  const driverOptions: object = orm.config.get('driverOptions')
+  if (!('createDriver' in driverOptions) && !('getExecutor' in driverOptions)) return
+  throw new ConfigurationError(
+    `The role "${role}" has a Kysely instance or dialect as driverOptions, whose connections MikroORM does not give out. ` +
+      `Give driverOptions that are options of the driver, such as { max: 10 }; each role has a pool of its own.`,
+  )
 }
 
 function databaseOf(role: string, driver: AbstractSqlDriver): Database {

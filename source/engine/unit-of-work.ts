@@ -12,10 +12,10 @@ import {
   type UnitMessage,
 } from './channels.ts'
 import { currentUnit } from './current-unit.ts'
-import type { RoleStatus } from './db-sessions-container.ts'
+import { DEFAULT_ROLE, type RoleStatus } from './db-sessions-container.ts'
 import type { Engine } from './engine.ts'
 import type { EngineRegistry } from './engine-registry.ts'
-import { ConfigurationError, NotRetriedError, TransactionsDisabledError, UnitOfWorkEndedError } from './errors.ts'
+import { NotRetriedError, TransactionsDisabledError, UnitOfWorkEndedError } from './errors.ts'
 import { PlainCommits } from './plain-commits.ts'
 import { report } from './report.ts'
 
@@ -88,12 +88,7 @@ export class UnitOfWork {
 
   /** @throws ConfigurationError if no role is the default */
   get defaultRole(): string {
-    const role = this.registry.default
-    if (role !== undefined) return role
-    throw new ConfigurationError(
-      `No role is the default among ${this.registry.names.map((name) => `"${name}"`).join(', ')}. ` +
-        `Give one of them default: true, or name one "writer".`,
-    )
+    return this.registry.engine(DEFAULT_ROLE).role
   }
 
   /**

@@ -67,6 +67,18 @@ export interface BeginOptions {
   readonly sessionContext?: SessionContext | undefined
 }
 
+/** A pool of connections, counted. */
+export interface PoolReport {
+  /** How many connections it may open. */
+  readonly max: number
+  /** How many are open. */
+  readonly total: number
+  /** How many of those nobody uses. */
+  readonly idle: number
+  /** How many callers wait for one. */
+  readonly waiting: number
+}
+
 /** The database behind one role, as far as sessions need it. */
 export interface Database {
   readonly dialect: 'postgresql' | 'sqlite'
@@ -83,6 +95,8 @@ export interface Database {
   readonly decisions: Decisions
   /** What is prepared in it, where the database knows PREPARE TRANSACTION. */
   readonly prepared?: PostgresPrepared
+  /** Its pool as it is now; undefined where there is none. */
+  pool(): Promise<PoolReport | undefined>
   /** From here on each transaction is begun so that it can become the commit point of one. */
   mayDecide(): void
 }

@@ -1,11 +1,14 @@
 import type { AbstractSqlDriver } from '@mikro-orm/sql'
 import type { PoolClient } from 'pg'
-import type { BeginOptions, Database, DatabaseLink } from './database-link.ts'
+import type { BeginOptions, Database, DatabaseLink, PoolReport } from './database-link.ts'
 import { aside, type PoolOfClients } from './postgres-aside.ts'
 import { PostgresDecisions, type Aside } from './postgres-decisions.ts'
 import { PostgresLink } from './postgres-link.ts'
 import { PostgresPrepared } from './postgres-prepared.ts'
 import { statementKind } from './statement-kind.ts'
+
+/** pg-pool's own. */
+const DEFAULT_POOL_MAX = 10
 
 /** The PostgreSQL database of an ORM, reached through the ORM's own pool. */
 export class PostgresDatabase implements Database {
@@ -40,6 +43,11 @@ export class PostgresDatabase implements Database {
       start: startOf(options, client),
       cancelBackend: (processId) => cancelBackend(pool, processId),
     })
+  }
+
+  async pool(): Promise<PoolReport> {
+    const { options, totalCount, idleCount, waitingCount } = await this.#pool('write')
+    return { max: options.max ?? DEFAULT_POOL_MAX, total: totalCount, idle: idleCount, waiting: waitingCount }
   }
 
   async #pool(type: 'read' | 'write'): Promise<PoolOfClients> {

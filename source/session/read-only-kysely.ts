@@ -53,14 +53,11 @@ class ReadOnlyConnection implements DatabaseConnection {
   }
 
   async executeQuery<R>(query: CompiledQuery, options?: AbortableOperationOptions): Promise<QueryResult<R>> {
-    await this.#admit(query)
-    return await traceStatement(
-      this.#session,
-      query,
-      byItself,
-      () => this.#database.patiently(() => this.#inner.executeQuery<R>(query, options)),
-      rowsOfResult,
-    )
+    const send = async (): Promise<QueryResult<R>> => {
+      await this.#admit(query)
+      return await this.#database.patiently(() => this.#inner.executeQuery<R>(query, options))
+    }
+    return await traceStatement(this.#session, query, byItself, send, rowsOfResult)
   }
 
   async *streamQuery<R>(
@@ -68,9 +65,16 @@ class ReadOnlyConnection implements DatabaseConnection {
     chunkSize: number,
     options?: AbortableOperationOptions,
   ): AsyncIterableIterator<QueryResult<R>> {
+    yield* traceStream(this.#session, query, byItself, this.#chunks<R>(query, chunkSize, options), rowsOfResult)
+  }
+
+  async *#chunks<R>(
+    query: CompiledQuery,
+    chunkSize: number,
+    options: AbortableOperationOptions | undefined,
+  ): AsyncIterableIterator<QueryResult<R>> {
     await this.#admit(query)
-    const chunks = this.#inner.streamQuery<R>(query, chunkSize, options)
-    yield* traceStream(this.#session, query, byItself, chunks, ({ rows }) => rows.length)
+    yield* this.#inner.streamQuery<R>(query, chunkSize, options)
   }
 
   async collectSessionInfo(): Promise<void> {

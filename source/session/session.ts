@@ -166,29 +166,34 @@ export class Session {
   /** @throws ReadOnlySessionError, ManagedSessionError, SessionEndedError before anything is sent; else the driver's error */
   async execute(query: CompiledQuery, origin: StatementOrigin): Promise<StatementResult> {
     return await this.#exclusive(async (link) => {
-      this.admit(link.kindOf(query.sql), query, origin)
-      return await traceStatement(
-        this,
-        query,
-        () => detailsOf(link),
-        () => link.execute(query.sql, query.parameters),
-        rowsOfResult,
-      )
+      const send = async (): Promise<StatementResult> => {
+        this.admit(link.kindOf(query.sql), query, origin)
+        return await link.execute(query.sql, query.parameters)
+      }
+      return await traceStatement(this, query, () => detailsOf(link), send, rowsOfResult)
     })
   }
 
   async *stream(query: CompiledQuery, chunkSize: number, origin: StatementOrigin): AsyncIterable<unknown[]> {
-    const link = await this.#exclusive(async (opened) => {
-      this.admit(opened.kindOf(query.sql), query, origin)
-      return opened
-    })
+    const link = await this.#exclusive(async (opened) => opened)
+    const chunks = this.#chunks(link, query, chunkSize, origin)
     yield* traceStream(
       this,
       query,
       () => detailsOf(link),
-      link.stream(query.sql, query.parameters, chunkSize, (work) => this.#exclusive(work)),
+      chunks,
       (rows) => rows.length,
     )
+  }
+
+  async *#chunks(
+    link: DatabaseLink,
+    query: CompiledQuery,
+    chunkSize: number,
+    origin: StatementOrigin,
+  ): AsyncIterable<unknown[]> {
+    this.admit(link.kindOf(query.sql), query, origin)
+    yield* link.stream(query.sql, query.parameters, chunkSize, (work) => this.#exclusive(work))
   }
 
   /** For MikroORM's nested transactions. */

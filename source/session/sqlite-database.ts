@@ -29,6 +29,11 @@ export class SqliteDatabase implements Database {
     return await waitWhileBusy((await this.#driver.getConnection('read').getNativeClient()) as SqliteHandle, work)
   }
 
+  /** There is one connection, and whoever waits for it waits in Kysely. */
+  async pool(): Promise<undefined> {
+    return undefined
+  }
+
   async begin(options: BeginOptions): Promise<DatabaseLink> {
     const decides = this.#mayDecide && options.readOnly !== true
     return await this.#begin(options, decides ? (handle) => this.decisions.makeReady(handle) : undefined)

@@ -1,5 +1,5 @@
 /** The package as a stranger sees it: built, packed, installed into an empty folder, imported and compiled against. */
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
@@ -11,7 +11,7 @@ import { temporaryFolder } from '../support/sqlite.ts'
 
 interface Manifest {
   readonly files: readonly string[]
-  readonly exports: Readonly<Record<string, string | { types: string; default: string }>>
+  readonly exports: Readonly<Record<string, string | { types: string; development: string; default: string }>>
   readonly peerDependencies: Readonly<Record<string, string>>
 }
 
@@ -104,6 +104,39 @@ test('the transaction core loads nothing but Node', () => {
   visit(join(installed, 'dist/transaction/index.js'))
   assert.ok(seen.size > 1, 'the parts that entries share are files of their own')
   assert.equal(foreign, [])
+})
+
+test('NODE_DEBUG shows the life of a transaction under the condition `development`, and nothing without it', () => {
+  const script = `
+    const { TransactionManager } = await import('koa-sqlassist/transaction')
+    const { dbSessions } = await import('koa-sqlassist')
+    const manager = new TransactionManager({ explicit: true })
+    const transaction = await manager.begin()
+    transaction.note('shown')
+    await manager.commit()
+    if (typeof dbSessions !== 'function') throw new Error('the main entry is missing')
+  `
+  const linesUnder = (...conditions: string[]) => {
+    const { status, stderr } = spawnSync(
+      process.execPath,
+      [...conditions.map((name) => `--conditions=${name}`), '--input-type=module', '--eval', script],
+      { cwd: home, encoding: 'utf8', env: { ...process.env, NODE_DEBUG: 'sqlassist' } },
+    )
+    assert.is(status, 0, stderr)
+    return stderr.split('\n').filter((line) => line.startsWith('SQLASSIST'))
+  }
+  const lines = linesUnder('development').map((line) => line.replace(/^SQLASSIST \d+: |\([\d.]+ ms\)/g, '').trim())
+  assert.equal(lines, ['transaction 1: begin', 'transaction 1 "shown": commit', 'transaction 1 "shown": commit done'])
+  assert.equal(linesUnder(), [])
+})
+
+test('the published build holds nothing of the debug log', () => {
+  const files = readdirSync(join(installed, 'dist'), { recursive: true, encoding: 'utf8' })
+  const withDebugLog = files.filter(
+    (file) => file.endsWith('.js') && readFileSync(join(installed, 'dist', file), 'utf8').includes('debuglog'),
+  )
+  assert.ok(withDebugLog.length > 0)
+  assert.ok(withDebugLog.every((file) => file.startsWith('development')))
 })
 
 test('the source maps lead to sources that they hold themselves', () => {
