@@ -1,6 +1,7 @@
 import type { Decisions } from './decisions.ts'
 import type { Finish, PostgresPrepared } from './postgres-prepared.ts'
-import type { SessionContext } from '@mikro-orm/core'
+import type { AbstractSqlConnection, SqlEntityManager } from '@mikro-orm/sql'
+import type { AbortableOperationOptions, CompiledQuery } from 'kysely'
 import type { StatementKind } from './statement-kind.ts'
 
 /** What one statement gave back. `command` is PostgreSQL's command tag where there is one. */
@@ -59,12 +60,27 @@ export type PrepareAnswer =
 
 export type Exclusive = <T>(work: () => Promise<T>) => Promise<T>
 
+/** Told what a statement does when it is about to be sent; throws to refuse it. */
+export type Admit = (kind: StatementKind) => void
+
+/** Statements outside of any transaction, one at a time. */
+export interface Reads {
+  execute(query: CompiledQuery, admit: Admit, options?: AbortableOperationOptions): Promise<StatementResult>
+  /** Rows in chunks of `chunkSize`. */
+  stream(
+    query: CompiledQuery,
+    chunkSize: number,
+    admit: Admit,
+    options?: AbortableOperationOptions,
+  ): AsyncIterable<unknown[]>
+  /** Asks the database to give up the statement on its way, if there is one. */
+  cancel(): void
+}
+
 /** How the database transaction of a session begins. */
 export interface BeginOptions {
   readonly isolationLevel?: string | undefined
   readonly readOnly?: boolean | undefined
-  /** Variables and role of row level security, set for this transaction alone. */
-  readonly sessionContext?: SessionContext | undefined
 }
 
 /** A pool of connections, counted. */
@@ -82,15 +98,13 @@ export interface PoolReport {
 /** The database behind one role, as far as sessions need it. */
 export interface Database {
   readonly dialect: 'postgresql' | 'sqlite'
-  /** What `sql` does, for a session that has no transaction to ask. */
-  kindOf(sql: string): StatementKind | Promise<StatementKind>
-  /** Runs `work`, which sends one statement by itself; where the database only has one lock, waits for it. */
-  patiently<T>(work: () => Promise<T>): Promise<T>
+  /** For statements of `em` outside of any transaction, over `connection`: the primary's or a replica's. */
+  reads(connection: AbstractSqlConnection, em: SqlEntityManager): Reads
   /**
-   * Takes a connection for a transaction, which is begun by then, or together with its first statement; nothing stays
+   * Takes a connection for a transaction of `em`, which is begun by then, or together with its first statement; nothing stays
    * checked out when that fails.
    */
-  begin(options: BeginOptions): Promise<DatabaseLink>
+  begin(options: BeginOptions, em: SqlEntityManager): Promise<DatabaseLink>
   /** What was decided in it about commits over several databases. */
   readonly decisions: Decisions
   /** What is prepared in it, where the database knows PREPARE TRANSACTION. */

@@ -1,29 +1,31 @@
-import type { BeginOptions, CommitAnswer, Database, DatabaseLink, PrepareAnswer } from './database-link.ts'
+import type { CommitAnswer, DatabaseLink, PrepareAnswer } from './database-link.ts'
+import { rollBackAndRelease } from './roll-back-and-release.ts'
+
+/** What it needs of its session. */
+export interface TransactionHost {
+  /** Takes a connection. */
+  begin(): Promise<DatabaseLink>
+  /** The error for whoever comes when it is over. */
+  tooLate(): Error
+}
 
 /**
  * The database transaction of one session: begun by its first statement, once, however many statements ask at the same
  * time. A BEGIN that failed stays failed for all of them; otherwise a later one would run in a transaction of its own.
  */
 export class LazyTransaction {
-  readonly #database: Database
-  readonly #options: BeginOptions
+  readonly #host: TransactionHost
   #opening: Promise<DatabaseLink> | undefined
   /** Settles when the statement last queued is done; it never rejects. */
   #lastInQueue: Promise<void> | undefined
   #ended = false
   #cancelled = false
-  readonly #refusal: () => Error
-  readonly #beforeBegin: (() => void) | undefined
 
-  /** `refusal` makes the error for whoever comes too late. */
-  constructor(database: Database, options: BeginOptions, refusal: () => Error, beforeBegin: (() => void) | undefined) {
-    this.#database = database
-    this.#options = options
-    this.#refusal = refusal
-    this.#beforeBegin = beforeBegin
+  constructor(host: TransactionHost) {
+    this.#host = host
   }
 
-  /** Whether BEGIN was sent, or tried. */
+  /** Whether a connection was taken for it, or tried to be. */
   get begun(): boolean {
     return this.#opening !== undefined
   }
@@ -37,11 +39,11 @@ export class LazyTransaction {
   async exclusive<T>(work: (link: DatabaseLink) => Promise<T>): Promise<T> {
     const leave = await this.#enter()
     try {
-      if (this.#ended || this.#cancelled) throw this.#refusal()
-      this.#opening ??= this.#begin()
+      if (this.#ended || this.#cancelled) throw this.#host.tooLate()
+      this.#opening ??= this.#host.begin()
       const link = await this.#opening
       // The connection may have been waited for, and what was to be done with it be moot by now.
-      if (this.#cancelled) throw this.#refusal()
+      if (this.#cancelled) throw this.#host.tooLate()
       return await work(link)
     } finally {
       leave()
@@ -69,7 +71,7 @@ export class LazyTransaction {
     const link = await this.#end()
     if (link === undefined) return undefined
     const answer = await link.commit(decision)
-    if (answer.outcome === 'refused') await rollbackAndRelease(link)
+    if (answer.outcome === 'refused') await rollBackAndRelease(link)
     else link.release(answer.outcome === 'unknown' || answer.outcome === 'lost')
     return answer
   }
@@ -79,7 +81,7 @@ export class LazyTransaction {
     const link = await this.#end()
     if (link?.prepare === undefined) return undefined
     const answer = await link.prepare(gid)
-    if (answer.outcome === 'refused') await rollbackAndRelease(link)
+    if (answer.outcome === 'refused') await rollBackAndRelease(link)
     else if (answer.outcome !== 'prepared') link.release(answer.outcome !== 'rolled back')
     return { answer, link }
   }
@@ -92,7 +94,7 @@ export class LazyTransaction {
     } catch {
       return // BEGIN failed, as whoever sent the first statement was told: nothing is open.
     }
-    if (link !== undefined) await rollbackAndRelease(link)
+    if (link !== undefined) await rollBackAndRelease(link)
   }
 
   /** Waits for the statements under way, refuses any further one, and hands out the connection to whoever comes first. */
@@ -104,11 +106,6 @@ export class LazyTransaction {
     return await opening
   }
 
-  async #begin(): Promise<DatabaseLink> {
-    this.#beforeBegin?.()
-    return await this.#database.begin(this.#options)
-  }
-
   /** Waits for its turn; the caller owes the call that lets the next one in. */
   async #enter(): Promise<() => void> {
     const previous = this.#lastInQueue
@@ -117,20 +114,4 @@ export class LazyTransaction {
     await previous
     return resolve
   }
-}
-
-async function rollbackAndRelease(link: DatabaseLink): Promise<void> {
-  try {
-    await link.rollback()
-  } catch (error) {
-    // The database rolls back by itself when its connection goes.
-    link.release(true)
-    if (link.isLost(error)) return
-    process.emitWarning(`ROLLBACK failed and its connection was closed instead: ${String(error)}`, {
-      code: 'SQLASSIST_ROLLBACK_FAILED',
-      detail: String((error as Error)?.stack ?? error),
-    })
-    return
-  }
-  link.release()
 }

@@ -1,21 +1,11 @@
-import type { PoolClient, QueryResult } from 'pg'
+import type { QueryResult } from 'pg'
 import type { CommitAnswer, DatabaseLink, Exclusive, PrepareAnswer, StatementResult } from './database-link.ts'
-import { beginWithParameters } from './begin-with-parameters.ts'
 import { TransactionAbortedError } from './errors.ts'
+import type { HeldClient } from './held-client.ts'
 import { AS_WHO_LOGGED_IN } from './postgres-decisions.ts'
 import { finishSql, type Finish } from './postgres-prepared.ts'
 import { quoted } from './quoted.ts'
 import { statementKind } from './statement-kind.ts'
-
-/** Cancels the statement that a backend of this number runs, by a connection of its own. */
-export type CancelBackend = (processId: number) => Promise<void>
-
-export interface PostgresLinkOptions {
-  readonly role: string
-  /** What begins the transaction. It travels with the first statement. */
-  readonly start: readonly string[]
-  readonly cancelBackend: CancelBackend
-}
 
 const COUNTED = new Set(['INSERT', 'UPDATE', 'DELETE', 'MERGE'])
 
@@ -26,7 +16,7 @@ const COUNTED = new Set(['INSERT', 'UPDATE', 'DELETE', 'MERGE'])
  * that fails keeps its connection out of the pool for ever (https://github.com/kysely-org/kysely/issues/1990).
  */
 export class PostgresLink implements DatabaseLink {
-  readonly #client: PoolClient
+  readonly #held: HeldClient
   readonly #role: string
   /** What begins the transaction; undefined when it was sent. */
   #start: readonly string[] | undefined
@@ -35,17 +25,11 @@ export class PostgresLink implements DatabaseLink {
   #statusIsStale = false
   #firstError: unknown
 
-  readonly #cancelBackend: CancelBackend
-  /** A request to cancel that is on its way; it never rejects. The backend may serve nobody else before it has arrived. */
-  #cancelling: Promise<void> | undefined
-  /** Statements on their way. */
-  #running = 0
-
-  constructor(client: PoolClient, { role, start, cancelBackend }: PostgresLinkOptions) {
-    this.#client = client
+  /** `start` begins the transaction: it travels with the first statement. */
+  constructor(held: HeldClient, role: string, start: readonly string[]) {
+    this.#held = held
     this.#role = role
     this.#start = start
-    this.#cancelBackend = cancelBackend
   }
 
   get isFresh(): boolean {
@@ -55,15 +39,11 @@ export class PostgresLink implements DatabaseLink {
   kindOf = statementKind
 
   get backend(): number | undefined {
-    // pg knows the number, and its types do not: https://node-postgres.com/apis/client
-    return (this.#client as { readonly processID?: number }).processID
+    return this.#held.backend
   }
 
   async execute(sql: string, parameters: readonly unknown[]): Promise<StatementResult> {
-    const result = await this.#query(sql, parameters)
-    const { rows, rowCount, command } = Array.isArray(result) ? ({ rows: [] } as Partial<QueryResult>) : result
-    const counted = command !== undefined && COUNTED.has(command)
-    return { rows: rows ?? [], command, numAffectedRows: counted ? BigInt(rowCount ?? 0) : undefined }
+    return resultOf(await this.#query(sql, parameters))
   }
 
   /** By a cursor of the server's, so that other statements of the same transaction may run between two chunks. */
@@ -114,14 +94,12 @@ export class PostgresLink implements DatabaseLink {
   }
 
   async finishPrepared(gid: string, how: Finish): Promise<void> {
-    await this.#client.query(finishSql(gid, how))
+    await this.#held.query(finishSql(gid, how))
   }
 
   /** In one simple query. A transaction that failed earlier answers COMMIT and PREPARE with ROLLBACK, and no error. */
   async #end<Done>(done: Done, tag: string, sql: string) {
-    // pg tells only by this field that a connection is gone already, as pg-pool reads it too:
-    // https://github.com/brianc/node-postgres/blob/master/packages/pg-pool/index.js
-    if ((this.#client as { readonly _queryable?: boolean })._queryable === false) return { outcome: 'lost' as const }
+    if (this.#held.isLost) return { outcome: 'lost' as const }
     // COMMIT outside of a transaction would answer like one that had something to commit.
     if (await this.#isGone().catch(() => true)) return { outcome: 'rolled back' as const }
     try {
@@ -135,18 +113,18 @@ export class PostgresLink implements DatabaseLink {
   }
 
   async rollback(): Promise<void> {
-    await this.#cancelling
-    if (this.#client.getTransactionStatus() !== 'I' || this.#statusIsStale) await this.#client.query('rollback')
+    const { cancelling } = this.#held
+    if (cancelling !== undefined) await cancelling
+    if (this.#held.status !== 'I' || this.#statusIsStale) await this.#held.query('rollback')
     this.#statusIsStale = false
   }
 
   cancel(): void {
-    const { backend } = this
-    if (this.#running > 0 && backend !== undefined) this.#cancelling = this.#cancelBackend(backend)
+    this.#held.cancel()
   }
 
-  release(broken = false): void {
-    this.#client.release(broken || this.#client.getTransactionStatus() !== 'I')
+  release(broken?: boolean): void {
+    this.#held.release(broken)
   }
 
   /** Sends the program's `sql`, behind `ahead`. @throws TransactionAbortedError where it would run in autocommit */
@@ -154,27 +132,24 @@ export class PostgresLink implements DatabaseLink {
     if (await this.#isGone()) throw new TransactionAbortedError(this.#role, this.#firstError)
     const start = this.#start
     this.#start = undefined
-    this.#running++
     try {
       if (start !== undefined) return await this.#begin(start, sql, parameters, ahead)
-      return await this.#client.query(ahead + sql, parameters as unknown[])
+      return await this.#held.query(ahead + sql, parameters)
     } catch (error) {
       this.#statusIsStale = true
       this.#firstError ??= error
       moveBack(error, ahead.length)
       throw error
-    } finally {
-      this.#running--
     }
   }
 
   async #begin(start: readonly string[], sql: string, parameters: readonly unknown[], ahead: string) {
     if (parameters.length > 0) {
-      return withoutFirst(start.length, await beginWithParameters(this.#client, start, ahead + sql, parameters))
+      return withoutFirst(start.length, await this.#held.beginWith(start, ahead + sql, parameters))
     }
     const text = `${start.join(';')};`
     try {
-      return withoutFirst(start.length, await this.#client.query(text + ahead + sql))
+      return withoutFirst(start.length, await this.#held.query(text + ahead + sql))
     } catch (error) {
       moveBack(error, Array.from(text).length)
       throw error
@@ -186,18 +161,25 @@ export class PostgresLink implements DatabaseLink {
    * it runs, not even the BEGIN in front.
    */
   async #isGone(): Promise<boolean> {
-    if (this.isFresh || this.#client.getTransactionStatus() !== 'I') return false
+    if (this.isFresh || this.#held.status !== 'I') return false
     return (await this.#freshStatus()) === 'I'
   }
 
   async #freshStatus(): Promise<string | null> {
     if (this.#statusIsStale) {
       // The empty query is allowed in a failed transaction and brings the state with its answer.
-      await this.#client.query('')
+      await this.#held.query('')
       this.#statusIsStale = false
     }
-    return this.#client.getTransactionStatus()
+    return this.#held.status
   }
+}
+
+/** Of several statements in one string nothing is told. `numAffectedRows` is there for those that write rows. */
+export function resultOf(result: QueryResult | QueryResult[]): StatementResult {
+  if (Array.isArray(result)) return { rows: [] }
+  const { rows, rowCount, command } = result
+  return { rows, command, numAffectedRows: COUNTED.has(command) ? BigInt(rowCount ?? 0) : undefined }
 }
 
 /** The results of a string that had `count` statements of ours in front. */

@@ -1,4 +1,5 @@
 import type {
+  AbortableOperationOptions,
   CompiledQuery,
   ConnectionProvider,
   DatabaseConnection,
@@ -29,8 +30,8 @@ class SessionConnection implements DatabaseConnection {
     this.#origin = origin
   }
 
-  executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
-    return this.#session.execute(query, this.#origin) as Promise<QueryResult<R>>
+  executeQuery<R>(query: CompiledQuery, options?: AbortableOperationOptions): Promise<QueryResult<R>> {
+    return this.#session.execute(query, this.#origin, options?.signal) as Promise<QueryResult<R>>
   }
 
   /** For MikroORM's `signal` with the strategy 'cancel query'. */

@@ -14,7 +14,7 @@ import {
   TransactionAbortedError,
   UnmarkedWriteError,
 } from './errors.ts'
-import { LazyTransaction } from './lazy-transaction.ts'
+import { LazyTransaction, type TransactionHost } from './lazy-transaction.ts'
 import { RawWriteLog, shown } from './raw-write-log.ts'
 import { PreparedTransaction, refusesToPrepare } from './prepared-transaction.ts'
 import { readOnlyKysely } from './read-only-kysely.ts'
@@ -59,7 +59,7 @@ const KYSELY_WRITES = new Set(['InsertQueryNode', 'UpdateQueryNode', 'DeleteQuer
  * One role's session in one unit of work: a forked EntityManager whose statements all run in one database transaction,
  * begun by the first of them.
  */
-export class Session {
+export class Session implements TransactionHost {
   readonly em: SqlEntityManager
   readonly owner: unknown
   readonly #database: Database
@@ -89,7 +89,7 @@ export class Session {
     this.#state = options.initialState
     this.owner = options.owner
     this.em = bindToSession(fork, this)
-    this.#transaction = this.#lazyTransaction()
+    this.#transaction = new LazyTransaction(this)
     if (options.scope === 'transaction') {
       this.#client = fork.getConnection('write').getClient()
       fork.setTransactionContext(sessionKysely(this, this.#client, 'orm'))
@@ -136,7 +136,7 @@ export class Session {
   /** @throws SessionEndedError, or the reason for which it was cancelled */
   assertUsable(): void {
     if (this.#cancelled !== undefined) throw this.#cancelled
-    if (this.#ending !== undefined) throw this.#endedError()
+    if (this.#ending !== undefined) throw this.tooLate()
   }
 
   /** Cancels the statement on its way, if any; from here on every use throws `reason`. The session is still to be ended. */
@@ -164,8 +164,10 @@ export class Session {
   }
 
   /** @throws ReadOnlySessionError, ManagedSessionError, SessionEndedError before anything is sent; else the driver's error */
-  async execute(query: CompiledQuery, origin: StatementOrigin): Promise<StatementResult> {
+  async execute(query: CompiledQuery, origin: StatementOrigin, signal?: AbortSignal): Promise<StatementResult> {
     return await this.#exclusive(async (link) => {
+      // Whoever gave it up while it waited was told so already.
+      signal?.throwIfAborted()
       const send = async (): Promise<StatementResult> => {
         this.admit(link.kindOf(query.sql), query, origin)
         return await link.execute(query.sql, query.parameters)
@@ -310,7 +312,7 @@ export class Session {
    */
   async prepareDatabase(gid: string): Promise<PreparedTransaction> {
     const prepared = await traceEnd(this, { how: 'prepare', gid }, () => this.#transaction.prepare(gid))
-    if (prepared === undefined) throw this.#endedError()
+    if (prepared === undefined) throw this.tooLate()
     const { answer, link } = prepared
     switch (answer.outcome) {
       case 'prepared':
@@ -427,7 +429,7 @@ export class Session {
 
   async #startOver(): Promise<void> {
     const rollback = this.#rollBack()
-    this.#transaction = this.#lazyTransaction()
+    this.#transaction = new LazyTransaction(this)
     this.#state = this.#options.initialState
     this.#firstError = undefined
     this.#rawWrites = new RawWriteLog()
@@ -444,13 +446,15 @@ export class Session {
     if (this.#nesting > 0) throw new NestedTransactionOpenError(this.role, what)
   }
 
-  #lazyTransaction(): LazyTransaction {
+  /** For its transaction. */
+  async begin(): Promise<DatabaseLink> {
     const { begin, beforeBegin } = this.#options
-    const sessionContext = this.em.getTransactionSessionContext()
-    return new LazyTransaction(this.#database, { ...begin, sessionContext }, () => this.#endedError(), beforeBegin)
+    beforeBegin?.()
+    return await this.#database.begin(begin, this.em)
   }
 
-  #endedError(): SessionEndedError {
+  /** For its transaction. */
+  tooLate(): SessionEndedError {
     return new SessionEndedError(this.role, this.#ending ?? 'its database transaction is over')
   }
 }

@@ -11,8 +11,10 @@ import {
 import { Author } from '../support/entities.ts'
 import { poolIdle } from '../support/leaks.ts'
 import { newDatabase, openOrm, type TestOrm } from '../support/orms.ts'
+import { postgres } from '../support/postgres.ts'
 import { rejection } from '../support/rejection.ts'
 import { secondLook, type SecondLook } from '../support/second-look.ts'
+import { until } from '../support/until.ts'
 import { openWire, type Wire } from '../support/wire.ts'
 
 type Em = any
@@ -48,6 +50,14 @@ test.after(async ({ wire, orm, look }) => {
 
 async function all<T>(rows: AsyncIterable<T>): Promise<T[]> {
   return await Array.fromAsync(rows)
+}
+
+/** Whether a client of that pool is in pg_sleep. */
+async function sleeps(pool: pg.Pool): Promise<boolean> {
+  const { adminQuery } = await postgres()
+  const pids = (pool as pg.Pool & { _clients: { processID: number }[] })._clients.map(({ processID }) => processID)
+  const active = `select from pg_stat_activity where wait_event = 'PgSleep' and pid = any($1)`
+  return (await adminQuery(active, [pids])).length > 0
 }
 
 const FAILING_FIRSTS: readonly {
@@ -154,7 +164,6 @@ test('a raw savepoint in the failing first string is there to go back to', async
 })
 
 test('a first statement that was cancelled leaves nothing that could run in autocommit', async (world) => {
-  const held = world.wire.hold(/pg_sleep/, 'request')
   const error = await rejection(
     world.registry.run(async ({ dbSession }) => {
       const em: Em = dbSession.writer
@@ -162,8 +171,7 @@ test('a first statement that was cancelled leaves nothing that could run in auto
       em.signal = abort.signal
       em.inflightQueryAbortStrategy = 'cancel query'
       const running = rejection(em.execute('select pg_sleep(300)'))
-      await held.reached
-      held.release()
+      await until(() => sleeps(world.pool), 'the statement to run')
       abort.abort()
       await running
       em.signal = undefined
