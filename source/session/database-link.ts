@@ -34,6 +34,11 @@ export interface DatabaseLink {
   isLost(error: unknown): boolean
   /** Sends COMMIT, after `decision` where there is one to be written down, and checks what the database made of it. */
   commit(decision?: string): Promise<CommitAnswer>
+  /**
+   * Sends a statement with COMMIT behind it, in one round trip. Missing where that saves nothing.
+   * @throws the driver's error when nothing was committed
+   */
+  executeAndCommit?(sql: string): Promise<CommittedStatement>
   /** Sends PREPARE TRANSACTION and checks what the database made of it. Missing where the database has no such thing. */
   prepare?(gid: string): Promise<PrepareAnswer>
   /** Finishes what was prepared, over this connection. @throws the driver's error */
@@ -52,6 +57,12 @@ export interface DatabaseLink {
 export type CommitAnswer =
   | { readonly outcome: 'committed' | 'rolled back' | 'lost' }
   | { readonly outcome: 'refused' | 'unknown'; readonly error: unknown }
+
+/** What came of a statement and the COMMIT behind it; `answer` is undefined where the COMMIT was not carried out. */
+export interface CommittedStatement {
+  readonly result: StatementResult
+  readonly answer: CommitAnswer | undefined
+}
 
 /** What came of a PREPARE TRANSACTION, in the same words. */
 export type PrepareAnswer =

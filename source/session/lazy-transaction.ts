@@ -1,4 +1,4 @@
-import type { CommitAnswer, DatabaseLink, PrepareAnswer } from './database-link.ts'
+import type { CommitAnswer, DatabaseLink, PrepareAnswer, StatementResult } from './database-link.ts'
 import { rollBackAndRelease } from './roll-back-and-release.ts'
 
 /** What it needs of its session. */
@@ -16,9 +16,12 @@ export interface TransactionHost {
 export class LazyTransaction {
   readonly #host: TransactionHost
   #opening: Promise<DatabaseLink> | undefined
-  /** Settles when the statement last queued is done; it never rejects. */
-  #lastInQueue: Promise<void> | undefined
+  /** Whether a statement is on its way. */
+  #busy = false
+  /** Lets the next one in. */
+  readonly #waiting: (() => void)[] = []
   #ended = false
+  #earlyAnswer: CommitAnswer | undefined
   #cancelled = false
 
   constructor(host: TransactionHost) {
@@ -37,7 +40,8 @@ export class LazyTransaction {
 
   /** Runs `work` with the connection while no other statement of this transaction is on its way. */
   async exclusive<T>(work: (link: DatabaseLink) => Promise<T>): Promise<T> {
-    const leave = await this.#enter()
+    if (this.#busy) await this.#turn()
+    this.#busy = true
     try {
       if (this.#ended || this.#cancelled) throw this.#host.tooLate()
       this.#opening ??= this.#host.begin()
@@ -46,8 +50,35 @@ export class LazyTransaction {
       if (this.#cancelled) throw this.#host.tooLate()
       return await work(link)
     } finally {
-      leave()
+      this.#leave()
     }
+  }
+
+  /** Waits until no statement is on its way. */
+  async idle(): Promise<void> {
+    if (!this.#busy) return
+    await this.#turn()
+    this.#leave()
+  }
+
+  /** What came of a COMMIT that went along with the last statement, where one did. */
+  get earlyAnswer(): CommitAnswer | undefined {
+    return this.#earlyAnswer
+  }
+
+  /**
+   * From within `exclusive`: the last statement, with COMMIT behind it unless somebody waits for his turn. Then it is over,
+   * and the connection given back. @throws the driver's error when nothing was committed
+   */
+  async executeLast(link: DatabaseLink, sql: string): Promise<StatementResult> {
+    if (link.executeAndCommit === undefined || this.#waiting.length > 0) return await link.execute(sql, [])
+    const { result, answer } = await link.executeAndCommit(sql)
+    if (answer !== undefined) {
+      this.#ended = true
+      this.#earlyAnswer = answer
+      link.release(answer.outcome !== 'committed')
+    }
+    return result
   }
 
   /** Has the database give up the statement on its way, which is rejected then; what is not sent yet is not sent. */
@@ -99,19 +130,20 @@ export class LazyTransaction {
 
   /** Waits for the statements under way, refuses any further one, and hands out the connection to whoever comes first. */
   async #end(): Promise<DatabaseLink | undefined> {
-    const leave = await this.#enter()
+    if (this.#busy) await this.#turn()
     const opening = this.#ended ? undefined : this.#opening
     this.#ended = true
-    leave()
+    this.#leave()
     return await opening
   }
 
-  /** Waits for its turn; the caller owes the call that lets the next one in. */
-  async #enter(): Promise<() => void> {
-    const previous = this.#lastInQueue
-    const { promise, resolve } = Promise.withResolvers<void>()
-    this.#lastInQueue = promise
-    await previous
-    return resolve
+  #turn(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.push(resolve))
+  }
+
+  #leave(): void {
+    const next = this.#waiting.shift()
+    if (next === undefined) this.#busy = false
+    else next()
   }
 }

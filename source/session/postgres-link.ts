@@ -1,5 +1,12 @@
 import type { QueryResult } from 'pg'
-import type { CommitAnswer, DatabaseLink, Exclusive, PrepareAnswer, StatementResult } from './database-link.ts'
+import type {
+  CommitAnswer,
+  CommittedStatement,
+  DatabaseLink,
+  Exclusive,
+  PrepareAnswer,
+  StatementResult,
+} from './database-link.ts'
 import { TransactionAbortedError } from './errors.ts'
 import type { HeldClient } from './held-client.ts'
 import { AS_WHO_LOGGED_IN } from './postgres-decisions.ts'
@@ -87,6 +94,21 @@ export class PostgresLink implements DatabaseLink {
   async commit(decision?: string): Promise<CommitAnswer> {
     if (this.isFresh && decision === undefined) return { outcome: 'committed' }
     return await this.#end('committed', 'COMMIT', decision === undefined ? 'commit' : `${decision}; commit`)
+  }
+
+  async executeAndCommit(sql: string): Promise<CommittedStatement> {
+    try {
+      // On a line of its own: the statement may end in a comment.
+      const results = [await this.#query(`${sql}\n;commit`)].flat()
+      const isCommitted = results.length > 1 && results.at(-1)?.command === 'COMMIT'
+      const own = isCommitted ? results.slice(0, -1) : results
+      const result = resultOf(own.length === 1 ? (own[0] as QueryResult) : own)
+      return { result, answer: isCommitted ? { outcome: 'committed' } : undefined }
+    } catch (error) {
+      // An answer of the database means that it has committed nothing of the string.
+      if (!this.isLost(error) || error instanceof TransactionAbortedError) throw error
+      return { result: { rows: [] }, answer: { outcome: 'unknown', error } }
+    }
   }
 
   async prepare(gid: string): Promise<PrepareAnswer> {

@@ -1,3 +1,4 @@
+import process from 'node:process'
 import type { CompiledQuery, Kysely } from 'kysely'
 import type { SqlEntityManager } from '@mikro-orm/sql'
 import { InvalidSavepointRollbackError, SqlassistError, type DataManagerSavepoint } from '../transaction/index.ts'
@@ -6,6 +7,7 @@ import type { BeginOptions, Database, DatabaseLink, StatementResult } from './da
 import {
   CannotPrepareError,
   CommitOutcomeUnknownError,
+  CommittedTooEarlyError,
   ConnectionLostError,
   ManagedSessionError,
   ReadOnlySessionError,
@@ -14,6 +16,7 @@ import {
   TransactionAbortedError,
   UnmarkedWriteError,
 } from './errors.ts'
+import { flushAndCommit } from './flush-and-commit.ts'
 import { LazyTransaction, type TransactionHost } from './lazy-transaction.ts'
 import { RawWriteLog, shown } from './raw-write-log.ts'
 import { PreparedTransaction, refusesToPrepare } from './prepared-transaction.ts'
@@ -51,6 +54,14 @@ export interface SessionOptions {
   readonly beforeBegin?: (() => void) | undefined
   /** Takes over a promise that nobody waits for. */
   readonly background: (work: Promise<void>) => void
+}
+
+/** How a statement is sent. */
+export interface Execution {
+  /** Aborted: it is not sent any more. */
+  readonly signal?: AbortSignal | undefined
+  /** Whether it is the last one: asked when it is about to be sent. */
+  readonly isLast?: (() => boolean) | undefined
 }
 
 const KYSELY_WRITES = new Set(['InsertQueryNode', 'UpdateQueryNode', 'DeleteQueryNode', 'MergeQueryNode'])
@@ -164,16 +175,35 @@ export class Session implements TransactionHost {
   }
 
   /** @throws ReadOnlySessionError, ManagedSessionError, SessionEndedError before anything is sent; else the driver's error */
-  async execute(query: CompiledQuery, origin: StatementOrigin, signal?: AbortSignal): Promise<StatementResult> {
+  async execute(
+    query: CompiledQuery,
+    origin: StatementOrigin,
+    { signal, isLast }: Execution = {},
+  ): Promise<StatementResult> {
     return await this.#exclusive(async (link) => {
       // Whoever gave it up while it waited was told so already.
       signal?.throwIfAborted()
       const send = async (): Promise<StatementResult> => {
-        this.admit(link.kindOf(query.sql), query, origin)
+        const kind = link.kindOf(query.sql)
+        this.admit(kind, query, origin)
+        if (isLast !== undefined && kind === 'write' && isLast()) return await this.#executeLast(link, query)
         return await link.execute(query.sql, query.parameters)
       }
       return await traceStatement(this, query, () => detailsOf(link), send, rowsOfResult)
     })
+  }
+
+  /** @throws CommitOutcomeUnknownError */
+  async #executeLast(link: DatabaseLink, { sql, parameters }: CompiledQuery): Promise<StatementResult> {
+    if (parameters.length > 0) return await link.execute(sql, parameters)
+    const result = await this.#transaction.executeLast(link, sql)
+    this.#throwIfUnknown()
+    return result
+  }
+
+  #throwIfUnknown(): void {
+    const answer = this.#transaction.earlyAnswer
+    if (answer?.outcome === 'unknown') throw new CommitOutcomeUnknownError(this.role, answer.error)
   }
 
   async *stream(query: CompiledQuery, chunkSize: number, origin: StatementOrigin): AsyncIterable<unknown[]> {
@@ -273,11 +303,35 @@ export class Session implements TransactionHost {
   }
 
   /**
+   * The flush of a commit in which nobody else takes part. Where it is one statement, COMMIT goes along with it.
+   * @throws CommitOutcomeUnknownError, or what the flush throws, when nothing was committed
+   */
+  async flushAndCommit(): Promise<void> {
+    const client = this.#client
+    if (client === undefined || this.#nesting > 0) return await this.flush()
+    try {
+      await flushAndCommit(this.em, (nothingElse) => sessionKysely(this, client, 'orm', nothingElse))
+    } catch (error) {
+      // Given up by a signal, it may still be on its way.
+      await this.#transaction.idle()
+      this.#throwIfUnknown()
+      if (!this.#hasCommitted) throw error
+      if (error instanceof SessionEndedError) throw new CommittedTooEarlyError(this.role, error)
+      reportAfterCommit(this.role, error)
+    }
+  }
+
+  /** Whether it was committed together with its last statement. */
+  get #hasCommitted(): boolean {
+    return this.#transaction.earlyAnswer?.outcome === 'committed'
+  }
+
+  /**
    * Makes sure that the database will commit what was sent.
    * @throws TransactionAbortedError or ConnectionLostError with the statement's error as cause
    */
   async assertCommittable(): Promise<void> {
-    if (!this.#transaction.begun) return
+    if (!this.#transaction.begun || this.#hasCommitted) return
     if (await this.#transaction.exclusive((link) => this.#isAborted(link))) {
       throw new TransactionAbortedError(this.role, this.#firstError)
     }
@@ -457,6 +511,13 @@ export class Session implements TransactionHost {
   tooLate(): SessionEndedError {
     return new SessionEndedError(this.role, this.#ending ?? 'its database transaction is over')
   }
+}
+
+function reportAfterCommit(role: string, error: unknown): void {
+  process.emitWarning(
+    `The session of role "${role}" is committed; MikroORM failed when it took the answer over: ${String(error)}`,
+    { code: 'SQLASSIST_FAILED_AFTER_COMMIT', detail: String((error as Error)?.stack ?? error) },
+  )
 }
 
 function detailsOf({ isFresh, backend }: DatabaseLink): StatementDetails {
