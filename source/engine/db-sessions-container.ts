@@ -113,7 +113,7 @@ const RESERVED = new Set<string>([
 ])
 const IDENTIFIER = /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u
 
-/** @throws ConfigurationError for a name that cannot be a property of the container */
+/** @throws ConfigurationError for a name that cannot be a property of the container. @internal */
 export function checkRoleName(role: string): void {
   if (!IDENTIFIER.test(role)) {
     throw new ConfigurationError(
@@ -134,6 +134,7 @@ export type ContainerClass<Sessions extends object = object> = new (unit: never)
 /**
  * The container class for these roles, made once, so that a unit of work costs one small object however many there are.
  * @throws ConfigurationError for a base that does not extend DbSessionsContainer, or has a member of a role's name
+ * @internal
  */
 export function containerClass(
   roles: Iterable<string>,

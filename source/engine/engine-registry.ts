@@ -32,6 +32,7 @@ type RoleOf<E extends Engines> = keyof E & string
 const ALL_ROLES = '!all'
 type AllRoles = typeof ALL_ROLES
 
+/** @internal */
 export const DEFAULT_ANY_PREFERENCE: readonly string[] = ['reader', 'writer']
 
 /**
@@ -53,7 +54,7 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
   readonly #units = new Set<UnitOfWork>()
   readonly #background = new Set<Promise<void>>()
   readonly #recovery: RecoverySchedule
-  /** How several databases are committed as one. For the unit of work. */
+  /** How several databases are committed as one. For the unit of work. @internal */
   readonly atomicCommits: AtomicCommits
   #closing: Promise<void> | undefined
   #whenIdle: (() => void) | undefined
@@ -127,6 +128,7 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
     return this.#unitDefaults.disableTransaction
   }
 
+  /** Whether there is a role of this name. */
   has(role: string): boolean {
     return this.#engines.has(role)
   }
@@ -230,7 +232,7 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
     await this.close()
   }
 
-  /** Starts a unit of work; whoever does owes its `commit()` or `abort()`. For the rooms above. */
+  /** Starts a unit of work; whoever does owes its `commit()` or `abort()`. For the rooms above. @internal */
   start(options: UnitOfWorkOptions): UnitOfWork {
     if (this.#closing !== undefined) throw new RegistryClosedError()
     const unit = new UnitOfWork(this as unknown as EngineRegistry, this.#Container, options)
@@ -238,14 +240,14 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
     return unit
   }
 
-  /** @throws UnknownRoleError; ConfigurationError for `'!default'` where no role is the default */
+  /** @throws UnknownRoleError; ConfigurationError for `'!default'` where no role is the default. @internal */
   engine(role: string): Engine {
     const engine = this.#engines.get(role === DEFAULT_ROLE ? this.#defaultRole() : role)
     if (engine === undefined) throw new UnknownRoleError(role, this.#engines.keys())
     return engine
   }
 
-  /** A unit of work ended. */
+  /** A unit of work ended. @internal */
   forget(unit: UnitOfWork): void {
     this.#units.delete(unit)
     if (this.#units.size === 0) this.#whenIdle?.()
@@ -309,7 +311,7 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
     return currentUnit()?.of(this)
   }
 
-  /** Owns a promise that nobody waits for. It must not reject. For the rooms above and below. */
+  /** Owns a promise that nobody waits for. It must not reject. For the rooms above and below. @internal */
   watch(work: Promise<void>): void {
     const watched = work.finally(() => this.#background.delete(watched))
     this.#background.add(watched)

@@ -1,4 +1,4 @@
-import type { PoolReport } from '../session/database-link.ts'
+import type { PoolReport } from '../session/pool-report.ts'
 import type { Engine } from './engine.ts'
 import type { ResolvedEngineOptions } from './engine-options.ts'
 import { GLOBAL_ID_PREFIX, parseGlobalId } from './global-id.ts'
@@ -30,6 +30,7 @@ export interface PreparedReport {
   readonly error: unknown
 }
 
+/** @internal */
 export async function reportOfRole(engine: Engine, defaultRole: string | undefined): Promise<RoleReport> {
   const { orm, fork: _fork, isDefault: _isDefault, ...options } = engine.options
   return {
@@ -41,7 +42,7 @@ export async function reportOfRole(engine: Engine, defaultRole: string | undefin
   }
 }
 
-/** What `application` has prepared in these databases; two roles of one database show the same. */
+/** What `application` has prepared in these databases; two roles of one database show the same. @internal */
 export async function reportOfPrepared(engines: readonly Engine[], application: string): Promise<PreparedReport[]> {
   const able = engines.filter(({ database }) => database.prepared !== undefined)
   return await Promise.all(able.map((engine) => preparedIn(engine, application)))

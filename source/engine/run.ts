@@ -23,10 +23,10 @@ export interface RunOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-/** Starts the unit of an attempt, counted from 1; `mayRetry` tells whether there may be another one. */
+/** Starts the unit of an attempt, counted from 1; `mayRetry` tells whether there may be another one. @internal */
 type Start = (attempt: number, mayRetry: boolean) => UnitOfWork
 
-/** A unit of work outside HTTP, as `registry.run` says. */
+/** A unit of work outside HTTP, as `registry.run` says. @internal */
 export async function run<E extends Engines, Sessions, T>(
   start: Start,
   work: (context: RunContext<E, Sessions>) => Promise<T> | T,
