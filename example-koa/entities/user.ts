@@ -11,8 +11,8 @@ export const User = defineEntity({
       .uuid()
       .primary()
       .onCreate(() => randomUUID()),
-    username: p.string().unique(),
-    email: p.string().unique(),
+    username: p.text().unique(),
+    email: p.text().unique(),
     passwordHash: p.string().hidden(),
     bio: p.text().onCreate(() => ''),
     image: p.text().onCreate(() => ''),

@@ -1,12 +1,12 @@
 import { z } from 'zod'
-import { required, text, wholeNumber } from './fields.ts'
+import { indexed, required, text, wholeNumber } from './fields.ts'
 
 const title = required()
 const description = required()
 const body = required()
 // In the order in which they were given, each once.
 const tagList = z
-  .array(required(255), { error: (issue) => (issue.input === null ? "can't be empty" : 'must be a list') })
+  .array(indexed(), { error: (issue) => (issue.input === null ? "can't be empty" : 'must be a list') })
   .transform((tags) => [...new Set(tags)])
 
 export const newArticle = z.object({

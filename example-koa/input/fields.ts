@@ -16,6 +16,11 @@ export function required(maximum = Infinity) {
   return text(maximum).refine((value) => value.trim() !== '', EMPTY)
 }
 
+/** Text that is unique, or looked for: PostgreSQL's indexes take 2700 bytes, and a character here is up to three. */
+export function indexed() {
+  return required(800)
+}
+
 /** Text that may be missing, null or empty; the last two clear it. */
 export function clearable() {
   return text()

@@ -14,11 +14,11 @@ export function auditPage(entries: readonly AuditEntry[]): string {
         <table>
           <thead>
             <tr>
-              <th>when (UTC)</th>
               <th>who</th>
               <th>what</th>
               <th>answer</th>
               <th>left</th>
+              <th>when (UTC)</th>
             </tr>
           </thead>
           <tbody>
@@ -31,10 +31,10 @@ export function auditPage(entries: readonly AuditEntry[]): string {
 
 function row({ at, actor, method, path, status, committed }: AuditEntry): Markup {
   return html`<tr>
-    <td><time datetime="${at.toISOString()}">${TIME.format(at)}</time></td>
     <td>${actor ?? '–'}</td>
     <td>${method} ${path}</td>
     <td>${status ?? '–'}</td>
     <td>${committed ? 'what it did' : html`<strong>nothing</strong>`}</td>
+    <td><time datetime="${at.toISOString()}">${TIME.format(at)}</time></td>
   </tr>`
 }

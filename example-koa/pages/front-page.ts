@@ -3,6 +3,7 @@ import { byline, tagList } from './byline.ts'
 import { counted } from './counted.ts'
 import { html, type Markup } from './html.ts'
 import { layout } from './layout.ts'
+import { signOutForm } from './sign-out-form.ts'
 import { writeForm } from './write-form.ts'
 
 export interface FrontPage {
@@ -18,7 +19,10 @@ export function frontPage({ articles, articlesCount, username }: FrontPage): str
     'conduit',
     html`<h1>Latest articles</h1>
       ${writeForm(username)}
-      <p class="count">${counted(articlesCount, 'article')}</p>
+      <div class="bar">
+        <p class="count">${counted(articlesCount, 'article')}</p>
+        ${username === undefined ? '' : signOutForm()}
+      </div>
       ${articles.length === 0 ? nothingYet() : articles.map(preview)}`,
   )
 }

@@ -3,20 +3,19 @@ import { html, type Markup } from './html.ts'
 /** The form that writes an article. Who has not signed in does it with the same form, in the same transaction. */
 export function writeForm(username: string | undefined): Markup {
   return html`<details class="write">
-      <summary>Write an article</summary>
-      <form method="post" action="/articles">
-        ${username === undefined ? whoYouAre() : html`<p class="hint">You are <strong>${username}</strong>.</p>`}
-        <label>Title <input name="title" required /></label>
-        <label>Description <input name="description" required /></label>
-        <label>Text <textarea name="body" rows="6" required></textarea></label>
-        <label>Tags <input name="tags" placeholder="separated by spaces" /></label>
-        <label class="check">
-          <input type="checkbox" name="fail" /> Let it fail when everything is written, and see what is left of it
-        </label>
-        <button>Publish</button>
-      </form>
-    </details>
-    ${username === undefined ? '' : signOut()}`
+    <summary>Write an article</summary>
+    <form method="post" action="/articles">
+      ${username === undefined ? whoYouAre() : html`<p class="hint">You are <strong>${username}</strong>.</p>`}
+      <label>Title <input name="title" required /></label>
+      <label>Description <input name="description" required /></label>
+      <label>Text <textarea name="body" rows="6" required></textarea></label>
+      <label>Tags <input name="tags" placeholder="separated by spaces" /></label>
+      <label class="check">
+        <input type="checkbox" name="fail" /> Let it fail when everything is written, and see what is left of it
+      </label>
+      <button>Publish</button>
+    </form>
+  </details>`
 }
 
 function whoYouAre(): Markup {
@@ -26,8 +25,4 @@ function whoYouAre(): Markup {
     <label>Name <input name="username" autocomplete="username" required /></label>
     <label>E-mail <input name="email" type="email" autocomplete="email" required /></label>
     <label>Password <input name="password" type="password" autocomplete="current-password" required /></label>`
-}
-
-function signOut(): Markup {
-  return html`<form method="post" action="/sign-out"><button class="quiet">Sign out</button></form>`
 }
