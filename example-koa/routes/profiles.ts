@@ -23,12 +23,7 @@ export function profileRoutes() {
     const followed = await findUser(ctx)
     const { writer } = ctx.dbSession
     await lockUser(writer, follower)
-    await writer
-      .createQueryBuilder(Follow)
-      .insert({ follower: follower.id, followed: followed.id })
-      .onConflict()
-      .ignore()
-      .execute()
+    await writer.upsert(Follow, { follower: follower.id, followed: followed.id }, { onConflictAction: 'ignore' })
     ctx.body = { profile: profileJson(followed, true) }
   })
 
