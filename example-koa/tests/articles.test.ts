@@ -65,6 +65,25 @@ onEveryDatabase('articles', (test, example) => {
     expected(await request('GET', `/api/articles/${slug}`), 404)
   })
 
+  test('its tags are replaced by those that are sent, and kept when none are', async () => {
+    const { request, publish, look } = example()
+    const path = `/api/articles/${await publish(author, { tagList: ['a', 'b', 'c'] })}`
+    const tags = async (article: object) => {
+      const put = expected(await request('PUT', path, { token: author, body: { article } }), 200).json().article
+      assert.equal(expected(await request('GET', path), 200).json().article, put)
+      return put.tagList
+    }
+    assert.equal(await tags({ body: 'x' }), ['a', 'b', 'c'])
+    assert.equal(await tags({ tagList: ['d', 'c', 'a', 'd'] }), ['d', 'c', 'a'])
+    assert.equal(await tags({ tagList: [] }), [])
+    assert.is(await look.value(`select count(*) from article_tags where name in ('b', 'd')`), 0)
+    assert.equal(await tags({ tagList: ['e'] }), ['e'])
+    for (const tagList of [null, 'e', [1], ['']]) {
+      expected(await request('PUT', path, { token: author, body: { article: { body: 'lost', tagList } } }), 422)
+    }
+    assert.is(await look.value(`select count(*) from articles where body = 'lost'`), 0)
+  })
+
   test('nobody else can change or delete it', async () => {
     const { request, publish, look } = example()
     const slug = await publish(author, { body: 'mine' })
