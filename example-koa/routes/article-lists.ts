@@ -14,7 +14,8 @@ export function articleListRoutes() {
 
   router.get('/articles', async (ctx) => {
     const { limit, offset, ...filters } = check(articleQuery, { ...ctx.query }, 'query')
-    ctx.body = await answer(ctx, condition(filters), { limit, offset })
+    const { articles, articlesCount } = await answer(ctx, condition(filters), { limit, offset })
+    ctx.body = { articles: articles.map((article) => withTagFirst(article, filters.tag)), articlesCount }
   })
 
   router.get('/articles/feed', async (ctx) => {
@@ -31,6 +32,12 @@ async function answer(ctx: RouteContext, where: FilterQuery<Article>, page: Page
   const { reader } = ctx.dbSession
   const [articles, articlesCount] = await listArticles(reader, where, page)
   return { articles: await articlesJson(reader, ctx.state.user, articles), articlesCount }
+}
+
+/** The tag that was asked for comes first, as the public Postman collection of Conduit expects. */
+function withTagFirst<T extends { readonly tagList: readonly string[] }>(article: T, tag: string | undefined): T {
+  if (tag === undefined) return article
+  return { ...article, tagList: [tag, ...article.tagList.filter((name) => name !== tag)] }
 }
 
 /** `$some` asks whether there is such a tag, and leaves the article with all of its tags. */

@@ -54,7 +54,9 @@ onEveryDatabase('lists', (test, example) => {
   })
 
   test('show an article with all of its tags in order, and as the one who looks sees it', async () => {
-    const [article] = (await list({ tag: 'common', limit: 1 }, bob)).articles
+    const [filtered] = (await list({ tag: 'common', limit: 1 })).articles
+    assert.equal(filtered.tagList, ['common', '100%'], 'what was asked for comes first')
+    const [article] = (await list({ limit: 1 }, bob)).articles
     assert.equal(article.tagList, ['100%', 'common'])
     assert.equal([article.favorited, article.favoritesCount, article.author.following], [true, 1, false])
     const [seen] = (await list({ limit: 1 }, looker)).articles
