@@ -63,7 +63,7 @@ export async function openExample(dialect: Dialect, { via, route, ...options }: 
     published,
     request,
     async register(username) {
-      const user = { username, email: `${encodeURIComponent(username)}@example.org`, password: `${username}'s secret` }
+      const user = { username, email: `${username.slice(0, 700)}@example.org`, password: `${username}'s secret` }
       const reply = await request('POST', '/api/users', { body: { user } })
       return expected(reply, 201).json().user.token
     },

@@ -44,6 +44,7 @@ export class Engine {
     this.#driver = options.orm.driver
     refuseForeignPool(options)
     this.database = databaseOf(options.role, this.#driver)
+    refusePipelining(options, this.database)
     this.#background = background
   }
 
@@ -179,6 +180,14 @@ function refuseForeignPool({ role, orm }: ResolvedEngineOptions): void {
   throw new ConfigurationError(
     `The role "${role}" has a Kysely instance or dialect as driverOptions, whose connections MikroORM does not give out. ` +
       `Give driverOptions that are options of the driver, such as { max: 10 }; each role has a pool of its own.`,
+  )
+}
+
+function refusePipelining({ role, pipelineCommit }: ResolvedEngineOptions, { dialect }: Database): void {
+  if (!pipelineCommit || dialect === 'postgresql') return
+  throw new ConfigurationError(
+    `The role "${role}" has pipelineCommit: true and runs on ${dialect}, where there are no round trips to be saved. ` +
+      `Leave it out.`,
   )
 }
 

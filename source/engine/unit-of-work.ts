@@ -316,7 +316,7 @@ export class UnitOfWork {
     }
     const session = engine.open({ ...options, coordinated: true })
     const group = this.#atomicCommitOf(transaction)
-    transaction.join(new SessionDataManager(session, group))
+    transaction.join(new SessionDataManager(session, group, engine.options.pipelineCommit))
     group.add({ session, engine })
     return session
   }

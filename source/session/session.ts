@@ -1,3 +1,4 @@
+import process from 'node:process'
 import type { CompiledQuery, Kysely } from 'kysely'
 import type { SqlEntityManager } from '@mikro-orm/sql'
 import { InvalidSavepointRollbackError, SqlassistError, type DataManagerSavepoint } from '../transaction/index.ts'
@@ -6,6 +7,7 @@ import type { BeginOptions, Database, DatabaseLink, StatementResult } from './da
 import {
   CannotPrepareError,
   CommitOutcomeUnknownError,
+  CommittedTooEarlyError,
   ConnectionLostError,
   ManagedSessionError,
   ReadOnlySessionError,
@@ -14,7 +16,8 @@ import {
   TransactionAbortedError,
   UnmarkedWriteError,
 } from './errors.ts'
-import { LazyTransaction } from './lazy-transaction.ts'
+import { flushAndCommit } from './flush-and-commit.ts'
+import { LazyTransaction, type TransactionHost } from './lazy-transaction.ts'
 import { RawWriteLog, shown } from './raw-write-log.ts'
 import type { RawWrites } from './raw-writes.ts'
 import { PreparedTransaction, refusesToPrepare } from './prepared-transaction.ts'
@@ -47,13 +50,21 @@ export interface SessionOptions {
   readonly background: (work: Promise<void>) => void
 }
 
+/** How a statement is sent. */
+export interface Execution {
+  /** Aborted: it is not sent any more. */
+  readonly signal?: AbortSignal | undefined
+  /** Whether it is the last one: asked when it is about to be sent. */
+  readonly isLast?: (() => boolean) | undefined
+}
+
 const KYSELY_WRITES = new Set(['InsertQueryNode', 'UpdateQueryNode', 'DeleteQueryNode', 'MergeQueryNode'])
 
 /**
  * One role's session in one unit of work: a forked EntityManager whose statements all run in one database transaction,
  * begun by the first of them.
  */
-export class Session {
+export class Session implements TransactionHost {
   readonly em: SqlEntityManager
   readonly owner: unknown
   readonly #database: Database
@@ -83,7 +94,7 @@ export class Session {
     this.#state = options.initialState
     this.owner = options.owner
     this.em = bindToSession(fork, this)
-    this.#transaction = this.#lazyTransaction()
+    this.#transaction = new LazyTransaction(this)
     if (options.scope === 'transaction') {
       this.#client = fork.getConnection('write').getClient()
       fork.setTransactionContext(sessionKysely(this, this.#client, 'orm'))
@@ -130,7 +141,7 @@ export class Session {
   /** @throws SessionEndedError, or the reason for which it was cancelled */
   assertUsable(): void {
     if (this.#cancelled !== undefined) throw this.#cancelled
-    if (this.#ending !== undefined) throw this.#endedError()
+    if (this.#ending !== undefined) throw this.tooLate()
   }
 
   /** Cancels the statement on its way, if any; from here on every use throws `reason`. The session is still to be ended. */
@@ -158,23 +169,47 @@ export class Session {
   }
 
   /** @throws ReadOnlySessionError, ManagedSessionError, SessionEndedError before anything is sent; else the driver's error */
-  async execute(query: CompiledQuery, origin: StatementOrigin): Promise<StatementResult> {
-    const begins = !this.#transaction.begun
+  async execute(
+    query: CompiledQuery,
+    origin: StatementOrigin,
+    { signal, isLast }: Execution = {},
+  ): Promise<StatementResult> {
     return await this.#exclusive(async (link) => {
+      // Whoever gave it up while it waited was told so already.
+      signal?.throwIfAborted()
       const send = async (): Promise<StatementResult> => {
-        this.admit(link.kindOf(query.sql), query, origin)
+        const kind = link.kindOf(query.sql)
+        this.admit(kind, query, origin)
+        if (isLast !== undefined && kind === 'write' && isLast()) return await this.#executeLast(link, query)
         return await link.execute(query.sql, query.parameters)
       }
-      const details = (): StatementDetails => ({ inTransaction: true, begins, backend: link.backend })
-      return await traceStatement(this, query, details, send, rowsOfResult)
+      return await traceStatement(this, query, () => detailsOf(link), send, rowsOfResult)
     })
   }
 
+  /** @throws CommitOutcomeUnknownError */
+  async #executeLast(link: DatabaseLink, { sql, parameters }: CompiledQuery): Promise<StatementResult> {
+    if (parameters.length > 0) return await link.execute(sql, parameters)
+    const result = await this.#transaction.executeLast(link, sql)
+    this.#throwIfUnknown()
+    return result
+  }
+
+  #throwIfUnknown(): void {
+    const answer = this.#transaction.earlyAnswer
+    if (answer?.outcome === 'unknown') throw new CommitOutcomeUnknownError(this.role, answer.error)
+  }
+
   async *stream(query: CompiledQuery, chunkSize: number, origin: StatementOrigin): AsyncIterable<unknown[]> {
-    const begins = !this.#transaction.begun
     const link = await this.#exclusive(async (opened) => opened)
-    const details = (): StatementDetails => ({ inTransaction: true, begins, backend: link.backend })
-    yield* traceStream(this, query, details, this.#chunks(link, query, chunkSize, origin), (rows) => rows.length)
+    const chunks = this.#chunks(link, query, chunkSize, origin)
+    yield* traceStream(
+      this,
+      query,
+      () => detailsOf(link),
+      chunks,
+      (rows) => rows.length,
+    )
   }
 
   async *#chunks(
@@ -262,13 +297,45 @@ export class Session {
   }
 
   /**
+   * The flush of a commit in which nobody else takes part. Where it is one statement, COMMIT goes along with it.
+   * @throws CommitOutcomeUnknownError, or what the flush throws, when nothing was committed
+   */
+  async flushAndCommit(): Promise<void> {
+    const client = this.#client
+    if (client === undefined || this.#nesting > 0) return await this.flush()
+    try {
+      await flushAndCommit(this.em, (nothingElse) => sessionKysely(this, client, 'orm', nothingElse))
+    } catch (error) {
+      // Given up by a signal, it may still be on its way.
+      await this.#transaction.idle()
+      this.#throwIfUnknown()
+      if (!this.#hasCommitted) throw error
+      if (error instanceof SessionEndedError) throw new CommittedTooEarlyError(this.role, error)
+      reportAfterCommit(this.role, error)
+    }
+  }
+
+  /** Whether it was committed together with its last statement. */
+  get #hasCommitted(): boolean {
+    return this.#transaction.earlyAnswer?.outcome === 'committed'
+  }
+
+  /**
    * Makes sure that the database will commit what was sent.
-   * @throws TransactionAbortedError with the statement's error as cause
+   * @throws TransactionAbortedError or ConnectionLostError with the statement's error as cause
    */
   async assertCommittable(): Promise<void> {
-    if (!this.#transaction.begun) return
-    if (await this.#transaction.exclusive((link) => link.isAborted())) {
+    if (!this.#transaction.begun || this.#hasCommitted) return
+    if (await this.#transaction.exclusive((link) => this.#isAborted(link))) {
       throw new TransactionAbortedError(this.role, this.#firstError)
+    }
+  }
+
+  async #isAborted(link: DatabaseLink): Promise<boolean> {
+    try {
+      return await link.isAborted()
+    } catch (error) {
+      throw link.isLost(error) ? new ConnectionLostError(this.role, this.#firstError ?? error) : error
     }
   }
 
@@ -293,7 +360,7 @@ export class Session {
    */
   async prepareDatabase(gid: string): Promise<PreparedTransaction> {
     const prepared = await traceEnd(this, { how: 'prepare', gid }, () => this.#transaction.prepare(gid))
-    if (prepared === undefined) throw this.#endedError()
+    if (prepared === undefined) throw this.tooLate()
     const { answer, link } = prepared
     switch (answer.outcome) {
       case 'prepared':
@@ -410,7 +477,7 @@ export class Session {
 
   async #startOver(): Promise<void> {
     const rollback = this.#rollBack()
-    this.#transaction = this.#lazyTransaction()
+    this.#transaction = new LazyTransaction(this)
     this.#state = this.#options.initialState
     this.#firstError = undefined
     this.#rawWrites = new RawWriteLog()
@@ -427,13 +494,26 @@ export class Session {
     if (this.#nesting > 0) throw new NestedTransactionOpenError(this.role, what)
   }
 
-  #lazyTransaction(): LazyTransaction {
+  /** For its transaction. */
+  async begin(): Promise<DatabaseLink> {
     const { begin, beforeBegin } = this.#options
-    const sessionContext = this.em.getTransactionSessionContext()
-    return new LazyTransaction(this.#database, { ...begin, sessionContext }, () => this.#endedError(), beforeBegin)
+    beforeBegin?.()
+    return await this.#database.begin(begin, this.em)
   }
 
-  #endedError(): SessionEndedError {
+  /** For its transaction. */
+  tooLate(): SessionEndedError {
     return new SessionEndedError(this.role, this.#ending ?? 'its database transaction is over')
   }
+}
+
+function reportAfterCommit(role: string, error: unknown): void {
+  process.emitWarning(
+    `The session of role "${role}" is committed; MikroORM failed when it took the answer over: ${String(error)}`,
+    { code: 'SQLASSIST_FAILED_AFTER_COMMIT', detail: String((error as Error)?.stack ?? error) },
+  )
+}
+
+function detailsOf({ isFresh, backend }: DatabaseLink): StatementDetails {
+  return { inTransaction: true, begins: isFresh, backend }
 }

@@ -70,6 +70,11 @@ export class Transaction {
     this.#core.join(resource)
   }
 
+  /** How many data managers have joined; those that left with the rollback of a savepoint do not count. 0 after the end. */
+  get resourceCount(): number {
+    return this.#core.resources.length
+  }
+
   /**
    * Makes the work of all data managers permanent, in two phases, and ends the transaction.
    *

@@ -105,6 +105,14 @@ test('an option that does not exist or has an impossible value is refused with t
   )
   refused(() => dbSessions({ log: { orm: a, readOnly: true, commit: 'autonomous' } }), /"log" is readOnly.*autonomous/s)
   refused(() => dbSessions({ log: { orm: a, readOnly: true, initialState: 'changed' } }), /"log" is readOnly.*changed/s)
+  for (const beside of [{ readOnly: true }, { readOnly: 'snapshot' }, { commit: 'autonomous' }] as const) {
+    refused(() => dbSessions({ log: { orm: a, pipelineCommit: true, ...beside } }), /"log" has pipelineCommit: true/)
+  }
+  refused(() => dbSessions({ writer: { orm: a, pipelineCommit: 1 as never } }), /pipelineCommit: 1/)
+  refused(
+    () => dbSessions({ writer: { orm: a, pipelineCommit: true } }),
+    /"writer" has pipelineCommit.*runs on sqlite/s,
+  )
   refused(() => dbSessions({ writer: a }, { property: 'txn' }), /property: "txn" is taken/)
   refused(() => dbSessions({ writer: a }, { veto: () => true } as never), /no option "veto".*commitVeto/s)
   refused(() => dbSessions({ writer: a }, { activate: true as never }), /activate is true, where a function/)
