@@ -16,6 +16,8 @@ export interface Options {
   readonly databases: readonly Database[]
   readonly fsync: 'on' | 'off'
   readonly profile: boolean
+  /** A folder for the profiles. */
+  readonly keep: string | undefined
 }
 
 export const USAGE = `usage: npm run bench -- [options], or node scripts/bench/run.ts [options]
@@ -28,7 +30,8 @@ export const USAGE = `usage: npm run bench -- [options], or node scripts/bench/r
   --delays 0,2         milliseconds of a round trip to PostgreSQL
   --databases a,b      ${DATABASES.join(', ')}
   --fsync on|off       of PostgreSQL (off)
-  --profile            a CPU profile of each server and work instead of a comparison
+  --profile            a CPU profile of each server and work instead of a comparison, for --seconds times --rounds
+  --keep FOLDER        where to put the profiles, for DevTools to read
 `
 
 /** Ends the process with the usage where the arguments make no sense. */
@@ -55,9 +58,12 @@ function parse(args: readonly string[]): Options {
       databases: { type: 'string', default: DATABASES.join() },
       fsync: { type: 'string', default: 'off' },
       profile: { type: 'boolean', default: false },
+      keep: { type: 'string' },
+      help: { type: 'boolean', default: false },
     },
   })
   const { quick } = values
+  if (values.help) throw new Error('koa-sqlassist benchmark')
   return {
     seconds: number('seconds', values.seconds ?? (quick ? '0.3' : '1'), (value) => value > 0),
     rounds: number('rounds', values.rounds ?? (quick ? '3' : '5'), (value) => Number.isInteger(value) && value > 0),
@@ -68,6 +74,7 @@ function parse(args: readonly string[]): Options {
     databases: list('databases', values.databases, DATABASES),
     fsync: list('fsync', values.fsync, ['on', 'off'] as const)[0]!,
     profile: values.profile,
+    keep: values.keep,
   }
 }
 
