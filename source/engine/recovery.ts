@@ -25,11 +25,12 @@ export interface RecoveryReport {
   readonly left: readonly LeftInDoubt[]
 }
 
-/** The same, and whether there is anything too young to be looked at. */
+/** The same, and whether there is anything too young to be looked at. @internal */
 export interface RecoveryPass extends RecoveryReport {
   readonly young: boolean
 }
 
+/** @internal */
 export interface RecoveryContext {
   readonly application: string
   readonly graceMs: number
@@ -46,6 +47,7 @@ type Seen<T> = { readonly engine: Engine } & (
 /**
  * One look at every database, and what follows from it. Safe at any time and from many processes at once: what is not
  * decided yet is decided by a row that only one can write, and what is finished twice is finished once.
+ * @internal
  */
 export async function recoverOnce(context: RecoveryContext): Promise<RecoveryPass> {
   const { engines, graceMs } = context
