@@ -57,7 +57,6 @@ test('a favourite: the user locked, one insert, and its count read in the same t
       'begin',
       'select users',
       'insert into favorites',
-      'select favorites',
       'select articles',
       'select article_tags',
       'select favorites',
