@@ -5,6 +5,7 @@ import { NotAtomicError } from './errors.ts'
 import { globalId, newDecisionId } from './global-id.ts'
 
 export const ATOMIC = ['prefer', 'required'] as const
+/** What a registry demands of a commit over several databases; see {@link EngineRegistryOptions.atomic}. Default `'prefer'`. */
 export type Atomic = (typeof ATOMIC)[number]
 
 /** How several changed databases are committed. @internal */

@@ -13,12 +13,12 @@ export type EntityManagerOf<E> = E extends { readonly em: infer EM }
     ? EM
     : never
 
-/** Stands for the role that is the default, wherever a role is named. */
 export const DEFAULT_ROLE = '!default'
+/** `'!default'`, which stands for the role that is the default, wherever a role is named. */
 export type DefaultRole = typeof DEFAULT_ROLE
 
-/** A role as this unit of work sees it: never touched, open, or over. */
 export const ROLE_STATUSES = ['INIT', 'START', 'END'] as const
+/** A role as a unit of work sees it: `INIT`, never touched; `START`, open; `END`, over. Source: pyramid_sqlassist. */
 export type RoleStatus = (typeof ROLE_STATUSES)[number]
 
 /** What there is for a role; nothing where the types do not tell which roles there are. */

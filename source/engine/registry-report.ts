@@ -5,7 +5,9 @@ import { GLOBAL_ID_PREFIX, parseGlobalId } from './global-id.ts'
 
 /** A role of a registry: its options with the defaults filled in, and its pool as it is now. */
 export interface RoleReport extends Omit<ResolvedEngineOptions, 'orm' | 'fork' | 'isDefault'> {
+  /** Whether `.default` names it. */
   readonly default: boolean
+  /** Which kind of database it is. */
   readonly dialect: 'postgresql' | 'sqlite'
   /** The name of the database or file. */
   readonly database: string
@@ -17,12 +19,15 @@ export interface RoleReport extends Omit<ResolvedEngineOptions, 'orm' | 'fork' |
 export interface RegistryReport {
   /** How many requests and runs are under way. */
   readonly unitsUnderWay: number
+  /** Whether units of work commit session by session. */
   readonly disablesTransactions: boolean
+  /** Each role, in the order of the engines. */
   readonly roles: readonly RoleReport[]
 }
 
 /** What is prepared in one role's database and waits for its end. */
 export interface PreparedReport {
+  /** The role whose database was asked. */
   readonly role: string
   /** Oldest first. */
   readonly prepared: readonly { readonly id: string; readonly ageMs: number }[]
