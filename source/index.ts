@@ -1,5 +1,6 @@
 export * from './transaction/index.ts'
-export type { RawWrites, SessionState } from './session/session.ts'
+export type { RawWrites } from './session/raw-writes.ts'
+export type { SessionState } from './session/session-state.ts'
 export {
   CannotPrepareError,
   CommitFencedError,
@@ -40,8 +41,25 @@ export type { Column, TextColumn } from './model/known-column.ts'
 export { requestOf, sessionOf } from './model/session-of.ts'
 export { UtilityRepository } from './model/utility-repository.ts'
 export type { CommitMode, EngineOptions, TwoPhase } from './engine/engine-options.ts'
-export type { DbSessionsContainer, Engines, EntityManagerOf, RoleStatus } from './engine/db-sessions-container.ts'
-export { EngineRegistry, type DetachedSession, type RunContext, type RunOptions } from './engine/engine-registry.ts'
+export {
+  DbSessionsContainer,
+  type ContainerClass,
+  type DefaultRole,
+  type Engines,
+  type EntityManagerOf,
+  type RoleStatus,
+} from './engine/db-sessions-container.ts'
+export { EngineRegistry, type DetachedSession } from './engine/engine-registry.ts'
+export type { RunContext, RunOptions } from './engine/run.ts'
+export type { PreparedReport, RegistryReport, RoleReport } from './engine/registry-report.ts'
+export type { PoolReport } from './session/pool-report.ts'
+export type { AbortReason, UnitEndMessage, UnitMessage } from './engine/channels.ts'
+export type {
+  SessionCloseMessage,
+  SessionMessage,
+  StatementMessage,
+  TransactionEndMessage,
+} from './session/channels.ts'
 export type { Atomic } from './engine/atomic-commits.ts'
 export type { RecoverOptions } from './engine/recovery-schedule.ts'
 export type { InDoubt, LeftInDoubt, RecoveryReport } from './engine/recovery.ts'

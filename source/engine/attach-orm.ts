@@ -3,7 +3,9 @@ import { DECISION_TABLE } from '../session/decisions.ts'
 import { foreignEntityGuard } from '../session/entity-ownership.ts'
 import { OutsideTransactionError } from '../session/errors.ts'
 import { REDIRECTED } from '../session/session-entity-manager.ts'
+import type { Traceable } from '../session/trace.ts'
 import { SqlassistError } from '../transaction/index.ts'
+import { tracedExecuteQuery, tracedStream } from './trace-autocommit.ts'
 
 type AnyOrm = MikroORM<any, any, any>
 type Method = (this: unknown, ...args: any[]) => any
@@ -17,6 +19,8 @@ export interface Attachment {
   readonly wouldEscape: () => boolean
   /** Where there is only one connection: whether the code is in a unit of work whose session holds it. */
   readonly wouldWaitForItself: (() => boolean) | undefined
+  /** Where MikroORM sends every statement past the session: the open session, when the code is in a unit of work. */
+  readonly autocommitting: (() => Traceable | undefined) | undefined
 }
 
 /**
@@ -48,6 +52,7 @@ export function attachOrm(orm: AnyOrm, attachment: Attachment): () => void {
     ),
     ...connectionsOf(driver).flatMap((connection) => guarded(connection, attachment)),
     ...connectionsOf(driver).flatMap((connection) => guardedClient(connection, attachment)),
+    ...connectionsOf(driver).flatMap((connection) => traced(connection, attachment)),
   ]
   return () => {
     for (const step of undo.toReversed()) step()
@@ -124,6 +129,14 @@ function guarded(connection: Connection, { role, wouldEscape }: Attachment): (()
           return await original.apply(this, args)
         },
     ),
+  ]
+}
+
+function traced(connection: Connection, { autocommitting }: Attachment): (() => void)[] {
+  if (autocommitting === undefined) return []
+  return [
+    override(connection, 'executeQuery', tracedExecuteQuery(autocommitting)),
+    override(connection, 'stream', tracedStream(autocommitting)),
   ]
 }
 

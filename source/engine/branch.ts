@@ -1,6 +1,7 @@
 import { CannotPrepareError, ConnectionLostError } from '../session/errors.ts'
 import type { Finish } from '../session/postgres-prepared.ts'
 import type { PreparedTransaction } from '../session/prepared-transaction.ts'
+import { traceEnd } from '../session/trace.ts'
 import type { Member } from './atomic-commit.ts'
 
 /** One of several changed databases in a commit: prepared there, and finished when the commit point has decided. */
@@ -34,7 +35,7 @@ export class Branch {
     const prepared = this.#prepared
     this.#prepared = undefined
     try {
-      if (prepared !== undefined) await prepared.finish(how)
+      if (prepared !== undefined) await this.#finishPrepared(prepared, how)
       else if (this.#uncertain) return await this.#finishAside(how)
       return true
     } catch {
@@ -53,6 +54,11 @@ export class Branch {
   leave(): void {
     this.#prepared?.leave()
     this.#prepared = undefined
+  }
+
+  async #finishPrepared(prepared: PreparedTransaction, how: Finish): Promise<void> {
+    const details = { how: `${how} prepared`, gid: this.gid } as const
+    await traceEnd(this.#member.session, details, () => prepared.finish(how))
   }
 
   async #finishAside(how: Finish): Promise<boolean> {

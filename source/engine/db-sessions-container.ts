@@ -13,13 +13,20 @@ export type EntityManagerOf<E> = E extends { readonly em: infer EM }
     ? EM
     : never
 
-/** A role as this unit of work sees it: never touched, open, or over. */
+export const DEFAULT_ROLE = '!default'
+/** `'!default'`, which stands for the role that is the default, wherever a role is named. */
+export type DefaultRole = typeof DEFAULT_ROLE
+
 export const ROLE_STATUSES = ['INIT', 'START', 'END'] as const
+/** A role as a unit of work sees it: `INIT`, never touched; `START`, open; `END`, over. Source: pyramid_sqlassist. */
 export type RoleStatus = (typeof ROLE_STATUSES)[number]
 
-type Getter<E extends Engines, Role extends string, Name extends string> = Role extends keyof E
-  ? { [N in Name]: () => EntityManagerOf<E[Role]> }
-  : unknown
+/** What there is for a role; nothing where the types do not tell which roles there are. */
+type Where<E extends Engines, Role extends string, Then> = string extends keyof E
+  ? unknown
+  : Role extends keyof E
+    ? Then
+    : unknown
 
 /**
  * The sessions of one unit of work: `ctx.dbSession`. Each role is a property that opens its session when first read.
@@ -29,11 +36,13 @@ type Getter<E extends Engines, Role extends string, Name extends string> = Role 
  */
 export type DbSessionsContainer<E extends Engines = Engines> = {
   readonly [Role in keyof E]: EntityManagerOf<E[Role]>
-} & Getter<E, 'reader', 'getReader'> &
-  Getter<E, 'writer', 'getWriter'> &
-  Getter<E, 'logger', 'getLogger'> & {
+} & Where<E, 'reader', { getReader(): EntityManagerOf<E['reader']> }> &
+  Where<E, 'writer', { getWriter(): EntityManagerOf<E['writer']> }> &
+  Where<E, 'logger', { getLogger(): EntityManagerOf<E['logger']> }> & {
     /** The session of a role by name. @throws UnknownRoleError */
     get<Role extends keyof E & string>(role: Role): EntityManagerOf<E[Role]>
+    /** The session of the default role. @throws ConfigurationError if no role is the default */
+    get(role: DefaultRole): EntityManagerOf<E[keyof E]>
     /** A session this unit of work opened already, by preference, else that of the first preferred role. */
     readonly any: EntityManagerOf<E[keyof E]>
     /** The same as `any`. */
@@ -54,7 +63,7 @@ class Container {
   }
 
   get(role: string): unknown {
-    return this.#unit.session(role).em
+    return this.#unit.session(role === DEFAULT_ROLE ? this.#unit.defaultRole : role).em
   }
 
   get any(): unknown {
@@ -66,7 +75,7 @@ class Container {
   }
 
   get default(): unknown {
-    return this.#unit.session(this.#unit.defaultRole).em
+    return this.get(DEFAULT_ROLE)
   }
 
   get status(): Record<string, RoleStatus> {
@@ -78,6 +87,22 @@ class Container {
   }
 }
 
+/**
+ * The class to extend for a container of one's own, which every request and run of a registry then gets:
+ *
+ * ```ts
+ * class Sessions extends DbSessionsContainer<typeof engines> {
+ *   get articles() { return this.writer.getRepository(Article) }
+ * }
+ * const registry = new EngineRegistry(engines, { containerClass: Sessions })
+ * ```
+ *
+ * Its constructor is the library's to call. Sessions open when they are read, so nothing should be read in it.
+ */
+export const DbSessionsContainer = Container as unknown as new <E extends Engines>(
+  unit: never,
+) => DbSessionsContainer<E>
+
 const SHORTHANDS = { reader: 'getReader', writer: 'getWriter', logger: 'getLogger' } as const
 const RESERVED = new Set<string>([
   ...Object.getOwnPropertyNames(Container.prototype),
@@ -88,7 +113,7 @@ const RESERVED = new Set<string>([
 ])
 const IDENTIFIER = /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u
 
-/** @throws ConfigurationError for a name that cannot be a property of the container */
+/** @throws ConfigurationError for a name that cannot be a property of the container. @internal */
 export function checkRoleName(role: string): void {
   if (!IDENTIFIER.test(role)) {
     throw new ConfigurationError(
@@ -103,24 +128,51 @@ export function checkRoleName(role: string): void {
   }
 }
 
-/** The container class for these roles, made once, so that a unit of work costs one small object however many there are. */
-export function containerClass(roles: Iterable<string>): new (unit: UnitOfWork) => object {
-  class DbSessionsContainer extends Container {}
+/** A class of containers; `Base` is `DbSessionsContainer` or extends it. */
+export type ContainerClass<Sessions extends object = object> = new (unit: never) => Sessions
+
+/**
+ * The container class for these roles, made once, so that a unit of work costs one small object however many there are.
+ * @throws ConfigurationError for a base that does not extend DbSessionsContainer, or has a member of a role's name
+ * @internal
+ */
+export function containerClass(
+  roles: Iterable<string>,
+  Base: ContainerClass = Container,
+): new (unit: UnitOfWork) => object {
+  checkBase(Base)
+  class RoleContainer extends (Base as typeof Container) {}
   for (const role of roles) {
-    Object.defineProperty(DbSessionsContainer.prototype, role, {
+    checkMember(Base, role)
+    Object.defineProperty(RoleContainer.prototype, role, {
       get(this: Container) {
         return this.get(role)
       },
       enumerable: true,
     })
     const shorthand = SHORTHANDS[role as keyof typeof SHORTHANDS]
-    if (shorthand !== undefined) {
-      Object.defineProperty(DbSessionsContainer.prototype, shorthand, {
+    if (shorthand !== undefined && !(shorthand in Base.prototype)) {
+      Object.defineProperty(RoleContainer.prototype, shorthand, {
         value(this: Container) {
           return this.get(role)
         },
       })
     }
   }
-  return DbSessionsContainer
+  return RoleContainer
+}
+
+function checkBase(Base: ContainerClass): void {
+  if (Base === Container || (typeof Base === 'function' && Base.prototype instanceof Container)) return
+  throw new ConfigurationError(
+    `containerClass is no class that extends DbSessionsContainer. Write ` +
+      `class Sessions extends DbSessionsContainer<typeof engines> { ... } and give that.`,
+  )
+}
+
+function checkMember(Base: ContainerClass, role: string): void {
+  if (!(role in Base.prototype)) return
+  throw new ConfigurationError(
+    `containerClass ${Base.name} has a member "${role}", which is the name of a role. Rename one of the two.`,
+  )
 }

@@ -1,11 +1,13 @@
 import { IsolationLevel, type ForkOptions, type MikroORM } from '@mikro-orm/core'
-import { RAW_WRITES, type RawWrites } from '../session/session.ts'
+import { RAW_WRITES, type RawWrites } from '../session/raw-writes.ts'
 import { ConfigurationError } from './errors.ts'
 
 export const COMMIT_MODES = ['joined', 'autonomous', 'autocommit'] as const
+/** When a role commits; see {@link EngineOptions.commit}. Default `'joined'`. */
 export type CommitMode = (typeof COMMIT_MODES)[number]
 
 export const TWO_PHASE = ['auto', true, false] as const
+/** Whether a role is prepared when several commit as one; see {@link EngineOptions.twoPhase}. Default `'auto'`. */
 export type TwoPhase = (typeof TWO_PHASE)[number]
 
 /** One role: its MikroORM instance and how its sessions behave. */
@@ -43,6 +45,11 @@ export interface EngineOptions<Orm extends MikroORM<any, any, any> = MikroORM<an
   readonly keepSession?: boolean | undefined
   /** Isolation level of the database transaction. Default: the database's own. */
   readonly isolationLevel?: IsolationLevel | `${IsolationLevel}` | undefined
+  /**
+   * PostgreSQL, joined: COMMIT goes along with the last statement where the commit's own flush is provably that one statement
+   * and nobody else takes part in the commit, which saves a round trip; otherwise as ever. Default `false`.
+   */
+  readonly pipelineCommit?: boolean | undefined
   /** Inside a unit of work the global `orm.em` and its repositories resolve to this role's session. Default `true`. */
   readonly scoped?: boolean | undefined
   /** Passed on to `em.fork()`. Default `{}`. */
@@ -62,6 +69,7 @@ export interface ResolvedEngineOptions {
   readonly rawWrites: RawWrites
   readonly keepSession: boolean
   readonly isolationLevel: string | undefined
+  readonly pipelineCommit: boolean
   readonly scoped: boolean
   readonly fork: ForkOptions
 }
@@ -77,6 +85,7 @@ const OPTIONS = new Set<keyof EngineOptions>([
   'rawWrites',
   'keepSession',
   'isolationLevel',
+  'pipelineCommit',
   'scoped',
   'fork',
 ])
@@ -101,6 +110,7 @@ export function resolveEngineOptions(role: string, engine: unknown): ResolvedEng
     rawWrites: given.rawWrites ?? 'rollback',
     keepSession: given.keepSession ?? false,
     isolationLevel: given.isolationLevel,
+    pipelineCommit: given.pipelineCommit ?? false,
     scoped: given.scoped ?? true,
     fork: { ...given.fork },
   }
@@ -133,7 +143,7 @@ function checkedOptions(role: string, engine: unknown): EngineOptions {
   oneOf(role, 'initialState', options.initialState, ['active', 'changed'])
   oneOf(role, 'rawWrites', options.rawWrites, RAW_WRITES)
   oneOf(role, 'isolationLevel', options.isolationLevel, ISOLATION_LEVELS)
-  for (const name of ['default', 'bestEffort', 'keepSession', 'scoped'] as const) {
+  for (const name of ['default', 'bestEffort', 'keepSession', 'pipelineCommit', 'scoped'] as const) {
     oneOf(role, name, options[name], [true, false])
   }
   const readOnly = options.readOnly !== undefined && options.readOnly !== false
@@ -146,6 +156,12 @@ function checkedOptions(role: string, engine: unknown): EngineOptions {
   if (readOnly && options.initialState === 'changed') {
     throw new ConfigurationError(
       `The role "${role}" is readOnly and has initialState: 'changed'. Leave one of the two out.`,
+    )
+  }
+  if (options.pipelineCommit === true && (readOnly || (options.commit ?? 'joined') !== 'joined')) {
+    throw new ConfigurationError(
+      `The role "${role}" has pipelineCommit: true, which is for roles that take part in the commit of the transaction. ` +
+        `Leave it out, or the ${readOnly ? 'readOnly' : 'commit'} beside it.`,
     )
   }
   return options

@@ -1,45 +1,38 @@
-import type { Transaction, TransactionManager } from '../transaction/index.ts'
 import { AtomicCommits } from './atomic-commits.ts'
-import { attachOrm, nameContext } from './attach-orm.ts'
+import { attachOrm } from './attach-orm.ts'
 import { currentUnit } from './current-unit.ts'
 import {
-  checkRoleName,
   containerClass,
+  DEFAULT_ROLE,
   type DbSessionsContainer,
+  type DefaultRole,
   type Engines,
   type EntityManagerOf,
 } from './db-sessions-container.ts'
 import { transactionsDisabledByEnvironment } from './disable-transaction.ts'
 import { Engine } from './engine.ts'
-import { inUnits } from './in-units.ts'
-import { adviseOnJournalMode, adviseOnSharedWriters, rolesOfSharedFiles } from './shared-files.ts'
-import { resolveEngineOptions } from './engine-options.ts'
-import { LONGEST_ROLE } from './global-id.ts'
+import { ConfigurationError, RegistryClosedError, UnknownRoleError } from './errors.ts'
 import { RecoverySchedule } from './recovery-schedule.ts'
 import type { RecoveryReport } from './recovery.ts'
 import { checkedGraceMs, resolveRegistryOptions, type EngineRegistryOptions } from './registry-options.ts'
-import { ConfigurationError, RegistryClosedError, UnknownRoleError } from './errors.ts'
+import { reportOfPrepared, reportOfRole, type PreparedReport, type RegistryReport } from './registry-report.ts'
+import { checkRoleLength, defaultRole, resolveEngines } from './resolve-engines.ts'
+import { run, type RunContext, type RunOptions } from './run.ts'
+import { adviseOnJournalMode, adviseOnSharedWriters, rolesOfSharedFiles } from './shared-files.ts'
 import { UnitOfWork, type UnitOfWorkOptions } from './unit-of-work.ts'
-
-/** What `registry.run` hands to the work. */
-export interface RunContext<E extends Engines> {
-  readonly dbSession: DbSessionsContainer<E>
-  readonly tm: TransactionManager
-  readonly txn: Transaction
-}
 
 /** The entity manager of a session that its caller closes. */
 export type DetachedSession<EM> = EM & AsyncDisposable & { close(): Promise<void> }
 
-export interface RunOptions {
-  /** How often to try at most, the first time included, when the work ends in an error worth retrying. Default 1. */
-  readonly attempts?: number | undefined
-  /** The note of the transaction. Default: the name of the function. */
-  readonly name?: string | undefined
-  /** Aborting it cancels the running statements and aborts the transaction; a commit that has begun is finished. */
-  readonly signal?: AbortSignal | undefined
-}
+/** The MikroORM instance of what was given for a role. */
+type OrmOf<E> = E extends { readonly orm: infer Orm } ? Orm : E
+type RoleOf<E extends Engines> = keyof E & string
 
+/** Stands for all roles in `reinit` and `dispose`. */
+const ALL_ROLES = '!all'
+type AllRoles = typeof ALL_ROLES
+
+/** @internal */
 export const DEFAULT_ANY_PREFERENCE: readonly string[] = ['reader', 'writer']
 
 /**
@@ -51,30 +44,42 @@ export const DEFAULT_ANY_PREFERENCE: readonly string[] = ['reader', 'writer']
  *
  * @throws ConfigurationError for anything that cannot work, naming role, option, what was found and the fix
  */
-export class EngineRegistry<E extends Engines = Engines> {
+export class EngineRegistry<E extends Engines = Engines, Sessions extends object = DbSessionsContainer<E>> {
   readonly #engines = new Map<string, Engine>()
   readonly #Container: new (unit: UnitOfWork) => object
   readonly #default: string | undefined
+  readonly #application: string
   readonly #unitDefaults: UnitOfWorkOptions
   readonly #detach: (() => void)[] = []
   readonly #units = new Set<UnitOfWork>()
   readonly #background = new Set<Promise<void>>()
   readonly #recovery: RecoverySchedule
-  /** How several databases are committed as one. For the unit of work. */
+  /** How several databases are committed as one. For the unit of work. @internal */
   readonly atomicCommits: AtomicCommits
   #closing: Promise<void> | undefined
   #whenIdle: (() => void) | undefined
 
-  constructor(engines: E, registryOptions: EngineRegistryOptions = {}) {
-    const { disableTransaction, atomic, everyMs, graceMs, name } = resolveRegistryOptions(registryOptions)
+  constructor(engines: E, registryOptions: EngineRegistryOptions<Sessions> = {}) {
+    const {
+      disableTransaction,
+      atomic,
+      everyMs,
+      graceMs,
+      name,
+      containerClass: Base,
+    } = resolveRegistryOptions(registryOptions)
     this.#unitDefaults = {
       owner: undefined,
       anyPreference: DEFAULT_ANY_PREFERENCE,
       disableTransaction: disableTransaction ?? transactionsDisabledByEnvironment(),
     }
-    const resolved = resolveAll(engines)
+    const resolved = resolveEngines(engines)
     this.#default = defaultRole(resolved)
-    this.#Container = containerClass(resolved.map(({ role }) => role))
+    this.#application = name
+    this.#Container = containerClass(
+      resolved.map(({ role }) => role),
+      Base,
+    )
     for (const options of resolved) {
       const engine = new Engine(options, (work) => this.watch(work))
       this.#engines.set(options.role, engine)
@@ -123,30 +128,27 @@ export class EngineRegistry<E extends Engines = Engines> {
     return this.#unitDefaults.disableTransaction
   }
 
+  /** Whether there is a role of this name. */
   has(role: string): boolean {
     return this.#engines.has(role)
   }
 
-  /** The MikroORM instance of a role. @throws UnknownRoleError */
-  get<Role extends keyof E & string>(role: Role): E[Role] extends { orm: infer Orm } ? Orm : E[Role] {
-    return this.engine(role).options.orm as never
+  /** The MikroORM instance of a role. @throws UnknownRoleError; ConfigurationError for `'!default'` without a default */
+  get<Role extends keyof E & string>(role: Role): OrmOf<E[Role]>
+  get(role: DefaultRole): OrmOf<E[keyof E]>
+  get(role: string): unknown {
+    return this.engine(role).options.orm
   }
 
   /**
    * A unit of work outside HTTP, for jobs, queues and scripts: committed when `work` is done, aborted when it throws,
    * tried again, in a new unit, after an error worth retrying as often as `attempts` allows.
-   * @throws what the work or the commit threw; UnitOfWorkEndedError after `close()`
+   * @throws what the work or the commit threw; RegistryClosedError (`SQLASSIST_REGISTRY_CLOSED`) after `close()`
    */
-  async run<T>(work: (context: RunContext<E>) => Promise<T> | T, options: RunOptions = {}): Promise<T> {
-    const { attempts = 1, name = work.name, signal } = checkedRunOptions(options)
-    return await inUnits({
-      start: (attempt) => this.start({ ...this.#unitDefaults, attempt, mayRetry: attempt < attempts }),
-      work: (unit) =>
-        withSignal(unit, signal, () => {
-          if (name !== '') unit.tm.get().note(name)
-          return work(runContext<E>(unit))
-        }),
-    })
+  async run<T>(work: (context: RunContext<E, Sessions>) => Promise<T> | T, options: RunOptions = {}): Promise<T> {
+    const start = (attempt: number, mayRetry: boolean): UnitOfWork =>
+      this.start({ ...this.#unitDefaults, attempt, mayRetry })
+    return await run(start, work, options)
   }
 
   /**
@@ -155,24 +157,50 @@ export class EngineRegistry<E extends Engines = Engines> {
    * `await using em = registry.session('writer')`, or `await em.close()`.
    * @throws UnknownRoleError; RegistryClosedError after `close()`
    */
-  session<Role extends keyof E & string>(role: Role): DetachedSession<EntityManagerOf<E[Role]>> {
+  session<Role extends keyof E & string>(role: Role): DetachedSession<EntityManagerOf<E[Role]>>
+  session(role: DefaultRole): DetachedSession<EntityManagerOf<E[keyof E]>>
+  session(role: string): unknown {
     if (this.#closing !== undefined) throw new RegistryClosedError()
-    const session = this.engine(role).open(undefined, false)
+    const session = this.engine(role).open({ owner: undefined, dbSession: undefined, coordinated: false })
     const close = async (): Promise<void> => {
       const rollback = session.rollbackDatabase()
       session.end('it was closed')
       await rollback
     }
-    return Object.assign(session.em, { close, [Symbol.asyncDispose]: close }) as never
+    return Object.assign(session.em, { close, [Symbol.asyncDispose]: close })
   }
 
   /**
-   * Drops the connection pool of a role, or of all, and opens a new one: for a process that was forked, or a database that
-   * moved. Waits until what is under way has given its connections back.
+   * Drops the connection pool of a role, or of all (`'!all'`, the default), and opens a new one: for a process that was
+   * forked, or a database that moved. Waits until what is under way has given its connections back.
    * @throws UnknownRoleError
    */
-  async reinit(role?: keyof E & string): Promise<void> {
-    for (const engine of role === undefined ? this.#engines.values() : [this.engine(role)]) await engine.reinit()
+  async reinit(role: RoleOf<E> | DefaultRole | AllRoles = ALL_ROLES): Promise<void> {
+    for (const engine of this.#enginesOf(role)) await engine.reinit()
+  }
+
+  /**
+   * Drops the connection pool of a role, or of all (`'!all'`, the default); the next statement opens a new one. Waits until
+   * what is under way has given its connections back.
+   * @throws UnknownRoleError
+   */
+  async dispose(role: RoleOf<E> | DefaultRole | AllRoles = ALL_ROLES): Promise<void> {
+    for (const engine of this.#enginesOf(role)) await engine.dispose()
+  }
+
+  /** The registry as it is now, with every role's options and pool: for a health check, or to look at. Sends nothing. */
+  async inspect(): Promise<RegistryReport> {
+    const engines = [...this.#engines.values()]
+    return {
+      unitsUnderWay: this.#units.size,
+      disablesTransactions: this.disablesTransactions,
+      roles: await Promise.all(engines.map((engine) => reportOfRole(engine, this.#default))),
+    }
+  }
+
+  /** What this application has prepared and not finished, role by role; what a database answers with an error stands there. */
+  async inDoubt(): Promise<PreparedReport[]> {
+    return await reportOfPrepared([...this.#engines.values()], this.#application)
   }
 
   /**
@@ -185,8 +213,8 @@ export class EngineRegistry<E extends Engines = Engines> {
    */
   async recover({ graceMs }: { readonly graceMs?: number | undefined } = {}): Promise<RecoveryReport> {
     if (this.#closing !== undefined) throw new RegistryClosedError()
-    const run = this.#recovery.run(graceMs === undefined ? undefined : checkedGraceMs(graceMs, 'graceMs'))
-    const { committed, rolledBack, left } = await run
+    const grace = graceMs === undefined ? undefined : checkedGraceMs(graceMs, 'graceMs')
+    const { committed, rolledBack, left } = await this.#recovery.run(grace)
     return { committed, rolledBack, left }
   }
 
@@ -199,7 +227,12 @@ export class EngineRegistry<E extends Engines = Engines> {
     return this.#closing
   }
 
-  /** Starts a unit of work; whoever does owes its `commit()` or `abort()`. For the rooms above. */
+  /** The same as `close()`: `await using registry = new EngineRegistry(engines)`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  /** Starts a unit of work; whoever does owes its `commit()` or `abort()`. For the rooms above. @internal */
   start(options: UnitOfWorkOptions): UnitOfWork {
     if (this.#closing !== undefined) throw new RegistryClosedError()
     const unit = new UnitOfWork(this as unknown as EngineRegistry, this.#Container, options)
@@ -207,14 +240,14 @@ export class EngineRegistry<E extends Engines = Engines> {
     return unit
   }
 
-  /** @throws UnknownRoleError */
+  /** @throws UnknownRoleError; ConfigurationError for `'!default'` where no role is the default. @internal */
   engine(role: string): Engine {
-    const engine = this.#engines.get(role)
+    const engine = this.#engines.get(role === DEFAULT_ROLE ? this.#defaultRole() : role)
     if (engine === undefined) throw new UnknownRoleError(role, this.#engines.keys())
     return engine
   }
 
-  /** A unit of work ended. */
+  /** A unit of work ended. @internal */
   forget(unit: UnitOfWork): void {
     this.#units.delete(unit)
     if (this.#units.size === 0) this.#whenIdle?.()
@@ -228,6 +261,7 @@ export class EngineRegistry<E extends Engines = Engines> {
       // A role that commits every statement has no transaction to leave.
       wouldEscape: () => scoped && commit !== 'autocommit' && this.#unitHere() !== undefined,
       wouldWaitForItself: dialect === 'sqlite' ? () => this.#unitHere()?.holdsConnection(role) === true : undefined,
+      autocommitting: commit === 'autocommit' ? () => this.#unitHere()?.opened(role) : undefined,
     })
   }
 
@@ -261,94 +295,25 @@ export class EngineRegistry<E extends Engines = Engines> {
     return held ? 'the unit of work that asks for recovery holds its only connection' : undefined
   }
 
+  #enginesOf(role: string): Iterable<Engine> {
+    return role === ALL_ROLES ? this.#engines.values() : [this.engine(role)]
+  }
+
+  #defaultRole(): string {
+    if (this.#default !== undefined) return this.#default
+    throw new ConfigurationError(
+      `No role is the default among ${this.names.map((name) => `"${name}"`).join(', ')}. ` +
+        `Give one of them default: true, or name one "writer".`,
+    )
+  }
+
   #unitHere(): UnitOfWork | undefined {
     return currentUnit()?.of(this)
   }
 
-  /** Owns a promise that nobody waits for. It must not reject. For the rooms above and below. */
+  /** Owns a promise that nobody waits for. It must not reject. For the rooms above and below. @internal */
   watch(work: Promise<void>): void {
     const watched = work.finally(() => this.#background.delete(watched))
     this.#background.add(watched)
   }
-}
-
-function runContext<E extends Engines>({ container, tm }: UnitOfWork): RunContext<E> {
-  return {
-    dbSession: container as DbSessionsContainer<E>,
-    tm,
-    get txn() {
-      return tm.get()
-    },
-  }
-}
-
-function checkRoleLength(role: string): void {
-  if (Buffer.byteLength(role) <= LONGEST_ROLE) return
-  throw new ConfigurationError(
-    `The role "${role}" has a name of ${Buffer.byteLength(role)} bytes. It stands twice in the ids of prepared ` +
-      `transactions and can have ${LONGEST_ROLE} at most.`,
-  )
-}
-
-function checkedRunOptions(options: RunOptions): RunOptions {
-  const { attempts = 1 } = options
-  if (Number.isInteger(attempts) && attempts >= 1) return options
-  throw new ConfigurationError(`attempts is ${String(attempts)}. It can be a whole number from 1.`)
-}
-
-async function withSignal<T>(
-  unit: UnitOfWork,
-  signal: AbortSignal | undefined,
-  work: () => Promise<T> | T,
-): Promise<T> {
-  if (signal === undefined) return await work()
-  signal.throwIfAborted()
-  const cancel = (): void => unit.cancel(signal.reason as Error)
-  signal.addEventListener('abort', cancel, { once: true })
-  try {
-    return await work()
-  } finally {
-    signal.removeEventListener('abort', cancel)
-    signal.throwIfAborted()
-  }
-}
-
-function resolveAll(engines: Engines) {
-  if (typeof engines !== 'object' || engines === null || Object.keys(engines).length === 0) {
-    throw new ConfigurationError('No engines were given. Give an object of roles, such as { writer: orm }.')
-  }
-  const names = new Map<string, string>()
-  const resolved = Object.entries(engines).map(([role, engine]) => {
-    checkRoleName(role)
-    return resolveEngineOptions(role, engine)
-  })
-  for (const { role, orm } of resolved) {
-    const first = resolved.find((other) => other.orm === orm)?.role ?? role
-    if (first !== role) {
-      throw new ConfigurationError(
-        `The roles "${first}" and "${role}" have the same MikroORM instance. Give each an instance of its own.`,
-      )
-    }
-    const name = nameContext(orm, role)
-    const holder = names.get(name)
-    if (holder !== undefined) {
-      throw new ConfigurationError(
-        `The roles "${holder}" and "${role}" have MikroORM instances with one contextName, "${name}". ` +
-          `Give each its own, such as MikroORM.init({ contextName: '${role}', ... }), or leave it out.`,
-      )
-    }
-    names.set(name, role)
-  }
-  return resolved
-}
-
-function defaultRole(engines: readonly { role: string; isDefault: boolean }[]): string | undefined {
-  const chosen = engines.filter(({ isDefault }) => isDefault).map(({ role }) => role)
-  if (chosen.length > 1) {
-    throw new ConfigurationError(
-      `The roles ${chosen.map((role) => `"${role}"`).join(' and ')} both have default: true. Leave it to one of them.`,
-    )
-  }
-  if (chosen.length === 0 && engines.length === 1) return engines[0]?.role
-  return chosen[0] ?? engines.find(({ role }) => role === 'writer')?.role
 }

@@ -1,6 +1,7 @@
 import type { Connection, ForkOptions } from '@mikro-orm/core'
 import type { AbstractSqlDriver, SqlEntityManager } from '@mikro-orm/sql'
 import type { Database } from '../session/database-link.ts'
+import type { PoolReport } from '../session/pool-report.ts'
 import { PostgresDatabase } from '../session/postgres-database.ts'
 import type { PreparedSurvey } from '../session/postgres-prepared.ts'
 import { Session } from '../session/session.ts'
@@ -9,6 +10,20 @@ import { connectionsOf } from './attach-orm.ts'
 import type { ResolvedEngineOptions } from './engine-options.ts'
 import { ConfigurationError } from './errors.ts'
 import { GLOBAL_ID_PREFIX } from './global-id.ts'
+
+/** For whom a session is opened. */
+export interface OpenOptions {
+  /** The Koa ctx of a request. */
+  readonly owner: unknown
+  /** The container of a request or run. */
+  readonly dbSession: object | undefined
+  /** Whether a transaction manager commits it. */
+  readonly coordinated: boolean
+  /** The entity manager of an ended session with `keepSession`, to be taken over. */
+  readonly kept?: SqlEntityManager | undefined
+  /** Called before its database transaction begins; throws to refuse it. */
+  readonly beforeBegin?: (() => void) | undefined
+}
 
 /** One role at run time: opens its sessions. */
 export class Engine {
@@ -27,7 +42,9 @@ export class Engine {
     this.options = options
     this.#em = options.orm.em as SqlEntityManager
     this.#driver = options.orm.driver
+    refuseForeignPool(options)
     this.database = databaseOf(options.role, this.#driver)
+    refusePipelining(options, this.database)
     this.#background = background
   }
 
@@ -100,11 +117,8 @@ export class Engine {
     return row?.journal_mode ?? 'unknown'
   }
 
-  /**
-   * A fresh session; nothing is sent, and no connection taken, before its first statement. It takes over `kept`, the
-   * entity manager of an ended session with `keepSession`.
-   */
-  open(owner: unknown, coordinated: boolean, kept?: SqlEntityManager, beforeBegin?: () => void): Session {
+  /** A fresh session; nothing is sent, and no connection taken, before its first statement. */
+  open({ owner, dbSession, coordinated, kept, beforeBegin }: OpenOptions): Session {
     const { role, readOnly, commit, initialState, rawWrites, keepSession, isolationLevel, fork } = this.options
     const snapshot = readOnly === 'snapshot'
     const reads = readOnly !== false
@@ -117,21 +131,33 @@ export class Engine {
       keepSession,
       coordinated: reads || coordinated,
       owner,
+      dbSession,
       beforeBegin,
       background: this.#background,
     })
   }
 
-  /** Drops the pool, once what is under way has given its connections back, and opens a new one. */
-  async reinit(): Promise<void> {
+  /** Drops the pool, once what is under way has given its connections back; the next statement opens a new one. */
+  async dispose(): Promise<void> {
     this.lookAgain()
-    const connections = connectionsOf(this.options.orm.driver)
+    const connections = connectionsOf(this.#driver)
     // MikroORM forgets a connection's options when it closes, and would open a replica with those of the primary:
     // https://github.com/mikro-orm/mikro-orm/blob/v7.2.1/packages/core/src/connections/Connection.ts
     const options = connections.map((connection) => ({ ...optionsOf(connection) }))
     await this.options.orm.close()
     for (const [index, connection] of connections.entries()) Object.assign(optionsOf(connection), options[index])
+  }
+
+  /** Drops the pool and opens a new one. */
+  async reinit(): Promise<void> {
+    await this.dispose()
     await this.options.orm.connect()
+  }
+
+  /** Its pool as it is now; undefined before it is connected, and where there is none to look at. */
+  async pool(): Promise<PoolReport | undefined> {
+    if (!this.connected) return undefined
+    return await this.database.pool()
   }
 
   #fork(options: ForkOptions): SqlEntityManager {
@@ -142,6 +168,27 @@ export class Engine {
 
 function optionsOf(connection: Connection): object {
   return (connection as unknown as { readonly options: object }).options
+}
+
+/**
+ * A Kysely instance or dialect of the program's own keeps its pool to itself, and sessions take their connections from the
+ * pool: https://github.com/mikro-orm/mikro-orm/blob/v7.2.1/packages/sql/src/AbstractSqlConnection.ts
+ */
+function refuseForeignPool({ role, orm }: ResolvedEngineOptions): void {
+  const driverOptions: object = orm.config.get('driverOptions')
+  if (!('createDriver' in driverOptions) && !('getExecutor' in driverOptions)) return
+  throw new ConfigurationError(
+    `The role "${role}" has a Kysely instance or dialect as driverOptions, whose connections MikroORM does not give out. ` +
+      `Give driverOptions that are options of the driver, such as { max: 10 }; each role has a pool of its own.`,
+  )
+}
+
+function refusePipelining({ role, pipelineCommit }: ResolvedEngineOptions, { dialect }: Database): void {
+  if (!pipelineCommit || dialect === 'postgresql') return
+  throw new ConfigurationError(
+    `The role "${role}" has pipelineCommit: true and runs on ${dialect}, where there are no round trips to be saved. ` +
+      `Leave it out.`,
+  )
 }
 
 function databaseOf(role: string, driver: AbstractSqlDriver): Database {

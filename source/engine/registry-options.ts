@@ -1,9 +1,11 @@
 import { ATOMIC, type Atomic } from './atomic-commits.ts'
+import type { ContainerClass } from './db-sessions-container.ts'
 import { ConfigurationError } from './errors.ts'
 import { LONGEST_APPLICATION } from './global-id.ts'
 import { DEFAULT_EVERY_MS, DEFAULT_GRACE_MS, type RecoverOptions } from './recovery-schedule.ts'
 
-export interface EngineRegistryOptions {
+/** How an `EngineRegistry` treats its roles as a whole. */
+export interface EngineRegistryOptions<Sessions extends object = any> {
   /** Plain commits, session by session, in `run()`. Default: the environment variable SQLASSIST_DISABLE_TRANSACTION. */
   readonly disableTransaction?: boolean | undefined
   /**
@@ -14,7 +16,8 @@ export interface EngineRegistryOptions {
   readonly atomic?: Atomic | undefined
   /**
    * When what a crash left prepared is settled by itself: at the start and then periodically, if two roles or more can
-   * change together and one of them can prepare. `false`: only by `registry.recover()`.
+   * change together and one of them can prepare. `false`: only by `registry.recover()`. Default: every 60000 ms, what is older
+   * than 10000 ms.
    */
   readonly recover?: RecoverOptions | false | undefined
   /**
@@ -22,6 +25,8 @@ export interface EngineRegistryOptions {
    * up to 32 of the characters `A-Z a-z 0-9 _ . -`. Default `'app'`.
    */
   readonly name?: string | undefined
+  /** The class of `ctx.dbSession`, one that extends `DbSessionsContainer`. Default: `DbSessionsContainer` itself. */
+  readonly containerClass?: ContainerClass<Sessions> | undefined
 }
 
 /** The same with the defaults filled in. */
@@ -32,9 +37,10 @@ export interface ResolvedRegistryOptions {
   readonly everyMs: number | undefined
   readonly graceMs: number
   readonly name: string
+  readonly containerClass: ContainerClass | undefined
 }
 
-const OPTIONS = ['disableTransaction', 'atomic', 'recover', 'name']
+const OPTIONS = ['disableTransaction', 'atomic', 'recover', 'name', 'containerClass']
 const NAME = new RegExp(`^[\\w.-]{1,${LONGEST_APPLICATION}}$`)
 /** What a timer of Node can wait at most. */
 const LONGEST_MS = 2 ** 31 - 1
@@ -45,7 +51,7 @@ export function resolveRegistryOptions(options: EngineRegistryOptions): Resolved
   if (unknown !== undefined) {
     throw new ConfigurationError(`EngineRegistry has no option "${unknown}". The options are ${OPTIONS.join(', ')}.`)
   }
-  const { disableTransaction, atomic = 'prefer', recover, name = 'app' } = options
+  const { disableTransaction, atomic = 'prefer', recover, name = 'app', containerClass } = options
   if (disableTransaction !== undefined && typeof disableTransaction !== 'boolean') {
     throw new ConfigurationError(
       `disableTransaction is ${JSON.stringify(disableTransaction)}. It can be true or false.`,
@@ -59,9 +65,8 @@ export function resolveRegistryOptions(options: EngineRegistryOptions): Resolved
       `name is ${JSON.stringify(name)}. It can be up to ${LONGEST_APPLICATION} letters, digits, "_", "." and "-".`,
     )
   }
-  if (recover === false) return { disableTransaction, atomic, everyMs: undefined, graceMs: DEFAULT_GRACE_MS, name }
-  const { everyMs, graceMs } = resolveRecover(recover)
-  return { disableTransaction, atomic, everyMs, graceMs, name }
+  const recovery = recover === false ? { everyMs: undefined, graceMs: DEFAULT_GRACE_MS } : resolveRecover(recover)
+  return { disableTransaction, atomic, ...recovery, name, containerClass }
 }
 
 function resolveRecover(recover: RecoverOptions = {}): { everyMs: number; graceMs: number } {

@@ -4,11 +4,18 @@ import { isRetryable } from '../session/retryable.ts'
 import { SessionDataManager } from '../session/session-data-manager.ts'
 import type { Session } from '../session/session.ts'
 import type { AtomicCommit } from './atomic-commit.ts'
+import {
+  unitEndChannel,
+  unitStartChannel,
+  type AbortReason,
+  type UnitEndMessage,
+  type UnitMessage,
+} from './channels.ts'
 import { currentUnit } from './current-unit.ts'
-import type { RoleStatus } from './db-sessions-container.ts'
+import { DEFAULT_ROLE, type RoleStatus } from './db-sessions-container.ts'
 import type { Engine } from './engine.ts'
 import type { EngineRegistry } from './engine-registry.ts'
-import { ConfigurationError, NotRetriedError, TransactionsDisabledError, UnitOfWorkEndedError } from './errors.ts'
+import { NotRetriedError, TransactionsDisabledError, UnitOfWorkEndedError } from './errors.ts'
 import { PlainCommits } from './plain-commits.ts'
 import { report } from './report.ts'
 
@@ -27,6 +34,9 @@ export interface UnitOfWorkOptions {
   /** Asked when an error is worth retrying: why there can be no other attempt, if so. */
   readonly obstacle?: (() => string | undefined) | undefined
 }
+
+/** How it ends. */
+type Ending = Pick<UnitEndMessage, 'outcome'> & Partial<Pick<UnitEndMessage, 'reason' | 'error'>>
 
 /** One request or one run: its transaction manager and the sessions it opened. */
 export class UnitOfWork {
@@ -58,6 +68,7 @@ export class UnitOfWork {
     this.#options = options
     this.tm = managerFor(options)
     this.container = new Container(this)
+    if (unitStartChannel.hasSubscribers) unitStartChannel.publish(this.#facts())
   }
 
   get ended(): boolean {
@@ -77,12 +88,7 @@ export class UnitOfWork {
 
   /** @throws ConfigurationError if no role is the default */
   get defaultRole(): string {
-    const role = this.registry.default
-    if (role !== undefined) return role
-    throw new ConfigurationError(
-      `No role is the default among ${this.registry.names.map((name) => `"${name}"`).join(', ')}. ` +
-        `Give one of them default: true, or name one "writer".`,
-    )
+    return this.registry.engine(DEFAULT_ROLE).role
   }
 
   /**
@@ -107,10 +113,15 @@ export class UnitOfWork {
     return session
   }
 
+  /** The session of a role, if one is open. */
+  opened(role: string): Session | undefined {
+    const session = this.#sessions.get(role)
+    return session?.ended === false ? session : undefined
+  }
+
   /** Whether this unit's session of a role has a transaction open. */
   holdsConnection(role: string): boolean {
-    const session = this.#sessions.get(role)
-    return session !== undefined && !session.ended && session.begun
+    return this.opened(role)?.begun === true
   }
 
   /** @throws SharedFileError when another role of this unit holds the lock that this one would wait for */
@@ -167,11 +178,9 @@ export class UnitOfWork {
    * @throws the first error: of the transaction, which is then aborted, else of an autonomous session
    */
   async commit(): Promise<void> {
-    await this.#finish(async () => {
-      const transaction = this.transaction()
-      if (transaction === undefined) return
+    await this.#finish({ outcome: 'committed' }, async (transaction) => {
       try {
-        await transaction.commit()
+        await transaction?.commit()
       } catch (error) {
         await this.#abortTransaction(error)
         throw error
@@ -180,16 +189,17 @@ export class UnitOfWork {
   }
 
   /** Ends the unit of work by an abort. @throws the first error */
-  async abort(): Promise<void> {
-    await this.#finish(async () => {
-      await this.transaction()?.abort()
+  async abort(reason: AbortReason): Promise<void> {
+    await this.#finish({ outcome: 'aborted', reason }, async (transaction) => {
+      await transaction?.abort()
     })
   }
 
   /** Ends the unit of work by an abort because of `error`, which stays the error to tell: what else fails is reported. */
   async abortBecauseOf(error: unknown): Promise<void> {
+    const reason = this.#cancelled === undefined ? 'failed' : 'cancelled'
     try {
-      await this.#finish(() => this.#abortTransaction(error))
+      await this.#finish({ outcome: 'aborted', reason, error }, () => this.#abortTransaction(error))
     } catch (later) {
       report(later, `while aborting because of: ${String(error)}`)
     }
@@ -223,13 +233,18 @@ export class UnitOfWork {
   }
 
   /** Ends the transaction, then the sessions that do not belong to it, whatever came of the first. */
-  async #finish(endTransaction: () => Promise<void>): Promise<void> {
+  async #finish(plan: Ending, endTransaction: (transaction: Transaction | undefined) => Promise<void>): Promise<void> {
     const failures: unknown[] = []
+    // It never rejects.
+    await this.#aborting
+    const transaction = this.transaction()
+    let ending: Ending =
+      transaction === undefined && this.#aborting === undefined ? { ...plan, outcome: 'ended' } : plan
     try {
-      await this.#aborting
-      await endTransaction()
+      await endTransaction(transaction)
     } catch (error) {
       failures.push(error)
+      ending = { outcome: 'aborted', reason: plan.reason ?? 'failed' }
     }
     for (const { session, engine } of this.#independent) {
       if (session.ended || session.state === 'readonly') continue
@@ -242,8 +257,19 @@ export class UnitOfWork {
     }
     this.#ended = true
     this.#endReaders()
+    if (unitEndChannel.hasSubscribers) this.#tellOfEnd({ error: failures[0], ...ending })
     for (const later of failures.slice(1)) report(later, `after: ${String(failures[0])}`)
     if (failures.length > 0) throw failures[0]
+  }
+
+  #tellOfEnd({ outcome, reason, error }: Ending): void {
+    const message: UnitEndMessage = { ...this.#facts(), outcome, reason, error, retries: this.#retries }
+    unitEndChannel.publish(message)
+  }
+
+  #facts(): UnitMessage {
+    const { owner, attempt = 1 } = this.#options
+    return { registry: this.registry, owner, dbSession: this.container, tm: this.tm, attempt }
   }
 
   /** What an attempt did that is made again is not the end of the request or run. */
@@ -274,8 +300,9 @@ export class UnitOfWork {
     const { readOnly, commit } = engine.options
     const beforeBegin =
       engine.sharesFileWith.length > 0 && readOnly === false ? (): void => this.#assertFileIsFree(engine) : undefined
+    const options = { owner, dbSession: this.container, kept, beforeBegin }
     if (readOnly !== false || commit !== 'joined') {
-      const session = engine.open(owner, false, kept, beforeBegin)
+      const session = engine.open({ ...options, coordinated: false })
       this.#independent.push({ session, engine })
       // Nothing else would tell that what was changed through a read-only role goes nowhere.
       if (readOnly !== false) this.transaction()?.addBeforeCommitHook(() => session.flush())
@@ -283,13 +310,13 @@ export class UnitOfWork {
     }
     const transaction = this.tm.get()
     if (disableTransaction) {
-      const session = engine.open(owner, false, kept, beforeBegin)
+      const session = engine.open({ ...options, coordinated: false })
       this.#plainCommitsOf(transaction).add(session)
       return session
     }
-    const session = engine.open(owner, true, kept, beforeBegin)
+    const session = engine.open({ ...options, coordinated: true })
     const group = this.#atomicCommitOf(transaction)
-    transaction.join(new SessionDataManager(session, group))
+    transaction.join(new SessionDataManager(session, group, engine.options.pipelineCommit))
     group.add({ session, engine })
     return session
   }

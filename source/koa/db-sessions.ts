@@ -11,9 +11,13 @@ import { AnsweredTooEarlyError, ClientDisconnectedError } from './errors.ts'
 import { bodyIsOver, isStreamed } from './streamed-body.ts'
 
 /** What `dbSessions` puts on ctx. */
-export type DbSessionsContext<E extends Engines = Engines, Property extends string = 'dbSession'> = {
+export type DbSessionsContext<
+  E extends Engines = Engines,
+  Property extends string = 'dbSession',
+  Sessions = DbSessionsContainer<E>,
+> = {
   /** The sessions of this request, one for each role. */
-  readonly [P in Property]: DbSessionsContainer<E>
+  readonly [P in Property]: Sessions
 } & {
   /** The transaction manager of this request. */
   readonly tm: TransactionManager
@@ -41,12 +45,16 @@ const UNIT = Symbol('koa-sqlassist unit of work')
  * @param engines a MikroORM instance or options for each role, or an {@link EngineRegistry} of them
  * @throws ConfigurationError, at once, for engines or options that cannot work
  */
-export function dbSessions<const E extends Engines, Property extends string = 'dbSession'>(
-  engines: E | EngineRegistry<E>,
+export function dbSessions<
+  const E extends Engines,
+  Property extends string = 'dbSession',
+  Sessions extends object = DbSessionsContainer<E>,
+>(
+  engines: E | EngineRegistry<E, Sessions>,
   options: DbSessionsOptions<Property> = {},
   downstream?: Middleware<any, any>,
-): Middleware<DefaultState, DbSessionsContext<E, Property>> {
-  const registry = engines instanceof EngineRegistry ? engines : new EngineRegistry<E>(engines)
+): Middleware<DefaultState, DbSessionsContext<E, Property, Sessions>> {
+  const registry = engines instanceof EngineRegistry ? engines : new EngineRegistry<E, Sessions>(engines)
   const resolved = resolveDbSessionsOptions(options, registry, downstream !== undefined)
   const { property, activate, manager, annotate, anyPreference, disableTransaction, attempts } = resolved
   const { commitVeto, abortOnDisconnect } = resolved
@@ -60,9 +68,8 @@ export function dbSessions<const E extends Engines, Property extends string = 'd
       await next()
       if (watch?.disconnected === true) throw new ClientDisconnectedError(ctx.method, ctx.path)
       if (answeredTooEarly(ctx)) return await abandon(ctx, unit)
-      if (unit.transaction()?.isDoomed() === true || (commitVeto !== null && (await commitVeto(ctx)))) {
-        return await unit.abort()
-      }
+      if (unit.transaction()?.isDoomed() === true) return await unit.abort('doomed')
+      if (commitVeto !== null && (await commitVeto(ctx))) return await unit.abort('vetoed')
       if (isStreamed(ctx.body)) unit.keepReadersUntil(() => bodyIsOver(ctx))
     } catch (error) {
       if (watch?.disconnected !== true || error instanceof ClientDisconnectedError) throw error

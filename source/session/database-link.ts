@@ -1,6 +1,8 @@
 import type { Decisions } from './decisions.ts'
+import type { PoolReport } from './pool-report.ts'
 import type { Finish, PostgresPrepared } from './postgres-prepared.ts'
-import type { SessionContext } from '@mikro-orm/core'
+import type { AbstractSqlConnection, SqlEntityManager } from '@mikro-orm/sql'
+import type { AbortableOperationOptions, CompiledQuery } from 'kysely'
 import type { StatementKind } from './statement-kind.ts'
 
 /** What one statement gave back. `command` is PostgreSQL's command tag where there is one. */
@@ -12,10 +14,14 @@ export interface StatementResult {
 }
 
 /**
- * One checked-out connection of one database, held from BEGIN to COMMIT or ROLLBACK.
+ * One checked-out connection of one database, held for one transaction, to its COMMIT or ROLLBACK.
  * Statements are sent one at a time; whoever holds the link sees to that.
  */
 export interface DatabaseLink {
+  /** The number of the server's process behind it, where there is one. */
+  readonly backend?: number | undefined
+  /** Whether nothing was sent in it yet. */
+  readonly isFresh: boolean
   /** What `sql` does, before it is sent. */
   kindOf(sql: string): StatementKind
   execute(sql: string, parameters: readonly unknown[]): Promise<StatementResult>
@@ -29,6 +35,11 @@ export interface DatabaseLink {
   isLost(error: unknown): boolean
   /** Sends COMMIT, after `decision` where there is one to be written down, and checks what the database made of it. */
   commit(decision?: string): Promise<CommitAnswer>
+  /**
+   * Sends a statement with COMMIT behind it, in one round trip. Missing where that saves nothing.
+   * @throws the driver's error when nothing was committed
+   */
+  executeAndCommit?(sql: string): Promise<CommittedStatement>
   /** Sends PREPARE TRANSACTION and checks what the database made of it. Missing where the database has no such thing. */
   prepare?(gid: string): Promise<PrepareAnswer>
   /** Finishes what was prepared, over this connection. @throws the driver's error */
@@ -48,6 +59,12 @@ export type CommitAnswer =
   | { readonly outcome: 'committed' | 'rolled back' | 'lost' }
   | { readonly outcome: 'refused' | 'unknown'; readonly error: unknown }
 
+/** What came of a statement and the COMMIT behind it; `answer` is undefined where the COMMIT was not carried out. */
+export interface CommittedStatement {
+  readonly result: StatementResult
+  readonly answer: CommitAnswer | undefined
+}
+
 /** What came of a PREPARE TRANSACTION, in the same words. */
 export type PrepareAnswer =
   | { readonly outcome: 'prepared' | 'rolled back' | 'lost' }
@@ -55,27 +72,45 @@ export type PrepareAnswer =
 
 export type Exclusive = <T>(work: () => Promise<T>) => Promise<T>
 
+/** Told what a statement does when it is about to be sent; throws to refuse it. */
+export type Admit = (kind: StatementKind) => void
+
+/** Statements outside of any transaction, one at a time. */
+export interface Reads {
+  execute(query: CompiledQuery, admit: Admit, options?: AbortableOperationOptions): Promise<StatementResult>
+  /** Rows in chunks of `chunkSize`. */
+  stream(
+    query: CompiledQuery,
+    chunkSize: number,
+    admit: Admit,
+    options?: AbortableOperationOptions,
+  ): AsyncIterable<unknown[]>
+  /** Asks the database to give up the statement on its way, if there is one. */
+  cancel(): void
+}
+
 /** How the database transaction of a session begins. */
 export interface BeginOptions {
   readonly isolationLevel?: string | undefined
   readonly readOnly?: boolean | undefined
-  /** Variables and role of row level security, set for this transaction alone. */
-  readonly sessionContext?: SessionContext | undefined
 }
 
 /** The database behind one role, as far as sessions need it. */
 export interface Database {
   readonly dialect: 'postgresql' | 'sqlite'
-  /** What `sql` does, for a session that has no transaction to ask. */
-  kindOf(sql: string): StatementKind | Promise<StatementKind>
-  /** Runs `work`, which sends one statement by itself; where the database only has one lock, waits for it. */
-  patiently<T>(work: () => Promise<T>): Promise<T>
-  /** Takes a connection and begins a transaction on it; nothing stays checked out when that fails. */
-  begin(options: BeginOptions): Promise<DatabaseLink>
+  /** For statements of `em` outside of any transaction, over `connection`: the primary's or a replica's. */
+  reads(connection: AbstractSqlConnection, em: SqlEntityManager): Reads
+  /**
+   * Takes a connection for a transaction of `em`, which is begun by then, or together with its first statement; nothing stays
+   * checked out when that fails.
+   */
+  begin(options: BeginOptions, em: SqlEntityManager): Promise<DatabaseLink>
   /** What was decided in it about commits over several databases. */
   readonly decisions: Decisions
   /** What is prepared in it, where the database knows PREPARE TRANSACTION. */
   readonly prepared?: PostgresPrepared
+  /** Its pool as it is now; undefined where there is none. */
+  pool(): Promise<PoolReport | undefined>
   /** From here on each transaction is begun so that it can become the commit point of one. */
   mayDecide(): void
 }

@@ -161,15 +161,17 @@ export class DecisionTableError extends SqlassistError {
   }
 }
 
-/** Another resource failed after this session had committed: the transaction is half done. Reported, not thrown. */
+/** Something failed after this session had committed: the transaction is half done. Reported, or thrown where nothing failed before. */
 export class CommittedTooEarlyError extends SqlassistError {
   static {
     this.prototype.name = 'CommittedTooEarlyError'
   }
   override readonly code = 'SQLASSIST_COMMITTED_TOO_EARLY'
 
-  constructor(role: string) {
-    super(`The session of role "${role}" had committed already when a later resource failed; what it wrote stays.`)
+  constructor(role: string, cause?: unknown) {
+    super(`The session of role "${role}" had committed already when something later failed; what it wrote stays.`, {
+      cause,
+    })
   }
 }
 

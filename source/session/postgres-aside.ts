@@ -2,7 +2,10 @@ import type { Client, PoolClient } from 'pg'
 
 export interface PoolOfClients {
   readonly Client: new (options: object) => Client
-  readonly options: object & { readonly password?: unknown }
+  readonly options: object & { readonly password?: unknown; readonly max?: number }
+  readonly totalCount: number
+  readonly idleCount: number
+  readonly waitingCount: number
   connect(): Promise<PoolClient>
 }
 

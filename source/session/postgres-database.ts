@@ -1,24 +1,29 @@
 import type { SessionContext } from '@mikro-orm/core'
-import type { AbstractSqlDriver } from '@mikro-orm/sql'
-import type { PoolClient } from 'pg'
+import type { AbstractSqlConnection, AbstractSqlDriver, SqlEntityManager } from '@mikro-orm/sql'
 import type { BeginOptions, Database, DatabaseLink } from './database-link.ts'
+import { HeldClient } from './held-client.ts'
+import type { PoolReport } from './pool-report.ts'
 import { aside, type PoolOfClients } from './postgres-aside.ts'
 import { PostgresDecisions, type Aside } from './postgres-decisions.ts'
 import { PostgresLink } from './postgres-link.ts'
 import { PostgresPrepared } from './postgres-prepared.ts'
-import { statementKind } from './statement-kind.ts'
+import { PostgresReads } from './postgres-reads.ts'
+
+/** pg-pool's own. */
+const DEFAULT_POOL_MAX = 10
 
 /** The PostgreSQL database of an ORM, reached through the ORM's own pool. */
 export class PostgresDatabase implements Database {
   readonly dialect = 'postgresql'
-  readonly kindOf = statementKind
   readonly decisions: PostgresDecisions
   readonly prepared: PostgresPrepared
+  readonly #role: string
   readonly #driver: AbstractSqlDriver
 
   constructor(role: string, driver: AbstractSqlDriver) {
+    this.#role = role
     this.#driver = driver
-    const besidePool: Aside = async (work) => await aside(await this.#pool('write'), work)
+    const besidePool: Aside = async (work) => await aside(await this.#pool(), work)
     this.decisions = new PostgresDecisions(role, besidePool)
     this.prepared = new PostgresPrepared(besidePool)
   }
@@ -27,54 +32,48 @@ export class PostgresDatabase implements Database {
     // Everything it takes is done in the commit itself.
   }
 
-  async patiently<T>(work: () => Promise<T>): Promise<T> {
-    return await work()
+  reads(connection: AbstractSqlConnection, em: SqlEntityManager): PostgresReads {
+    return new PostgresReads(this.#role, connection, em)
   }
 
-  async begin(options: BeginOptions): Promise<DatabaseLink> {
-    const pool = await this.#pool(options.readOnly === true ? 'read' : 'write')
-    const client = await pool.connect()
-    try {
-      await client.query(beginStatement(options))
-      if (options.sessionContext !== undefined) await applySessionContext(client, options.sessionContext)
-    } catch (error) {
-      client.release(true)
-      throw error
-    }
-    return new PostgresLink(client, (processId) => cancelBackend(pool, processId))
+  async begin(options: BeginOptions, em: SqlEntityManager): Promise<DatabaseLink> {
+    const connection = this.#driver.getConnection(options.readOnly === true ? 'read' : 'write')
+    const sessionContext = em.getTransactionSessionContext()
+    const held = await HeldClient.take(connection, em)
+    return new PostgresLink(held, this.#role, startOf(options, sessionContext, held))
   }
 
-  async #pool(type: 'read' | 'write'): Promise<PoolOfClients> {
-    return (await this.#driver.getConnection(type).getNativeClient()) as PoolOfClients
+  async pool(): Promise<PoolReport> {
+    const { options, totalCount, idleCount, waitingCount } = await this.#pool()
+    return { max: options.max ?? DEFAULT_POOL_MAX, total: totalCount, idle: idleCount, waiting: waitingCount }
   }
-}
 
-async function cancelBackend(pool: PoolOfClients, processId: number): Promise<void> {
-  try {
-    await aside(pool, (control) => control.query('select pg_cancel_backend($1)', [processId]))
-  } catch (error) {
-    process.emitWarning(`A statement could not be cancelled and runs on: ${String(error)}`, {
-      code: 'SQLASSIST_CANCEL_FAILED',
-    })
+  async #pool(): Promise<PoolOfClients> {
+    return (await this.#driver.getConnection('write').getNativeClient()) as PoolOfClients
   }
 }
 
-/** As MikroORM does for a transaction that it begins. */
-async function applySessionContext(client: PoolClient, { variables = {}, role }: SessionContext): Promise<void> {
-  const settings = Object.entries(variables)
-  if (settings.length > 0) {
-    const calls = settings.map((_, index) => `set_config($${index * 2 + 1}, $${index * 2 + 2}, true)`)
-    const values = settings.flatMap(([name, value]) => [
-      name,
-      value instanceof Date ? value.toISOString() : String(value),
-    ])
-    await client.query(`select ${calls.join(', ')}`, values)
-  }
-  if (role !== undefined) await client.query(`set local role "${role.replaceAll('"', '""')}"`)
-}
-
-function beginStatement({ isolationLevel, readOnly }: BeginOptions): string {
-  if (isolationLevel === undefined && readOnly !== true) return 'begin'
+/** What begins such a transaction. The variables and the role are set as MikroORM does in a transaction that it begins. */
+function startOf(
+  { isolationLevel, readOnly }: BeginOptions,
+  sessionContext: SessionContext | undefined,
+  held: HeldClient,
+): string[] {
   const isolation = isolationLevel === undefined ? '' : ` isolation level ${isolationLevel}`
-  return `begin${isolation}${readOnly === true ? ' read only' : ''}`
+  const start = [`begin${isolation}${readOnly === true ? ' read only' : ''}`]
+  if (sessionContext === undefined) return start
+  const settings = Object.entries(sessionContext.variables ?? {})
+  if (settings.length > 0) {
+    // Whatever the values are: pg quotes them for both settings of standard_conforming_strings.
+    const calls = settings.map(
+      ([name, value]) => `set_config(${held.literal(name)}, ${held.literal(settingOf(value))}, true)`,
+    )
+    start.push(`select ${calls.join(', ')}`)
+  }
+  if (sessionContext.role !== undefined) start.push(`set local role ${held.identifier(sessionContext.role)}`)
+  return start
+}
+
+function settingOf(value: unknown): string {
+  return value instanceof Date ? value.toISOString() : String(value)
 }

@@ -23,7 +23,6 @@ const LOCK_TIMEOUT_MS = 5000
 const ABORTS_KEPT = '1 day'
 
 const UNIQUE_VIOLATION = '23505'
-const DUPLICATE_TABLE = '42P07'
 const UNDEFINED_TABLE = '42P01'
 
 // What is asked for beyond `on`, such as remote_apply, stays.
@@ -124,19 +123,17 @@ export class PostgresDecisions implements Decisions {
   }
 
   async #create(client: Client): Promise<string> {
+    let failure: unknown
     try {
       await client.query(`${BEGIN}; ${DECISION_TABLE_SQL.postgresql}; commit`)
     } catch (error) {
       await client.query('rollback')
-      // "If not exists" does not keep two from creating it at the same time.
-      const { code } = error as { readonly code?: string }
-      if (code !== UNIQUE_VIOLATION && code !== DUPLICATE_TABLE) {
-        throw new DecisionTableError(this.#role, DECISION_TABLE_SQL.postgresql, error)
-      }
+      failure = error
     }
+    // "If not exists" does not keep two from creating it at the same time, and who is late gets one of several errors.
     const table = await nameOf(client)
     if (table !== undefined) return table
-    throw new DecisionTableError(this.#role, DECISION_TABLE_SQL.postgresql, undefined)
+    throw new DecisionTableError(this.#role, DECISION_TABLE_SQL.postgresql, failure)
   }
 
   async #nameDatabase(client: Client, table: string): Promise<string> {

@@ -1,12 +1,18 @@
-import type { PoolClient, QueryResult } from 'pg'
-import type { CommitAnswer, DatabaseLink, Exclusive, PrepareAnswer, StatementResult } from './database-link.ts'
+import type { QueryResult } from 'pg'
+import type {
+  CommitAnswer,
+  CommittedStatement,
+  DatabaseLink,
+  Exclusive,
+  PrepareAnswer,
+  StatementResult,
+} from './database-link.ts'
+import { TransactionAbortedError } from './errors.ts'
+import type { HeldClient } from './held-client.ts'
 import { AS_WHO_LOGGED_IN } from './postgres-decisions.ts'
 import { finishSql, type Finish } from './postgres-prepared.ts'
 import { quoted } from './quoted.ts'
 import { statementKind } from './statement-kind.ts'
-
-/** Cancels the statement that a backend of this number runs, by a connection of its own. */
-export type CancelBackend = (processId: number) => Promise<void>
 
 const COUNTED = new Set(['INSERT', 'UPDATE', 'DELETE', 'MERGE'])
 
@@ -17,29 +23,34 @@ const COUNTED = new Set(['INSERT', 'UPDATE', 'DELETE', 'MERGE'])
  * that fails keeps its connection out of the pool for ever (https://github.com/kysely-org/kysely/issues/1990).
  */
 export class PostgresLink implements DatabaseLink {
-  readonly #client: PoolClient
+  readonly #held: HeldClient
+  readonly #role: string
+  /** What begins the transaction; undefined when it was sent. */
+  #start: readonly string[] | undefined
   #cursors = 0
   /** pg rejects a query before the server has told the new state of the transaction. */
   #statusIsStale = false
+  #firstError: unknown
 
-  readonly #cancelBackend: CancelBackend
-  /** A request to cancel that is on its way; it never rejects. The backend may serve nobody else before it has arrived. */
-  #cancelling: Promise<void> | undefined
-  /** Statements on their way. */
-  #running = 0
+  /** `start` begins the transaction: it travels with the first statement. */
+  constructor(held: HeldClient, role: string, start: readonly string[]) {
+    this.#held = held
+    this.#role = role
+    this.#start = start
+  }
 
-  constructor(client: PoolClient, cancelBackend: CancelBackend) {
-    this.#client = client
-    this.#cancelBackend = cancelBackend
+  get isFresh(): boolean {
+    return this.#start !== undefined
   }
 
   kindOf = statementKind
 
+  get backend(): number | undefined {
+    return this.#held.backend
+  }
+
   async execute(sql: string, parameters: readonly unknown[]): Promise<StatementResult> {
-    const result = await this.#query(sql, parameters)
-    const { rows, rowCount, command } = Array.isArray(result) ? ({ rows: [] } as Partial<QueryResult>) : result
-    const counted = command !== undefined && COUNTED.has(command)
-    return { rows: rows ?? [], command, numAffectedRows: counted ? BigInt(rowCount ?? 0) : undefined }
+    return resultOf(await this.#query(sql, parameters))
   }
 
   /** By a cursor of the server's, so that other statements of the same transaction may run between two chunks. */
@@ -50,7 +61,7 @@ export class PostgresLink implements DatabaseLink {
     exclusive: Exclusive,
   ): AsyncIterable<unknown[]> {
     const cursor = `sqlassist_${++this.#cursors}`
-    await exclusive(() => this.#query(`declare ${cursor} no scroll cursor for ${sql}`, parameters))
+    await exclusive(() => this.#query(sql, parameters, `declare ${cursor} no scroll cursor for `))
     let finished = false
     try {
       while (!finished) {
@@ -67,15 +78,11 @@ export class PostgresLink implements DatabaseLink {
   }
 
   async isAborted(): Promise<boolean> {
-    if (this.#statusIsStale) {
-      this.#statusIsStale = false
-      // The empty query is allowed in a failed transaction and brings the state with its answer.
-      await this.#client.query('')
-    }
-    return this.#client.getTransactionStatus() === 'E'
+    return !this.isFresh && (await this.#freshStatus()) !== 'T'
   }
 
   async wrote(): Promise<boolean> {
+    if (this.isFresh) return false
     const { rows } = await this.execute('select pg_current_xact_id_if_assigned() is not null as wrote', [])
     return (rows[0] as { wrote: boolean }).wrote
   }
@@ -85,7 +92,23 @@ export class PostgresLink implements DatabaseLink {
   }
 
   async commit(decision?: string): Promise<CommitAnswer> {
+    if (this.isFresh && decision === undefined) return { outcome: 'committed' }
     return await this.#end('committed', 'COMMIT', decision === undefined ? 'commit' : `${decision}; commit`)
+  }
+
+  async executeAndCommit(sql: string): Promise<CommittedStatement> {
+    try {
+      // On a line of its own: the statement may end in a comment.
+      const results = [await this.#query(`${sql}\n;commit`)].flat()
+      const isCommitted = results.length > 1 && results.at(-1)?.command === 'COMMIT'
+      const own = isCommitted ? results.slice(0, -1) : results
+      const result = resultOf(own.length === 1 ? (own[0] as QueryResult) : own)
+      return { result, answer: isCommitted ? { outcome: 'committed' } : undefined }
+    } catch (error) {
+      // An answer of the database means that it has committed nothing of the string.
+      if (!this.isLost(error) || error instanceof TransactionAbortedError) throw error
+      return { result: { rows: [] }, answer: { outcome: 'unknown', error } }
+    }
   }
 
   async prepare(gid: string): Promise<PrepareAnswer> {
@@ -93,14 +116,14 @@ export class PostgresLink implements DatabaseLink {
   }
 
   async finishPrepared(gid: string, how: Finish): Promise<void> {
-    await this.#query(finishSql(gid, how))
+    await this.#held.query(finishSql(gid, how))
   }
 
   /** In one simple query. A transaction that failed earlier answers COMMIT and PREPARE with ROLLBACK, and no error. */
   async #end<Done>(done: Done, tag: string, sql: string) {
-    // pg tells only by this field that a connection is gone already, as pg-pool reads it too:
-    // https://github.com/brianc/node-postgres/blob/master/packages/pg-pool/index.js
-    if ((this.#client as { readonly _queryable?: boolean })._queryable === false) return { outcome: 'lost' as const }
+    if (this.#held.isLost) return { outcome: 'lost' as const }
+    // COMMIT outside of a transaction would answer like one that had something to commit.
+    if (await this.#isGone().catch(() => true)) return { outcome: 'rolled back' as const }
     try {
       const result = await this.#query(sql)
       const command = (Array.isArray(result) ? result.at(-1) : result)?.command
@@ -112,30 +135,85 @@ export class PostgresLink implements DatabaseLink {
   }
 
   async rollback(): Promise<void> {
-    await this.#cancelling
-    if (this.#client.getTransactionStatus() !== 'I' || this.#statusIsStale) await this.#client.query('rollback')
+    const { cancelling } = this.#held
+    if (cancelling !== undefined) await cancelling
+    if (this.#held.status !== 'I' || this.#statusIsStale) await this.#held.query('rollback')
     this.#statusIsStale = false
   }
 
   cancel(): void {
-    // pg knows the number, and its types do not: https://node-postgres.com/apis/client
-    const { processID } = this.#client as { readonly processID?: number }
-    if (this.#running > 0 && processID !== undefined) this.#cancelling = this.#cancelBackend(processID)
+    this.#held.cancel()
   }
 
-  release(broken = false): void {
-    this.#client.release(broken || this.#client.getTransactionStatus() !== 'I')
+  release(broken?: boolean): void {
+    this.#held.release(broken)
   }
 
-  async #query(sql: string, parameters?: readonly unknown[]): Promise<QueryResult | QueryResult[]> {
-    this.#running++
+  /** Sends the program's `sql`, behind `ahead`. @throws TransactionAbortedError where it would run in autocommit */
+  async #query(sql: string, parameters: readonly unknown[] = [], ahead = ''): Promise<QueryResult | QueryResult[]> {
+    if (await this.#isGone()) throw new TransactionAbortedError(this.#role, this.#firstError)
+    const start = this.#start
+    this.#start = undefined
     try {
-      return await this.#client.query(sql, parameters as unknown[])
+      if (start !== undefined) return await this.#begin(start, sql, parameters, ahead)
+      return await this.#held.query(ahead + sql, parameters)
     } catch (error) {
       this.#statusIsStale = true
+      this.#firstError ??= error
+      moveBack(error, ahead.length)
       throw error
-    } finally {
-      this.#running--
     }
   }
+
+  async #begin(start: readonly string[], sql: string, parameters: readonly unknown[], ahead: string) {
+    if (parameters.length > 0) {
+      return withoutFirst(start.length, await this.#held.beginWith(start, ahead + sql, parameters))
+    }
+    const text = `${start.join(';')};`
+    try {
+      return withoutFirst(start.length, await this.#held.query(text + ahead + sql))
+    } catch (error) {
+      moveBack(error, Array.from(text).length)
+      throw error
+    }
+  }
+
+  /**
+   * Whether BEGIN was sent and there is no transaction all the same. Where a simple query has a syntax error, nothing of
+   * it runs, not even the BEGIN in front.
+   */
+  async #isGone(): Promise<boolean> {
+    if (this.isFresh || this.#held.status !== 'I') return false
+    return (await this.#freshStatus()) === 'I'
+  }
+
+  async #freshStatus(): Promise<string | null> {
+    if (this.#statusIsStale) {
+      // The empty query is allowed in a failed transaction and brings the state with its answer.
+      await this.#held.query('')
+      this.#statusIsStale = false
+    }
+    return this.#held.status
+  }
+}
+
+/** Of several statements in one string nothing is told. `numAffectedRows` is there for those that write rows. */
+export function resultOf(result: QueryResult | QueryResult[]): StatementResult {
+  if (Array.isArray(result)) return { rows: [] }
+  const { rows, rowCount, command } = result
+  return { rows, command, numAffectedRows: COUNTED.has(command) ? BigInt(rowCount ?? 0) : undefined }
+}
+
+/** The results of a string that had `count` statements of ours in front. */
+function withoutFirst(count: number, result: QueryResult | QueryResult[]): QueryResult | QueryResult[] {
+  const results = Array.isArray(result) ? result.slice(count) : []
+  return results.length === 1 ? (results[0] as QueryResult) : results
+}
+
+/** Where an error is, PostgreSQL tells as a number of characters from the beginning of what was sent. */
+function moveBack(error: unknown, characters: number): void {
+  const located = error as { position?: string | undefined }
+  if (located.position === undefined || characters === 0) return
+  const position = Number(located.position) - characters
+  located.position = position > 0 ? String(position) : undefined
 }

@@ -1,10 +1,9 @@
 import type { AbortableOperationOptions, CompiledQuery, DatabaseConnection, Kysely, QueryResult } from 'kysely'
 import type { SqlEntityManager } from '@mikro-orm/sql'
-import type { Database } from './database-link.ts'
+import type { Admit, Database, Reads } from './database-link.ts'
 import { kyselyWith } from './session-kysely.ts'
 import type { Session } from './session.ts'
-
-type CancelQuery = NonNullable<DatabaseConnection['cancelQuery']>
+import { rowsOfResult, traceStatement, traceStream, type StatementDetails } from './trace.ts'
 
 /**
  * The context of a read-only session without a transaction: each statement takes a connection of the ORM's, a replica's
@@ -13,43 +12,40 @@ type CancelQuery = NonNullable<DatabaseConnection['cancelQuery']>
 export function readOnlyKysely(session: Session, database: Database, em: SqlEntityManager): Kysely<any> {
   // One replica for the whole session, so that two reads of a request do not travel in time.
   const connection = em.getConnection('read')
-  const client = connection.getClient()
-  const running = new Set<ReadOnlyConnection>()
+  const running = new Set<Reads>()
   session.onCancel = () => {
-    for (const each of running) void each.cancelQuery((use) => client.getExecutor().provideConnection(use))
+    for (const each of running) each.cancel()
   }
-  return kyselyWith(session, client, {
-    async provideConnection(consumer, options) {
+  return kyselyWith(session, connection.getClient(), {
+    async provideConnection(consumer) {
       session.assertUsable()
-      await connection.ensureConnection()
-      return await client.getExecutor().provideConnection(async (inner) => {
-        session.assertUsable()
-        const readOnly = new ReadOnlyConnection(session, database, inner)
-        running.add(readOnly)
-        try {
-          return await consumer(readOnly)
-        } finally {
-          running.delete(readOnly)
-        }
-      }, options)
+      const reads = database.reads(connection, em)
+      running.add(reads)
+      try {
+        return await consumer(new ReadOnlyConnection(session, reads))
+      } finally {
+        running.delete(reads)
+      }
     },
   })
 }
 
+function byItself(): StatementDetails {
+  return { inTransaction: false, begins: false, backend: undefined }
+}
+
 class ReadOnlyConnection implements DatabaseConnection {
   readonly #session: Session
-  readonly #database: Database
-  readonly #inner: DatabaseConnection
+  readonly #reads: Reads
 
-  constructor(session: Session, database: Database, inner: DatabaseConnection) {
+  constructor(session: Session, reads: Reads) {
     this.#session = session
-    this.#database = database
-    this.#inner = inner
+    this.#reads = reads
   }
 
   async executeQuery<R>(query: CompiledQuery, options?: AbortableOperationOptions): Promise<QueryResult<R>> {
-    await this.#admit(query)
-    return await this.#database.patiently(() => this.#inner.executeQuery<R>(query, options))
+    const send = () => this.#reads.execute(query, this.#admit(query, options), options)
+    return (await traceStatement(this.#session, query, byItself, send, rowsOfResult)) as QueryResult<R>
   }
 
   async *streamQuery<R>(
@@ -57,20 +53,25 @@ class ReadOnlyConnection implements DatabaseConnection {
     chunkSize: number,
     options?: AbortableOperationOptions,
   ): AsyncIterableIterator<QueryResult<R>> {
-    await this.#admit(query)
-    yield* this.#inner.streamQuery<R>(query, chunkSize, options)
+    const chunks = this.#reads.stream(query, chunkSize, this.#admit(query, options), options)
+    for await (const rows of traceStream(this.#session, query, byItself, chunks, ({ length }) => length)) {
+      yield { rows: rows as R[] }
+    }
   }
 
-  async collectSessionInfo(): Promise<void> {
-    await this.#inner.collectSessionInfo?.()
+  /** For MikroORM's `signal` with the strategy 'cancel query'. */
+  async collectSessionInfo(): Promise<void> {}
+
+  async cancelQuery(): Promise<void> {
+    this.#reads.cancel()
   }
 
-  async cancelQuery(control: Parameters<CancelQuery>[0]): Promise<void> {
-    await this.#inner.collectSessionInfo?.()
-    await this.#inner.cancelQuery?.(control)
-  }
-
-  async #admit(query: CompiledQuery): Promise<void> {
-    this.#session.admit(await this.#database.kindOf(query.sql), query, 'orm')
+  /** A connection may have been waited for, and what was to be done with it be moot by now. */
+  #admit(query: CompiledQuery, options: AbortableOperationOptions | undefined): Admit {
+    return (kind) => {
+      options?.signal?.throwIfAborted()
+      this.#session.assertUsable()
+      this.#session.admit(kind, query, 'orm')
+    }
   }
 }

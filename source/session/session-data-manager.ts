@@ -1,4 +1,4 @@
-import type { DataManager, DataManagerSavepoint } from '../transaction/index.ts'
+import type { DataManager, DataManagerSavepoint, Transaction } from '../transaction/index.ts'
 import type { CommitGroup } from './commit-group.ts'
 import { isRetryable } from './retryable.ts'
 import type { Session } from './session.ts'
@@ -7,24 +7,28 @@ import type { Session } from './session.ts'
  * Carries a session through a commit. A single changed one is committed in the last vote, which is why sessions come last
  * among the resources; of several, all but one are prepared there, and the one left decides.
  *
- * As zope.sqlalchemy's: flush in tpcBegin, an unchanged session is rolled back in commit, a changed one votes in tpcVote.
+ * As zope.sqlalchemy's: flush in tpcBegin (and, with `pipelineCommit`, COMMIT where nobody else has a vote), an unchanged session is rolled back in commit, a changed one votes in tpcVote.
  */
 export class SessionDataManager implements DataManager {
   readonly #session: Session
   readonly #group: CommitGroup
+  readonly #pipelines: boolean
 
-  constructor(session: Session, group: CommitGroup) {
+  /** `pipelines`: where it is the only resource, COMMIT may go along with the last statement of the flush. */
+  constructor(session: Session, group: CommitGroup, pipelines: boolean) {
     this.#session = session
     this.#group = group
+    this.#pipelines = pipelines
   }
 
   sortKey(): string {
     return `~mikro-orm:${this.#session.role}`
   }
 
-  async tpcBegin(): Promise<void> {
+  async tpcBegin(transaction: Transaction): Promise<void> {
     this.#group.enter()
-    await this.#session.flush()
+    if (this.#pipelines && transaction.resourceCount === 1) await this.#session.flushAndCommit()
+    else await this.#session.flush()
   }
 
   async commit(): Promise<void> {

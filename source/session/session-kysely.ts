@@ -1,4 +1,5 @@
 import type {
+  AbortableOperationOptions,
   CompiledQuery,
   ConnectionProvider,
   DatabaseConnection,
@@ -23,14 +24,20 @@ interface Command<T> {
 class SessionConnection implements DatabaseConnection {
   readonly #session: Session
   readonly #origin: StatementOrigin
+  /** Whether the next statement is the last one. */
+  #isLast: (() => boolean) | undefined
 
-  constructor(session: Session, origin: StatementOrigin) {
+  constructor(session: Session, origin: StatementOrigin, isLast?: () => boolean) {
     this.#session = session
     this.#origin = origin
+    this.#isLast = isLast
   }
 
-  executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
-    return this.#session.execute(query, this.#origin) as Promise<QueryResult<R>>
+  executeQuery<R>(query: CompiledQuery, options?: AbortableOperationOptions): Promise<QueryResult<R>> {
+    const isLast = this.#isLast
+    this.#isLast = undefined
+    const execution = { signal: options?.signal, isLast }
+    return this.#session.execute(query, this.#origin, execution) as Promise<QueryResult<R>>
   }
 
   /** For MikroORM's `signal` with the strategy 'cancel query'. */
@@ -50,9 +57,16 @@ class SessionConnection implements DatabaseConnection {
  *
  * The class is the one of the ORM's own client, so that this package need not agree with MikroORM on a Kysely version.
  * MikroORM nests by `savepoint()`, `rollbackToSavepoint()` and `releaseSavepoint()`, as of Kysely's ControlledTransaction.
+ *
+ * `isLast` is asked, once, whether the first statement on it is the last one of its transaction.
  */
-export function sessionKysely(session: Session, client: Kysely<any>, origin: StatementOrigin): Kysely<any> {
-  const connection = new SessionConnection(session, origin)
+export function sessionKysely(
+  session: Session,
+  client: Kysely<any>,
+  origin: StatementOrigin,
+  isLast?: () => boolean,
+): Kysely<any> {
+  const connection = new SessionConnection(session, origin, isLast)
   return kyselyWith(session, client, {
     provideConnection: (consumer) => consumer(connection),
   })

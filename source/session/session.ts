@@ -1,10 +1,13 @@
+import process from 'node:process'
 import type { CompiledQuery, Kysely } from 'kysely'
 import type { SqlEntityManager } from '@mikro-orm/sql'
 import { InvalidSavepointRollbackError, SqlassistError, type DataManagerSavepoint } from '../transaction/index.ts'
+import { sessionCloseChannel, sessionOpenChannel, type SessionCloseMessage, type SessionMessage } from './channels.ts'
 import type { BeginOptions, Database, DatabaseLink, StatementResult } from './database-link.ts'
 import {
   CannotPrepareError,
   CommitOutcomeUnknownError,
+  CommittedTooEarlyError,
   ConnectionLostError,
   ManagedSessionError,
   ReadOnlySessionError,
@@ -13,22 +16,18 @@ import {
   TransactionAbortedError,
   UnmarkedWriteError,
 } from './errors.ts'
-import { LazyTransaction } from './lazy-transaction.ts'
+import { flushAndCommit } from './flush-and-commit.ts'
+import { LazyTransaction, type TransactionHost } from './lazy-transaction.ts'
 import { RawWriteLog, shown } from './raw-write-log.ts'
+import type { RawWrites } from './raw-writes.ts'
 import { PreparedTransaction, refusesToPrepare } from './prepared-transaction.ts'
 import { readOnlyKysely } from './read-only-kysely.ts'
 import { bindToSession } from './session-entity-manager.ts'
 import { sessionKysely, type StatementOrigin } from './session-kysely.ts'
 import { NestedTransactionOpenError, SessionSavepoints } from './session-savepoints.ts'
+import type { SessionState } from './session-state.ts'
 import type { StatementKind } from './statement-kind.ts'
-
-/** Zope's words: nothing written as far as known; to be committed; refuses to become changed. */
-export const SESSION_STATES = ['active', 'changed', 'readonly'] as const
-export type SessionState = (typeof SESSION_STATES)[number]
-
-/** What becomes of raw SQL that wrote and that nobody declared with markChanged. */
-export const RAW_WRITES = ['rollback', 'commit', 'error'] as const
-export type RawWrites = (typeof RAW_WRITES)[number]
+import { rowsOfResult, traceEnd, traceStatement, traceStream, type StatementDetails } from './trace.ts'
 
 /** What a session is told when it is opened. */
 export interface SessionOptions {
@@ -43,10 +42,20 @@ export interface SessionOptions {
   readonly coordinated: boolean
   /** What the session belongs to: the Koa ctx in a request. */
   readonly owner: unknown
+  /** The container of its request or run. */
+  readonly dbSession: object | undefined
   /** Called before the database transaction begins; throws to refuse it. */
   readonly beforeBegin?: (() => void) | undefined
   /** Takes over a promise that nobody waits for. */
   readonly background: (work: Promise<void>) => void
+}
+
+/** How a statement is sent. */
+export interface Execution {
+  /** Aborted: it is not sent any more. */
+  readonly signal?: AbortSignal | undefined
+  /** Whether it is the last one: asked when it is about to be sent. */
+  readonly isLast?: (() => boolean) | undefined
 }
 
 const KYSELY_WRITES = new Set(['InsertQueryNode', 'UpdateQueryNode', 'DeleteQueryNode', 'MergeQueryNode'])
@@ -55,7 +64,7 @@ const KYSELY_WRITES = new Set(['InsertQueryNode', 'UpdateQueryNode', 'DeleteQuer
  * One role's session in one unit of work: a forked EntityManager whose statements all run in one database transaction,
  * begun by the first of them.
  */
-export class Session {
+export class Session implements TransactionHost {
   readonly em: SqlEntityManager
   readonly owner: unknown
   readonly #database: Database
@@ -85,7 +94,7 @@ export class Session {
     this.#state = options.initialState
     this.owner = options.owner
     this.em = bindToSession(fork, this)
-    this.#transaction = this.#lazyTransaction()
+    this.#transaction = new LazyTransaction(this)
     if (options.scope === 'transaction') {
       this.#client = fork.getConnection('write').getClient()
       fork.setTransactionContext(sessionKysely(this, this.#client, 'orm'))
@@ -94,6 +103,13 @@ export class Session {
       this.#rawContext = readOnlyKysely(this, database, fork)
       fork.setTransactionContext(this.#rawContext)
     }
+    if (sessionOpenChannel.hasSubscribers) sessionOpenChannel.publish(this.facts)
+  }
+
+  /** What is told of it on the diagnostics channels. */
+  get facts(): SessionMessage {
+    const { role, owner, dbSession } = this.#options
+    return { role, em: this.em, owner, dbSession, state: this.#state }
   }
 
   get role(): string {
@@ -125,7 +141,7 @@ export class Session {
   /** @throws SessionEndedError, or the reason for which it was cancelled */
   assertUsable(): void {
     if (this.#cancelled !== undefined) throw this.#cancelled
-    if (this.#ending !== undefined) throw this.#endedError()
+    if (this.#ending !== undefined) throw this.tooLate()
   }
 
   /** Cancels the statement on its way, if any; from here on every use throws `reason`. The session is still to be ended. */
@@ -153,18 +169,56 @@ export class Session {
   }
 
   /** @throws ReadOnlySessionError, ManagedSessionError, SessionEndedError before anything is sent; else the driver's error */
-  async execute(query: CompiledQuery, origin: StatementOrigin): Promise<StatementResult> {
+  async execute(
+    query: CompiledQuery,
+    origin: StatementOrigin,
+    { signal, isLast }: Execution = {},
+  ): Promise<StatementResult> {
     return await this.#exclusive(async (link) => {
-      this.admit(link.kindOf(query.sql), query, origin)
-      return await link.execute(query.sql, query.parameters)
+      // Whoever gave it up while it waited was told so already.
+      signal?.throwIfAborted()
+      const send = async (): Promise<StatementResult> => {
+        const kind = link.kindOf(query.sql)
+        this.admit(kind, query, origin)
+        if (isLast !== undefined && kind === 'write' && isLast()) return await this.#executeLast(link, query)
+        return await link.execute(query.sql, query.parameters)
+      }
+      return await traceStatement(this, query, () => detailsOf(link), send, rowsOfResult)
     })
   }
 
+  /** @throws CommitOutcomeUnknownError */
+  async #executeLast(link: DatabaseLink, { sql, parameters }: CompiledQuery): Promise<StatementResult> {
+    if (parameters.length > 0) return await link.execute(sql, parameters)
+    const result = await this.#transaction.executeLast(link, sql)
+    this.#throwIfUnknown()
+    return result
+  }
+
+  #throwIfUnknown(): void {
+    const answer = this.#transaction.earlyAnswer
+    if (answer?.outcome === 'unknown') throw new CommitOutcomeUnknownError(this.role, answer.error)
+  }
+
   async *stream(query: CompiledQuery, chunkSize: number, origin: StatementOrigin): AsyncIterable<unknown[]> {
-    const link = await this.#exclusive(async (opened) => {
-      this.admit(opened.kindOf(query.sql), query, origin)
-      return opened
-    })
+    const link = await this.#exclusive(async (opened) => opened)
+    const chunks = this.#chunks(link, query, chunkSize, origin)
+    yield* traceStream(
+      this,
+      query,
+      () => detailsOf(link),
+      chunks,
+      (rows) => rows.length,
+    )
+  }
+
+  async *#chunks(
+    link: DatabaseLink,
+    query: CompiledQuery,
+    chunkSize: number,
+    origin: StatementOrigin,
+  ): AsyncIterable<unknown[]> {
+    this.admit(link.kindOf(query.sql), query, origin)
     yield* link.stream(query.sql, query.parameters, chunkSize, (work) => this.#exclusive(work))
   }
 
@@ -243,13 +297,45 @@ export class Session {
   }
 
   /**
+   * The flush of a commit in which nobody else takes part. Where it is one statement, COMMIT goes along with it.
+   * @throws CommitOutcomeUnknownError, or what the flush throws, when nothing was committed
+   */
+  async flushAndCommit(): Promise<void> {
+    const client = this.#client
+    if (client === undefined || this.#nesting > 0) return await this.flush()
+    try {
+      await flushAndCommit(this.em, (nothingElse) => sessionKysely(this, client, 'orm', nothingElse))
+    } catch (error) {
+      // Given up by a signal, it may still be on its way.
+      await this.#transaction.idle()
+      this.#throwIfUnknown()
+      if (!this.#hasCommitted) throw error
+      if (error instanceof SessionEndedError) throw new CommittedTooEarlyError(this.role, error)
+      reportAfterCommit(this.role, error)
+    }
+  }
+
+  /** Whether it was committed together with its last statement. */
+  get #hasCommitted(): boolean {
+    return this.#transaction.earlyAnswer?.outcome === 'committed'
+  }
+
+  /**
    * Makes sure that the database will commit what was sent.
-   * @throws TransactionAbortedError with the statement's error as cause
+   * @throws TransactionAbortedError or ConnectionLostError with the statement's error as cause
    */
   async assertCommittable(): Promise<void> {
-    if (!this.#transaction.begun) return
-    if (await this.#transaction.exclusive((link) => link.isAborted())) {
+    if (!this.#transaction.begun || this.#hasCommitted) return
+    if (await this.#transaction.exclusive((link) => this.#isAborted(link))) {
       throw new TransactionAbortedError(this.role, this.#firstError)
+    }
+  }
+
+  async #isAborted(link: DatabaseLink): Promise<boolean> {
+    try {
+      return await link.isAborted()
+    } catch (error) {
+      throw link.isLost(error) ? new ConnectionLostError(this.role, this.#firstError ?? error) : error
     }
   }
 
@@ -258,7 +344,8 @@ export class Session {
    * @throws TransactionAbortedError, ConnectionLostError, CommitOutcomeUnknownError, or the driver's error as it is
    */
   async commitDatabase(decision?: string): Promise<void> {
-    const answer = await this.#transaction.commit(decision)
+    const decides = decision !== undefined
+    const answer = await traceEnd(this, { how: 'commit', decides }, () => this.#transaction.commit(decision))
     if (answer === undefined) return
     if (answer.outcome === 'lost') throw new ConnectionLostError(this.role, this.#firstError)
     if (answer.outcome === 'rolled back') throw new TransactionAbortedError(this.role, this.#firstError)
@@ -272,8 +359,8 @@ export class Session {
    *   ConnectionLostError when it may be, all the same
    */
   async prepareDatabase(gid: string): Promise<PreparedTransaction> {
-    const prepared = await this.#transaction.prepare(gid)
-    if (prepared === undefined) throw this.#endedError()
+    const prepared = await traceEnd(this, { how: 'prepare', gid }, () => this.#transaction.prepare(gid))
+    if (prepared === undefined) throw this.tooLate()
     const { answer, link } = prepared
     switch (answer.outcome) {
       case 'prepared':
@@ -291,7 +378,7 @@ export class Session {
 
   /** Rolls the database transaction back and gives the connection back; what was not begun costs nothing. */
   async rollbackDatabase(): Promise<void> {
-    const rollback = this.#transaction.rollback()
+    const rollback = this.#rollBack()
     // Nobody has to wait for the end of a transaction that wrote nothing.
     if (this.#state === 'changed') await rollback
     else this.#options.background(rollback)
@@ -364,6 +451,9 @@ export class Session {
     this.#cancelled = undefined
     if (!this.#options.keepSession) this.em.clear()
     this.#ending = ending
+    if (sessionCloseChannel.hasSubscribers) {
+      sessionCloseChannel.publish({ ...this.facts, reason: ending } satisfies SessionCloseMessage)
+    }
   }
 
   /** The context for raw SQL; undefined where MikroORM takes a connection for each statement. */
@@ -386,12 +476,17 @@ export class Session {
   }
 
   async #startOver(): Promise<void> {
-    const rollback = this.#transaction.rollback()
-    this.#transaction = this.#lazyTransaction()
+    const rollback = this.#rollBack()
+    this.#transaction = new LazyTransaction(this)
     this.#state = this.#options.initialState
     this.#firstError = undefined
     this.#rawWrites = new RawWriteLog()
     await rollback
+  }
+
+  #rollBack(): Promise<void> {
+    const transaction = this.#transaction
+    return transaction.open ? traceEnd(this, { how: 'rollback' }, () => transaction.rollback()) : transaction.rollback()
   }
 
   #refuseNested(what: string): void {
@@ -399,13 +494,26 @@ export class Session {
     if (this.#nesting > 0) throw new NestedTransactionOpenError(this.role, what)
   }
 
-  #lazyTransaction(): LazyTransaction {
+  /** For its transaction. */
+  async begin(): Promise<DatabaseLink> {
     const { begin, beforeBegin } = this.#options
-    const sessionContext = this.em.getTransactionSessionContext()
-    return new LazyTransaction(this.#database, { ...begin, sessionContext }, () => this.#endedError(), beforeBegin)
+    beforeBegin?.()
+    return await this.#database.begin(begin, this.em)
   }
 
-  #endedError(): SessionEndedError {
+  /** For its transaction. */
+  tooLate(): SessionEndedError {
     return new SessionEndedError(this.role, this.#ending ?? 'its database transaction is over')
   }
+}
+
+function reportAfterCommit(role: string, error: unknown): void {
+  process.emitWarning(
+    `The session of role "${role}" is committed; MikroORM failed when it took the answer over: ${String(error)}`,
+    { code: 'SQLASSIST_FAILED_AFTER_COMMIT', detail: String((error as Error)?.stack ?? error) },
+  )
+}
+
+function detailsOf({ isFresh, backend }: DatabaseLink): StatementDetails {
+  return { inTransaction: true, begins: isFresh, backend }
 }

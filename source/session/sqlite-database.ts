@@ -1,7 +1,8 @@
-import type { AbstractSqlDriver } from '@mikro-orm/sql'
+import type { AbstractSqlConnection, AbstractSqlDriver } from '@mikro-orm/sql'
 import type { Database as SqliteHandle, Statement } from 'better-sqlite3'
 import type { BeginOptions, CommitAnswer, Database, DatabaseLink, Exclusive, StatementResult } from './database-link.ts'
 import { SqliteDecisions } from './sqlite-decisions.ts'
+import { SqliteReads } from './sqlite-reads.ts'
 import { statementKind, type StatementKind } from './statement-kind.ts'
 import { waitWhileBusy } from './wait-while-busy.ts'
 
@@ -21,12 +22,13 @@ export class SqliteDatabase implements Database {
     this.#mayDecide = true
   }
 
-  async kindOf(sql: string): Promise<StatementKind> {
-    return kindOn((await this.#driver.getConnection('read').getNativeClient()) as SqliteHandle, sql)
+  reads(connection: AbstractSqlConnection): SqliteReads {
+    return new SqliteReads(connection)
   }
 
-  async patiently<T>(work: () => Promise<T>): Promise<T> {
-    return await waitWhileBusy((await this.#driver.getConnection('read').getNativeClient()) as SqliteHandle, work)
+  /** There is one connection, and whoever waits for it waits in Kysely. */
+  async pool(): Promise<undefined> {
+    return undefined
   }
 
   async begin(options: BeginOptions): Promise<DatabaseLink> {
@@ -64,6 +66,7 @@ export class SqliteDatabase implements Database {
 class SqliteLink implements DatabaseLink {
   readonly #handle: SqliteHandle
   readonly #release: () => void
+  isFresh = true
   /** The statement that was prepared to tell its kind, kept for the execution that follows. */
   #prepared: Statement | undefined
 
@@ -79,6 +82,7 @@ class SqliteLink implements DatabaseLink {
 
   async execute(sql: string, parameters: readonly unknown[]): Promise<StatementResult> {
     const statement = this.#prepare(sql)
+    this.isFresh = false
     if (statement.reader) return { rows: statement.all(parameters) }
     const { changes, lastInsertRowid } = statement.run(parameters)
     return { rows: [], numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid) }
@@ -138,9 +142,4 @@ class SqliteLink implements DatabaseLink {
     if (this.#prepared?.source !== sql) this.#prepared = this.#handle.prepare(sql)
     return this.#prepared
   }
-}
-
-function kindOn(handle: SqliteHandle, sql: string): StatementKind {
-  if (statementKind(sql) === 'control') return 'control'
-  return handle.prepare(sql).readonly ? 'read' : 'write'
 }

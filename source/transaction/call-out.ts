@@ -1,3 +1,4 @@
+import { callChannel, type CallMessage } from './channels.ts'
 import { type OnSuppressedError, type Suppressed, type SuppressedWhere, warnOfSuppressedError } from './suppressed.ts'
 import { CallTimeoutError } from './transaction-errors.ts'
 import type { Transaction } from './transaction.ts'
@@ -21,6 +22,12 @@ export class CallOut {
 
   get suppressed(): readonly Suppressed[] {
     return this.#suppressed === undefined ? [] : [...this.#suppressed]
+  }
+
+  /** Tells whoever listens that a participant is about to be called. */
+  announce(method: string, participant: object): void {
+    if (!callChannel.hasSubscribers) return
+    callChannel.publish({ transaction: this.#transaction, method, participant } satisfies CallMessage)
   }
 
   /** Waits for an answer, at most `timeoutMs`. An answer that comes later is dropped; a later error is reported. */

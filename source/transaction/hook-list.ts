@@ -36,6 +36,7 @@ export class HookList {
       for (let index = 0; index < entries.length; index++) {
         const { hook, args } = entries[index] as HookEntry
         try {
+          calls.announce(this.#kind, hook)
           const answer = (hook as (...args: unknown[]) => unknown)(...before, ...args)
           if (isThenable(answer)) await calls.settle(answer, this.#kind, hook)
         } catch (error) {

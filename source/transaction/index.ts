@@ -1,4 +1,5 @@
 export type { Attempt } from './attempt.ts'
+export type { BeginMessage, CallMessage, JoinMessage, RollbackMessage, TransactionMessage } from './channels.ts'
 export type { DataManager, DataManagerSavepoint } from './data-manager.ts'
 export type { AfterCommitHook, Hook, HookEntry } from './hook.ts'
 export type { RunOptions } from './retrier.ts'

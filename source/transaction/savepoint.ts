@@ -62,6 +62,7 @@ export class TransactionSavepoint implements Savepoint {
   async ask(resources: readonly DataManager[], optimistic: boolean, calls: CallOut): Promise<void> {
     for (const resource of resources) {
       if (typeof resource.savepoint === 'function') {
+        calls.announce('savepoint', resource)
         const answer = resource.savepoint()
         const part = isThenable(answer) ? await calls.settle(answer, 'savepoint', resource) : answer
         this.#entries.push(partOf(resource, part))
@@ -82,6 +83,7 @@ export class TransactionSavepoint implements Savepoint {
   async replay(calls: CallOut): Promise<void> {
     for (let index = 0; index < this.#entries.length; index++) {
       const entry = this.#entries[index] as SavepointEntry
+      calls.announce('rollback', entry.participant)
       const answer = entry.rollback()
       if (isThenable(answer)) await calls.settle(answer, 'rollback', entry.participant)
       entry.after?.()

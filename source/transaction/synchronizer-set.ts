@@ -48,6 +48,7 @@ export async function callOne(
   transaction: Transaction,
   calls: CallOut,
 ): Promise<void> {
+  calls.announce(method, synchronizer)
   const answer = synchronizer[method](transaction)
   if (isThenable(answer)) await calls.settle(answer, method, synchronizer)
 }

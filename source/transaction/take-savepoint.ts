@@ -1,3 +1,4 @@
+import { rollbackChannel, traced } from './channels.ts'
 import { TransactionSavepoint } from './savepoint.ts'
 import type { TransactionCore } from './transaction-core.ts'
 import { cleanUp } from './two-phase-commit.ts'
@@ -14,7 +15,9 @@ export async function takeSavepoint(core: TransactionCore, optimistic: boolean):
     )
   }
   const savepoint = new TransactionSavepoint((made) =>
-    core.underWay.enter('rollback', false, () => rollBackTo(core, made)),
+    traced(rollbackChannel, { transaction: core.transaction, savepoint: made }, () =>
+      core.underWay.enter('rollback', false, () => rollBackTo(core, made)),
+    ),
   )
   try {
     await core.savepoints.make(savepoint, [...core.resources], optimistic, core.calls)

@@ -1,4 +1,5 @@
 import { CallOut, type CallOutSettings, isThenable } from './call-out.ts'
+import { joinChannel, type JoinMessage } from './channels.ts'
 import type { DataManager } from './data-manager.ts'
 import { errorText, named } from './describe.ts'
 import type { HookList } from './hook-list.ts'
@@ -87,6 +88,9 @@ export class TransactionCore {
       },
       outside === 'savepoint',
     )
+    if (joinChannel.hasSubscribers) {
+      joinChannel.publish({ transaction: this.transaction, resource } satisfies JoinMessage)
+    }
   }
 
   /** Made when first needed: most transactions have none. */
@@ -112,6 +116,7 @@ export class TransactionCore {
     for (let index = 0; index < resources.length; index++) {
       const resource = resources[index] as DataManager
       try {
+        this.calls.announce('abort', resource)
         const answer = resource.abort(this.transaction)
         if (isThenable(answer)) await this.calls.settle(answer, 'abort', resource)
       } catch (error) {

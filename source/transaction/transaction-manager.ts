@@ -1,5 +1,6 @@
 import type { Attempt } from './attempt.ts'
 import type { CallOut } from './call-out.ts'
+import { beginChannel, type BeginMessage } from './channels.ts'
 import type { DataManager } from './data-manager.ts'
 import { labelOf, named } from './describe.ts'
 import { Operation } from './operation.ts'
@@ -246,6 +247,7 @@ export class TransactionManager {
   #make(): Transaction {
     const transaction = new Transaction(this.#host)
     this.#current = transaction
+    if (beginChannel.hasSubscribers) beginChannel.publish({ transaction, manager: this } satisfies BeginMessage)
     return transaction
   }
 

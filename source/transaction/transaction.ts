@@ -1,4 +1,5 @@
 import { abort } from './abort.ts'
+import { abortChannel, commitChannel, savepointChannel, traced } from './channels.ts'
 import { commit } from './commit.ts'
 import type { DataManager } from './data-manager.ts'
 import { labelOf, named } from './describe.ts'
@@ -69,6 +70,11 @@ export class Transaction {
     this.#core.join(resource)
   }
 
+  /** How many data managers have joined; those that left with the rollback of a savepoint do not count. 0 after the end. */
+  get resourceCount(): number {
+    return this.#core.resources.length
+  }
+
   /**
    * Makes the work of all data managers permanent, in two phases, and ends the transaction.
    *
@@ -96,7 +102,9 @@ export class Transaction {
    */
   commit(): Promise<void> {
     const core = this.#core
-    return core.underWay.enter('commit', core.callsNobody, () => commit(core))
+    return traced(commitChannel, { transaction: this }, () =>
+      core.underWay.enter('commit', core.callsNobody, () => commit(core)),
+    )
   }
 
   /**
@@ -120,7 +128,9 @@ export class Transaction {
     const core = this.#core
     return (
       core.underWay.abortOutside(() => this.abort()) ??
-      core.underWay.enter('abort', core.callsNobody, () => abort(core))
+      traced(abortChannel, { transaction: this }, () =>
+        core.underWay.enter('abort', core.callsNobody, () => abort(core)),
+      )
     )
   }
 
@@ -164,7 +174,9 @@ export class Transaction {
    */
   savepoint({ optimistic = false }: { readonly optimistic?: boolean | undefined } = {}): Promise<Savepoint> {
     const core = this.#core
-    return core.underWay.enter('savepoint', false, () => takeSavepoint(core, optimistic))
+    return traced(savepointChannel, { transaction: this }, () =>
+      core.underWay.enter('savepoint', false, () => takeSavepoint(core, optimistic)),
+    )
   }
 
   /**

@@ -9,6 +9,7 @@ export async function runPasses(order: readonly DataManager[], core: Transaction
   const { transaction, calls } = core
   for (const pass of passes) {
     for (const resource of order) {
+      calls.announce(pass, resource)
       const answer = resource[pass](transaction)
       if (isThenable(answer)) await calls.settle(answer, pass, resource)
       // Nothing may be finished once a participant has aborted. From the first tpcFinish on there is no way back.
@@ -30,6 +31,7 @@ export async function cleanUp(order: readonly DataManager[], core: TransactionCo
       // Asked each time: a participant may run another commit meanwhile.
       if (method === 'abort' && core.voted.includes(resource)) continue
       try {
+        calls.announce(method, resource)
         const answer = resource[method](transaction)
         if (isThenable(answer)) await calls.settle(answer, method, resource)
       } catch (error) {

@@ -1,5 +1,7 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import Database from 'better-sqlite3'
+import { Kysely, SqliteDialect } from 'kysely'
 import { ConfigurationError, dbSessions, EngineRegistry, UnknownRoleError } from '../../source/index.ts'
 import { transactionsDisabledByEnvironment } from '../../source/engine/disable-transaction.ts'
 import { newDatabase, openOrm, type TestOrm } from '../support/orms.ts'
@@ -42,6 +44,18 @@ test('a role without an orm is refused with its name and what to give', ({ a }) 
   refused(() => dbSessions({ writer: undefined as never }), /"writer" is undefined.*MikroORM instance/s)
   refused(() => dbSessions({ writer: { orm: Promise.resolve(a) as never } }), /"writer".*a Promise.*not awaited/s)
   refused(() => dbSessions({}), /No engines were given/)
+})
+
+test('a pool that MikroORM does not give out, and so could not be shared by roles either, is refused', async () => {
+  const dialect = () => new SqliteDialect({ database: new Database(':memory:') })
+  for (const driverOptions of [dialect(), new Kysely({ dialect: dialect() })]) {
+    const orm = await openOrm(await newDatabase('sqlite'), { config: { driverOptions } })
+    refused(
+      () => dbSessions({ writer: orm }),
+      /"writer" has a Kysely instance or dialect as driverOptions.*pool of its own/,
+    )
+    await orm.close()
+  }
 })
 
 test('a role name that cannot be a property of ctx.dbSession is refused', ({ a }) => {
@@ -91,6 +105,14 @@ test('an option that does not exist or has an impossible value is refused with t
   )
   refused(() => dbSessions({ log: { orm: a, readOnly: true, commit: 'autonomous' } }), /"log" is readOnly.*autonomous/s)
   refused(() => dbSessions({ log: { orm: a, readOnly: true, initialState: 'changed' } }), /"log" is readOnly.*changed/s)
+  for (const beside of [{ readOnly: true }, { readOnly: 'snapshot' }, { commit: 'autonomous' }] as const) {
+    refused(() => dbSessions({ log: { orm: a, pipelineCommit: true, ...beside } }), /"log" has pipelineCommit: true/)
+  }
+  refused(() => dbSessions({ writer: { orm: a, pipelineCommit: 1 as never } }), /pipelineCommit: 1/)
+  refused(
+    () => dbSessions({ writer: { orm: a, pipelineCommit: true } }),
+    /"writer" has pipelineCommit.*runs on sqlite/s,
+  )
   refused(() => dbSessions({ writer: a }, { property: 'txn' }), /property: "txn" is taken/)
   refused(() => dbSessions({ writer: a }, { veto: () => true } as never), /no option "veto".*commitVeto/s)
   refused(() => dbSessions({ writer: a }, { activate: true as never }), /activate is true, where a function/)

@@ -176,7 +176,7 @@ for (const dialect of DIALECTS) {
       assert.is(entity.session, sessionOf(entity))
       assert.is(entity.request, owner)
     }
-    await unit.abort()
+    await unit.abort('doomed')
   })
 
   test('it adds nothing to the schema', async ({ orm, look }) => {

@@ -221,7 +221,7 @@ for (const [from, to] of PAIRS) {
     assert.is(requestOf(em), owner)
     assert.is(sessionOf(member), em)
     await em.transactional((nested: any) => assert.is(requestOf(nested), owner))
-    await unit.abort()
+    await unit.abort('doomed')
     assert.is(sessionOf({}), undefined)
     assert.is(requestOf({}), undefined)
     assert.is(requestOf(orms[0]!.em), undefined)

@@ -55,7 +55,7 @@ for (const dialect of DIALECTS) {
     const unit = world.registry.start({ owner: {}, anyPreference: [], disableTransaction: false })
     await unit.tm.begin()
     world.em = unit.session('writer').em
-    world.end = () => unit.abort()
+    world.end = () => unit.abort('doomed')
     world.sent.length = 0
   })
   test.after.each(({ end }) => end())

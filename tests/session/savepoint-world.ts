@@ -137,7 +137,7 @@ export async function run(registry: EngineRegistry<any>, disableTransaction: boo
     const txn = await unit.tm.begin()
     await work({ em: dbSession.writer, txn, dbSession, tm: unit.tm })
   } catch (error) {
-    await unit.abort()
+    await unit.abort('doomed')
     throw error
   }
   await unit.commit()

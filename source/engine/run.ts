@@ -1,0 +1,78 @@
+import type { Transaction, TransactionManager } from '../transaction/index.ts'
+import type { DbSessionsContainer, Engines } from './db-sessions-container.ts'
+import { ConfigurationError } from './errors.ts'
+import { inUnits } from './in-units.ts'
+import type { UnitOfWork } from './unit-of-work.ts'
+
+/** What `registry.run` hands to the work. */
+export interface RunContext<E extends Engines, Sessions = DbSessionsContainer<E>> {
+  /** The sessions of this run, one for each role. */
+  readonly dbSession: Sessions
+  /** The transaction manager of this run. */
+  readonly tm: TransactionManager
+  /** The current transaction. @throws NoTransactionError when the work ended it and began no other */
+  readonly txn: Transaction
+}
+
+/** How `registry.run` runs its work. */
+export interface RunOptions {
+  /** How often to try at most, the first time included, when the work ends in an error worth retrying. Default 1. */
+  readonly attempts?: number | undefined
+  /** The note of the transaction. Default: the name of the function. */
+  readonly name?: string | undefined
+  /** Aborting it cancels the running statements and aborts the transaction; a commit that has begun is finished. Default: none. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Starts the unit of an attempt, counted from 1; `mayRetry` tells whether there may be another one. @internal */
+type Start = (attempt: number, mayRetry: boolean) => UnitOfWork
+
+/** A unit of work outside HTTP, as `registry.run` says. @internal */
+export async function run<E extends Engines, Sessions, T>(
+  start: Start,
+  work: (context: RunContext<E, Sessions>) => Promise<T> | T,
+  options: RunOptions,
+): Promise<T> {
+  const { attempts = 1, name = work.name, signal } = checkedRunOptions(options)
+  return await inUnits({
+    start: (attempt) => start(attempt, attempt < attempts),
+    work: (unit) =>
+      withSignal(unit, signal, () => {
+        if (name !== '') unit.tm.get().note(name)
+        return work(runContext(unit))
+      }),
+  })
+}
+
+function runContext<E extends Engines, Sessions>({ container, tm }: UnitOfWork): RunContext<E, Sessions> {
+  return {
+    dbSession: container as Sessions,
+    tm,
+    get txn() {
+      return tm.get()
+    },
+  }
+}
+
+function checkedRunOptions(options: RunOptions): RunOptions {
+  const { attempts = 1 } = options
+  if (Number.isInteger(attempts) && attempts >= 1) return options
+  throw new ConfigurationError(`attempts is ${String(attempts)}. It can be a whole number from 1.`)
+}
+
+async function withSignal<T>(
+  unit: UnitOfWork,
+  signal: AbortSignal | undefined,
+  work: () => Promise<T> | T,
+): Promise<T> {
+  if (signal === undefined) return await work()
+  signal.throwIfAborted()
+  const cancel = (): void => unit.cancel(signal.reason as Error)
+  signal.addEventListener('abort', cancel, { once: true })
+  try {
+    return await work()
+  } finally {
+    signal.removeEventListener('abort', cancel)
+    signal.throwIfAborted()
+  }
+}

@@ -1,0 +1,86 @@
+import { channel, tracingChannel } from 'node:diagnostics_channel'
+import type { SqlEntityManager } from '@mikro-orm/sql'
+import { logChannels, numbered } from '../transaction/debug-log.ts'
+import { shown } from './raw-write-log.ts'
+import type { SessionState } from './session-state.ts'
+
+/** What every message about a session tells. */
+export interface SessionMessage {
+  /** The session's role. */
+  readonly role: string
+  /** The session's entity manager. */
+  readonly em: SqlEntityManager
+  /** The Koa ctx of its request; undefined outside of one. */
+  readonly owner: unknown
+  /** The container of its request or run; undefined for a session of `registry.session()`. */
+  readonly dbSession: object | undefined
+  /** What is known of it at this moment. */
+  readonly state: SessionState
+}
+
+/** `sqlassist:session:close`: the session ended; from here on every use of it throws. */
+export interface SessionCloseMessage extends SessionMessage {
+  /** What ended it, in words. */
+  readonly reason: string
+}
+
+/** `sqlassist:session:statement`: a statement, from when it may be sent to its last row. */
+export interface StatementMessage extends SessionMessage {
+  /** The text; MikroORM puts values into it. */
+  readonly sql: string
+  /** What is sent beside the text. MikroORM sends none, Kysely does. */
+  readonly parameters: readonly unknown[]
+  /** Whether it runs in the session's database transaction. Otherwise it commits by itself. */
+  readonly inTransaction: boolean
+  /** Whether BEGIN is sent with it. */
+  readonly begins: boolean
+  /** The number of PostgreSQL's backend, set once the connection is there. */
+  backend?: number | undefined
+  /** How many rows it gave or changed, set when it is done. */
+  rows?: number | undefined
+}
+
+/** `sqlassist:session:end`: a database transaction is ended, by what `how` says. */
+export interface TransactionEndMessage extends SessionMessage {
+  /** Which statement ends it; a commit over several databases prepares first. */
+  readonly how: 'commit' | 'prepare' | 'rollback' | 'commit prepared' | 'rollback prepared'
+  /** The id of a prepared transaction. */
+  readonly gid?: string | undefined
+  /** Whether it also writes the decision of a commit over several databases. */
+  readonly decides?: boolean | undefined
+  /** The number of PostgreSQL's backend, set once it is known. */
+  backend?: number | undefined
+}
+
+/** A session was opened; nothing was sent yet. */
+export const sessionOpenChannel = channel('sqlassist:session:open')
+/** A session ended. */
+export const sessionCloseChannel = channel('sqlassist:session:close')
+/** A statement. */
+export const statementChannel = tracingChannel<unknown, StatementMessage>('sqlassist:session:statement')
+/** The end of a database transaction. */
+export const transactionEndChannel = tracingChannel<unknown, TransactionEndMessage>('sqlassist:session:end')
+
+// The published build goes without these statements; that of the condition `development` has them.
+DEBUG: logLife()
+
+function logLife(): void {
+  const sessionNumber = numbered('session')
+  const of = ({ em, role }: SessionMessage): string => `${sessionNumber(em)} "${role}"`
+  logChannels({
+    plain: [
+      [sessionOpenChannel, (message: SessionMessage) => [of(message), `open, ${message.state}`]],
+      [
+        sessionCloseChannel,
+        (message: SessionCloseMessage) => [of(message), `close, ${message.state}: ${message.reason}`],
+      ],
+    ],
+    traced: [
+      [
+        statementChannel,
+        (message: StatementMessage) => [of(message), `${message.begins ? 'begin; ' : ''}${shown(message.sql)}`],
+      ],
+      [transactionEndChannel, (message: TransactionEndMessage) => [of(message), message.how]],
+    ],
+  })
+}

@@ -1,0 +1,93 @@
+import { ChangeSetType, EntityManager, EventType, type ChangeSet, type UnitOfWork } from '@mikro-orm/core'
+import type { SqlEntityManager } from '@mikro-orm/sql'
+import type { Kysely } from 'kysely'
+
+type AnyChangeSet = ChangeSet<any>
+
+/** What MikroORM keeps to itself: https://github.com/mikro-orm/mikro-orm/blob/v7.2.1/packages/core/src/unit-of-work/UnitOfWork.ts */
+interface Internals {
+  doCommit?: () => Promise<void>
+  persistToDatabase?: (groups: unknown, context: Kysely<any>) => Promise<void>
+}
+
+/** A call of these may send statements behind that of the change set, or fail when it is committed. */
+const ENTITY_EVENTS = [
+  EventType.beforeCreate,
+  EventType.afterCreate,
+  EventType.beforeUpdate,
+  EventType.afterUpdate,
+  EventType.beforeDelete,
+  EventType.afterDelete,
+]
+
+const INSERTS_OR_DELETES: readonly ChangeSetType[] = [ChangeSetType.CREATE, ChangeSetType.DELETE]
+
+/**
+ * Flushes `em`. A flush that can be proved to send exactly one statement sends it by the context that `committing` makes;
+ * that one asks once more when the statement is about to be sent.
+ *
+ * The proof: this flush is under way and no other, of which one may be queued; there is one change set, in one table, of a
+ * kind that is one statement; no collection and no later update is scheduled; no row may turn out to be locked
+ * optimistically; no hook or subscriber is called from here on; and neither flush nor driver is the program's own.
+ */
+export async function flushAndCommit(
+  em: SqlEntityManager,
+  committing: (isLast: () => boolean) => Kysely<any>,
+): Promise<void> {
+  const uow = em.getUnitOfWork(false)
+  const internals = uow as unknown as Internals
+  const { doCommit, persistToDatabase } = internals
+  if (doCommit === undefined || persistToDatabase === undefined || !isMikroOrmsOwn(em)) return await em.flush()
+
+  // Called at once where no other flush is under way, which the statement could as well be of.
+  internals.doCommit = () => {
+    delete internals.doCommit
+    internals.persistToDatabase = (groups, context) => {
+      delete internals.persistToDatabase
+      if (!isOneStatement(em, uow)) return persistToDatabase.call(uow, groups, context)
+      const done = persistToDatabase.call(
+        uow,
+        groups,
+        committing(() => nothingElse(uow)),
+      )
+      // It has become the one of the entity manager, and so of whatever else runs now.
+      em.setTransactionContext(context)
+      return done
+    }
+    return doCommit.call(uow)
+  }
+  try {
+    const flushing = em.flush()
+    delete internals.doCommit
+    await flushing
+  } finally {
+    delete internals.persistToDatabase
+  }
+}
+
+function isMikroOrmsOwn(em: SqlEntityManager): boolean {
+  const driver = em.getDriver()
+  return em.flush === EntityManager.prototype.flush && driver.constructor.name === 'PostgreSqlDriver'
+}
+
+function isOneStatement(em: SqlEntityManager, uow: UnitOfWork): boolean {
+  const [only] = uow.getChangeSets() as AnyChangeSet[]
+  if (only === undefined || !nothingElse(uow)) return false
+  const { meta, type } = only
+  return (
+    meta.inheritanceType !== 'tpt' &&
+    (INSERTS_OR_DELETES.includes(type) || !meta.hasOptimisticLock()) &&
+    !hasListeners(em, only)
+  )
+}
+
+function hasListeners(em: SqlEntityManager, { meta }: AnyChangeSet): boolean {
+  const manager = em.getEventManager()
+  // Whatever entities it subscribes to: the event of a flush has none.
+  const ofFlush = [...manager.getSubscribers()].some((subscriber) => subscriber.afterFlush !== undefined)
+  return ofFlush || ENTITY_EVENTS.some((event) => manager.hasListeners(event, meta))
+}
+
+function nothingElse(uow: UnitOfWork): boolean {
+  return uow.getChangeSets().length === 1 && uow.getCollectionUpdates().length === 0 && uow.getExtraUpdates().size === 0
+}

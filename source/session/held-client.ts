@@ -1,0 +1,103 @@
+import type { AbstractSqlConnection, SqlEntityManager } from '@mikro-orm/sql'
+import type { PoolClient, QueryResult } from 'pg'
+import { beginWithParameters } from './begin-with-parameters.ts'
+import { aside, type PoolOfClients } from './postgres-aside.ts'
+import { prepareClient } from './prepare-client.ts'
+
+type Results = QueryResult | QueryResult[]
+
+/** A client out of the pool of an ORM, with the statement that it runs, which can be cancelled. */
+export class HeldClient {
+  readonly #client: PoolClient
+  readonly #pool: PoolOfClients
+  /** Statements on their way. */
+  #running = 0
+  #cancelling: Promise<void> | undefined
+
+  /** Takes one out of the pool for a session, whose entity manager is `em`, as MikroORM would: its hooks have run. */
+  static async take(connection: AbstractSqlConnection, em: SqlEntityManager): Promise<HeldClient> {
+    const pool = (await connection.getNativeClient()) as PoolOfClients
+    const client = await pool.connect()
+    const preparing = prepareClient(client, connection, em)
+    if (preparing !== undefined) await preparing
+    return new HeldClient(client, pool)
+  }
+
+  private constructor(client: PoolClient, pool: PoolOfClients) {
+    this.#client = client
+    this.#pool = pool
+  }
+
+  /** The number of the server's process. */
+  get backend(): number | undefined {
+    // pg knows the number, and its types do not: https://node-postgres.com/apis/client
+    return (this.#client as { readonly processID?: number }).processID
+  }
+
+  /** `'T'` in a transaction, `'E'` in a failed one, `'I'` outside: as of the last answer that was complete. */
+  get status(): string | null {
+    return this.#client.getTransactionStatus()
+  }
+
+  /** Whether the connection is known to be gone. */
+  get isLost(): boolean {
+    // pg tells only by this field, as pg-pool reads it too:
+    // https://github.com/brianc/node-postgres/blob/master/packages/pg-pool/index.js
+    return (this.#client as { readonly _queryable?: boolean })._queryable === false
+  }
+
+  literal(text: string): string {
+    return this.#client.escapeLiteral(text)
+  }
+
+  identifier(name: string): string {
+    return this.#client.escapeIdentifier(name)
+  }
+
+  async query(sql: string, parameters?: readonly unknown[]): Promise<Results> {
+    return await this.#run(() => this.#client.query(sql, parameters as unknown[]))
+  }
+
+  /** In one round trip: what begins a transaction, and a statement with parameters. */
+  async beginWith(start: readonly string[], sql: string, parameters: readonly unknown[]): Promise<Results> {
+    return await this.#run(() => beginWithParameters(this.#client, start, sql, parameters))
+  }
+
+  /** Asks the server to give up the statement on its way, if there is one. */
+  cancel(): void {
+    const { backend } = this
+    if (this.#running > 0 && backend !== undefined) this.#cancelling = cancelBackend(this.#pool, backend)
+  }
+
+  /** A request to cancel that is on its way; it never rejects. The backend may serve nobody else before it has arrived. */
+  get cancelling(): Promise<void> | undefined {
+    return this.#cancelling
+  }
+
+  /** Gives the client back, or closes it where it is `broken` or still in a transaction. */
+  release(broken = false): void {
+    this.#client.release(broken || this.status !== 'I')
+  }
+
+  async #run(send: () => Promise<Results>): Promise<Results> {
+    // It would cancel this statement instead of the one before.
+    if (this.#cancelling !== undefined) await this.#cancelling
+    this.#running++
+    try {
+      return await send()
+    } finally {
+      this.#running--
+    }
+  }
+}
+
+/** By a connection of its own. */
+async function cancelBackend(pool: PoolOfClients, processId: number): Promise<void> {
+  try {
+    await aside(pool, (control) => control.query('select pg_cancel_backend($1)', [processId]))
+  } catch (error) {
+    process.emitWarning(`A statement could not be cancelled and runs on: ${String(error)}`, {
+      code: 'SQLASSIST_CANCEL_FAILED',
+    })
+  }
+}

@@ -1,0 +1,50 @@
+import type { AbstractSqlConnection, SqlEntityManager } from '@mikro-orm/sql'
+import type { CompiledQuery } from 'kysely'
+import type { Admit, Reads, StatementResult } from './database-link.ts'
+import { HeldClient } from './held-client.ts'
+import { PostgresLink, resultOf } from './postgres-link.ts'
+import { rollBackAndRelease } from './roll-back-and-release.ts'
+import { statementKind } from './statement-kind.ts'
+
+/** Reads outside of any transaction, each over a client that is taken for it. */
+export class PostgresReads implements Reads {
+  readonly #role: string
+  readonly #connection: AbstractSqlConnection
+  readonly #em: SqlEntityManager
+  #held: HeldClient | undefined
+
+  constructor(role: string, connection: AbstractSqlConnection, em: SqlEntityManager) {
+    this.#role = role
+    this.#connection = connection
+    this.#em = em
+  }
+
+  async execute({ sql, parameters }: CompiledQuery, admit: Admit): Promise<StatementResult> {
+    const held = (this.#held = await HeldClient.take(this.#connection, this.#em))
+    try {
+      admit(statementKind(sql))
+      return resultOf(await held.query(sql, parameters))
+    } finally {
+      this.#held = undefined
+      if (held.cancelling !== undefined) await held.cancelling
+      held.release()
+    }
+  }
+
+  /** A cursor lives in a transaction, and here it has one to itself. */
+  async *stream({ sql, parameters }: CompiledQuery, chunkSize: number, admit: Admit): AsyncIterable<unknown[]> {
+    const held = (this.#held = await HeldClient.take(this.#connection, this.#em))
+    const link = new PostgresLink(held, this.#role, ['begin read only'])
+    try {
+      admit(statementKind(sql))
+      yield* link.stream(sql, parameters, chunkSize, (work) => work())
+    } finally {
+      this.#held = undefined
+      await rollBackAndRelease(link)
+    }
+  }
+
+  cancel(): void {
+    this.#held?.cancel()
+  }
+}

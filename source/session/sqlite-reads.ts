@@ -1,0 +1,45 @@
+import type { AbstractSqlConnection } from '@mikro-orm/sql'
+import type { Database as SqliteHandle } from 'better-sqlite3'
+import type { AbortableOperationOptions, CompiledQuery } from 'kysely'
+import type { Admit, Reads, StatementResult } from './database-link.ts'
+import { statementKind, type StatementKind } from './statement-kind.ts'
+import { waitWhileBusy } from './wait-while-busy.ts'
+
+/** Reads outside of any transaction; Kysely's mutex gives the one handle to one of them at a time. */
+export class SqliteReads implements Reads {
+  readonly #connection: AbstractSqlConnection
+
+  constructor(connection: AbstractSqlConnection) {
+    this.#connection = connection
+  }
+
+  async execute(query: CompiledQuery, admit: Admit, options?: AbortableOperationOptions): Promise<StatementResult> {
+    const handle = (await this.#connection.getNativeClient()) as SqliteHandle
+    const executor = this.#connection.getClient().getExecutor()
+    return await executor.provideConnection(async (connection) => {
+      admit(kindOn(handle, query.sql))
+      return await waitWhileBusy(handle, () => connection.executeQuery(query))
+    }, options)
+  }
+
+  async *stream(
+    query: CompiledQuery,
+    chunkSize: number,
+    admit: Admit,
+    options?: AbortableOperationOptions,
+  ): AsyncIterable<unknown[]> {
+    const handle = (await this.#connection.getNativeClient()) as SqliteHandle
+    admit(kindOn(handle, query.sql))
+    const results = this.#connection.getClient().getExecutor().stream(query, chunkSize, options)
+    for await (const { rows } of results) yield rows
+  }
+
+  cancel(): void {
+    // A statement of better-sqlite3 is over before anyone could ask.
+  }
+}
+
+function kindOn(handle: SqliteHandle, sql: string): StatementKind {
+  if (statementKind(sql) === 'control') return 'control'
+  return handle.prepare(sql).readonly ? 'read' : 'write'
+}

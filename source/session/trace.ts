@@ -1,0 +1,83 @@
+import {
+  statementChannel,
+  transactionEndChannel,
+  type SessionMessage,
+  type StatementMessage,
+  type TransactionEndMessage,
+} from './channels.ts'
+import type { StatementResult } from './database-link.ts'
+
+/** What is told of a session: a getter, since it is only made when somebody listens. */
+export interface Traceable {
+  readonly facts: SessionMessage
+}
+
+export interface Query {
+  readonly sql: string
+  readonly parameters: readonly unknown[]
+}
+
+/** What is told of a statement beyond itself and its session. */
+export type StatementDetails = Pick<StatementMessage, 'inTransaction' | 'begins' | 'backend'>
+
+/** Sends a statement by `send`, and tells whoever listens how it went. */
+export async function traceStatement<Result>(
+  session: Traceable,
+  query: Query,
+  details: () => StatementDetails,
+  send: () => Promise<Result>,
+  rowsOf: (result: Result) => number,
+): Promise<Result> {
+  if (!statementChannel.hasSubscribers) return await send()
+  const message = statementMessage(session, query, details())
+  return await statementChannel.tracePromise(async () => {
+    const result = await send()
+    message.rows = rowsOf(result)
+    return result
+  }, message)
+}
+
+/** The same for a statement whose rows come in chunks. */
+export async function* traceStream<Chunk>(
+  session: Traceable,
+  query: Query,
+  details: () => StatementDetails,
+  chunks: AsyncIterable<Chunk>,
+  sizeOf: (chunk: Chunk) => number,
+): AsyncGenerator<Chunk, void> {
+  if (!statementChannel.hasSubscribers) return yield* chunks
+  const message: StatementMessage & { error?: unknown } = statementMessage(session, query, details())
+  message.rows = 0
+  statementChannel.start.publish(message)
+  try {
+    for await (const chunk of chunks) {
+      message.rows += sizeOf(chunk)
+      yield chunk
+    }
+  } catch (error) {
+    message.error = error
+    statementChannel.error.publish(message)
+    throw error
+  } finally {
+    statementChannel.asyncEnd.publish(message)
+  }
+}
+
+/** Ends a database transaction by `work`, and tells whoever listens how it went. */
+export async function traceEnd<T>(
+  session: Traceable,
+  details: Pick<TransactionEndMessage, 'how' | 'gid' | 'decides' | 'backend'>,
+  work: () => Promise<T>,
+): Promise<T> {
+  if (!transactionEndChannel.hasSubscribers) return await work()
+  return await transactionEndChannel.tracePromise(work, { ...session.facts, ...details })
+}
+
+function statementMessage({ facts }: Traceable, query: Query, details: StatementDetails): StatementMessage {
+  return { ...facts, ...details, sql: query.sql, parameters: query.parameters, rows: undefined }
+}
+
+/** How many rows a statement gave or changed. */
+export function rowsOfResult({ numAffectedRows, rows }: Pick<StatementResult, 'numAffectedRows' | 'rows'>): number {
+  return numAffectedRows === undefined ? rows.length : Number(numAffectedRows)
+}

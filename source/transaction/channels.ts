@@ -1,0 +1,88 @@
+import { channel, tracingChannel, type TracingChannel } from 'node:diagnostics_channel'
+import type { DataManager } from './data-manager.ts'
+import { logChannels, numbered } from './debug-log.ts'
+import { labelOf } from './describe.ts'
+import type { Savepoint } from './savepoint.ts'
+import type { TransactionManager } from './transaction-manager.ts'
+import type { Transaction } from './transaction.ts'
+
+/** What every message about a transaction tells. */
+export interface TransactionMessage {
+  /** The transaction it is about. */
+  readonly transaction: Transaction
+}
+
+/** `sqlassist:transaction:begin`: a manager made a transaction. */
+export interface BeginMessage extends TransactionMessage {
+  /** Who made it; undefined for one that no manager knows. */
+  readonly manager: TransactionManager | undefined
+}
+
+/** `sqlassist:transaction:join`: a data manager joined it. */
+export interface JoinMessage extends TransactionMessage {
+  /** What joined. */
+  readonly resource: DataManager
+}
+
+/** `sqlassist:transaction:call`: it is about to call a data manager, a hook or a synchronizer. */
+export interface CallMessage extends TransactionMessage {
+  /** The method of the data manager or synchronizer, or the kind of the hook: `tpcVote`, `afterCompletion`, `beforeCommit`. */
+  readonly method: string
+  /** The data manager or synchronizer, or the hook itself. */
+  readonly participant: object
+}
+
+/** `sqlassist:transaction:rollback`: a savepoint is rolled back. */
+export interface RollbackMessage extends TransactionMessage {
+  /** The one that is rolled back. */
+  readonly savepoint: Savepoint
+}
+
+/** A transaction was begun. */
+export const beginChannel = channel('sqlassist:transaction:begin')
+/** A data manager joined. */
+export const joinChannel = channel('sqlassist:transaction:join')
+/** A participant is about to be called. */
+export const callChannel = channel('sqlassist:transaction:call')
+/** A commit, from its start to its end. */
+export const commitChannel = tracingChannel<unknown, TransactionMessage>('sqlassist:transaction:commit')
+/** An abort. */
+export const abortChannel = tracingChannel<unknown, TransactionMessage>('sqlassist:transaction:abort')
+/** The making of a savepoint, which is the `result`. */
+export const savepointChannel = tracingChannel<unknown, TransactionMessage>('sqlassist:transaction:savepoint')
+/** The rollback of a savepoint. */
+export const rollbackChannel = tracingChannel<unknown, RollbackMessage>('sqlassist:transaction:rollback')
+
+/** Does `work`; a channel that somebody listens to is told of it. */
+export function traced<T, Message extends object>(
+  tracing: TracingChannel<unknown, Message>,
+  message: Message,
+  work: () => Promise<T>,
+): Promise<T> {
+  return tracing.hasSubscribers ? tracing.tracePromise(work, message) : work()
+}
+
+// The published build goes without these statements; that of the condition `development` has them.
+DEBUG: logLife()
+
+function logLife(): void {
+  const transactionNumber = numbered('transaction')
+  const of = ({ transaction }: TransactionMessage): string =>
+    `${transactionNumber(transaction)}${transaction.description === '' ? '' : ` "${transaction.description}"`}`
+  logChannels({
+    plain: [
+      [beginChannel, (message: BeginMessage) => [of(message), 'begin']],
+      [joinChannel, (message: JoinMessage) => [of(message), `join ${labelOf(message.resource)}`]],
+      [
+        callChannel,
+        (message: CallMessage) => [of(message), `call ${message.method} of ${labelOf(message.participant)}`],
+      ],
+    ],
+    traced: [
+      [commitChannel, (message: TransactionMessage) => [of(message), 'commit']],
+      [abortChannel, (message: TransactionMessage) => [of(message), 'abort']],
+      [savepointChannel, (message: TransactionMessage) => [of(message), 'savepoint']],
+      [rollbackChannel, (message: RollbackMessage) => [of(message), 'roll back to a savepoint']],
+    ],
+  })
+}

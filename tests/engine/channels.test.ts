@@ -1,0 +1,299 @@
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { channel, tracingChannel } from 'node:diagnostics_channel'
+import { EngineRegistry, markChanged } from '../../source/index.ts'
+import { Author } from '../support/entities.ts'
+import { DIALECTS, openDatabase } from '../support/orms.ts'
+import { rejection } from '../support/rejection.ts'
+import { SeveralDatabases } from '../support/several-databases.ts'
+
+type Database = Awaited<ReturnType<typeof openDatabase>>
+
+const PLAIN = ['unit:start', 'unit:end', 'transaction:begin', 'transaction:join', 'session:open', 'session:close']
+const TRACED = ['transaction:commit', 'transaction:abort', 'transaction:savepoint', 'transaction:rollback']
+const SENT = ['session:statement', 'session:end']
+
+interface Told {
+  readonly what: string
+  readonly message: any
+}
+
+/** What the channels told while `work` ran. */
+async function listen(work: () => Promise<unknown>): Promise<Told[]> {
+  const told: Told[] = []
+  const stop: (() => void)[] = []
+  for (const name of [...PLAIN, 'transaction:call']) {
+    const each = channel(`sqlassist:${name}`)
+    const note = (message: unknown) => void told.push({ what: name, message })
+    each.subscribe(note)
+    stop.push(() => each.unsubscribe(note))
+  }
+  for (const name of [...TRACED, ...SENT]) {
+    const each = tracingChannel(`sqlassist:${name}`)
+    const note = (event: string) => (message: unknown) => void told.push({ what: `${name} ${event}`, message })
+    const subscribers = { start: note('start'), asyncEnd: note('end'), error: note('error') }
+    each.subscribe(subscribers as never)
+    stop.push(() => each.unsubscribe(subscribers as never))
+  }
+  try {
+    await work()
+  } finally {
+    for (const each of stop) each()
+  }
+  return told
+}
+
+function named(told: readonly Told[], ...names: readonly string[]): string[] {
+  return told.map(({ what }) => what).filter((what) => names.some((name) => what.startsWith(name)))
+}
+
+function messages(told: readonly Told[], what: string): any[] {
+  return told.filter((each) => each.what === what).map(({ message }) => message)
+}
+
+for (const dialect of DIALECTS) {
+  const test = suite<{ a: Database; b: Database }>(`diagnostics channels on ${dialect}`)
+
+  test.before(async (world) => {
+    world.a = await openDatabase(dialect)
+    world.b = await openDatabase(dialect)
+  })
+  test.after(async ({ a, b }) => {
+    await a.close()
+    await b.close()
+  })
+
+  test('a unit of work tells its life, in order, each with what it belongs to', async ({ a }) => {
+    const registry = new EngineRegistry({ writer: a.orm })
+    let dbSession: object | undefined
+    const told = await listen(() =>
+      registry.run(async (context) => {
+        dbSession = context.dbSession
+        const { writer } = context.dbSession
+        writer.persist(writer.create(Author, { name: 'told' }))
+      }),
+    )
+    assert.equal(named(told, ...PLAIN, ...TRACED), [
+      'unit:start',
+      'transaction:begin',
+      'session:open',
+      'transaction:join',
+      'transaction:commit start',
+      'session:close',
+      'transaction:commit end',
+      'unit:end',
+    ])
+    const [open] = messages(told, 'session:open')
+    assert.equal([open.role, open.state, open.owner], ['writer', 'active', undefined])
+    const [close] = messages(told, 'session:close')
+    assert.equal([close.role, close.state, close.reason], ['writer', 'changed', 'its transaction was committed'])
+    const [end] = messages(told, 'unit:end')
+    assert.equal(
+      [end.outcome, end.reason, end.error, end.retries, end.attempt],
+      ['committed', undefined, undefined, false, 1],
+    )
+    for (const { message, what } of told) {
+      if ('dbSession' in message) assert.is(message.dbSession, dbSession, what)
+      if ('registry' in message) assert.is(message.registry, registry, what)
+      if (what.startsWith('transaction:'))
+        assert.is(message.transaction, messages(told, 'transaction:begin')[0].transaction)
+    }
+    assert.equal(
+      messages(told, 'transaction:call').map(({ method }) => method),
+      ['tpcBegin', 'commit', 'tpcVote', 'tpcFinish'],
+    )
+  })
+
+  test('every statement is told, with whether it begins the transaction, its rows and its backend', async ({
+    a,
+    b,
+  }) => {
+    const registry = new EngineRegistry({ reader: { orm: b.orm, readOnly: true }, writer: a.orm })
+    const told = await listen(() =>
+      registry.run(async ({ dbSession: { reader, writer } }) => {
+        await reader.execute('select 1 as one union all select 2')
+        await writer.execute('select 3 as three')
+        await writer.execute(`insert into author (name) values ('x'), ('y')`)
+        for await (const row of writer.stream(Author)) assert.type(row.name, 'string')
+        markChanged(writer)
+        await rejection(reader.execute('select nothing_of_the_kind'))
+      }),
+    )
+    const started = messages(told, 'session:statement start')
+    assert.equal(
+      started.map(({ role, inTransaction, begins }) => [role, inTransaction, begins]),
+      [
+        ['reader', false, false],
+        ['writer', true, true],
+        ['writer', true, false],
+        ['writer', true, false],
+        ['reader', false, false],
+      ],
+    )
+    assert.equal(
+      started.slice(0, 3).map(({ rows }) => rows),
+      [2, 1, 2],
+    )
+    assert.ok(started[3].rows >= 2, 'a stream counts its rows')
+    assert.match(started[0].sql, /select 1 as one/)
+    assert.match(messages(told, 'session:statement error')[0].error.message, /nothing_of_the_kind/)
+    assert.is(messages(told, 'session:statement end').length, 5)
+    const backends = new Set(started.filter(({ role }) => role === 'writer').map(({ backend }) => backend))
+    assert.is(backends.size, 1)
+    assert.is(
+      [...backends].every((backend) => typeof backend === 'number'),
+      dialect === 'postgresql',
+    )
+    assert.equal(
+      messages(told, 'session:end start').map(({ role, how, decides }) => [role, how, decides]),
+      [['writer', 'commit', false]],
+    )
+  })
+
+  test('a role that commits every statement tells of each', async ({ a }) => {
+    const registry = new EngineRegistry({ log: { orm: a.orm, commit: 'autocommit' } })
+    const told = await listen(() =>
+      registry.run(async ({ dbSession: { log } }) => {
+        log.persist(log.create(Author, { name: 'logged' }))
+        await log.flush()
+        await log.execute('select 1 as one')
+      }),
+    )
+    const started = messages(told, 'session:statement start')
+    assert.equal(
+      started.map(({ role, inTransaction, sql, rows }) => [role, inTransaction, sql.slice(0, 6), rows]),
+      [
+        ['log', false, 'insert', 1],
+        ['log', false, 'select', 1],
+      ],
+    )
+  })
+
+  test('an abort tells why: an error, with the error itself', async ({ a }) => {
+    const registry = new EngineRegistry({ writer: a.orm })
+    const failure = new Error('on purpose')
+    const told = await listen(() =>
+      rejection(
+        registry.run(async ({ dbSession: { writer } }) => {
+          await writer.insert(Author, { name: 'lost' })
+          throw failure
+        }),
+      ),
+    )
+    assert.equal(named(told, 'transaction:abort', 'transaction:commit', 'session:end', 'unit:end'), [
+      'transaction:abort start',
+      'session:end start',
+      'session:end end',
+      'transaction:abort end',
+      'unit:end',
+    ])
+    const [end] = messages(told, 'unit:end')
+    assert.equal([end.outcome, end.reason, end.error], ['aborted', 'failed', failure])
+  })
+
+  test('a commit that fails, an attempt that is made again, and one that the work ended itself tell so', async ({
+    a,
+  }) => {
+    const registry = new EngineRegistry({ writer: a.orm })
+    const failing = await listen(() =>
+      rejection(registry.run(({ txn }) => txn.addBeforeCommitHook(() => Promise.reject(new Error('in a hook'))))),
+    )
+    const [failed] = messages(failing, 'unit:end')
+    assert.equal([failed.outcome, failed.reason, failed.error.message], ['aborted', 'failed', 'in a hook'])
+    assert.equal(named(failing, 'transaction:commit'), [
+      'transaction:commit start',
+      'transaction:commit error',
+      'transaction:commit end',
+    ])
+
+    const ended = await listen(() => registry.run(({ txn }) => txn.commit()))
+    assert.is(messages(ended, 'unit:end')[0].outcome, 'ended')
+
+    const again = await listen(() =>
+      registry.run(
+        ({ tm }) => {
+          if (tm.attempt === 1) throw Object.assign(new Error('deadlock'), { code: '40P01' })
+        },
+        { attempts: 2 },
+      ),
+    )
+    assert.equal(
+      messages(again, 'unit:end').map(({ attempt, outcome, retries }) => [attempt, outcome, retries]),
+      [
+        [1, 'aborted', true],
+        [2, 'committed', false],
+      ],
+    )
+  })
+
+  test('a run that is cancelled tells so', async ({ a }) => {
+    const registry = new EngineRegistry({ writer: a.orm })
+    const controller = new AbortController()
+    const told = await listen(() =>
+      rejection(
+        registry.run(
+          async ({ dbSession: { writer } }) => {
+            await writer.count(Author)
+            controller.abort(new Error('enough'))
+          },
+          { signal: controller.signal },
+        ),
+      ),
+    )
+    const [end] = messages(told, 'unit:end')
+    assert.equal([end.outcome, end.reason, end.error.message], ['aborted', 'cancelled', 'enough'])
+  })
+
+  test('a savepoint and its rollback are told', async ({ a }) => {
+    const registry = new EngineRegistry({ writer: a.orm })
+    const told = await listen(() =>
+      registry.run(async ({ dbSession: { writer }, txn }) => {
+        await writer.count(Author)
+        const savepoint = await txn.savepoint()
+        await savepoint.rollback()
+      }),
+    )
+    assert.equal(named(told, 'transaction:savepoint', 'transaction:rollback'), [
+      'transaction:savepoint start',
+      'transaction:savepoint end',
+      'transaction:rollback start',
+      'transaction:rollback end',
+    ])
+    assert.is(
+      messages(told, 'transaction:savepoint end')[0].result,
+      messages(told, 'transaction:rollback start')[0].savepoint,
+    )
+  })
+
+  test.run()
+}
+
+const several = suite<{ several: SeveralDatabases }>('diagnostics channels over several databases')
+
+several.before(async (world) => {
+  world.several = await SeveralDatabases.open({ writer: 'postgresql', other: 'postgresql' })
+})
+several.after((world) => world.several.close())
+
+several('a commit over several databases tells what was prepared, decided and finished', async (world) => {
+  const registry = world.several.registry()
+  const told = await listen(() =>
+    registry.run(async ({ dbSession }) => {
+      for (const em of [dbSession.get('writer'), dbSession.get('other')])
+        em.persist(em.create(Author, { name: 'both' }))
+    }),
+  )
+  assert.equal(
+    messages(told, 'session:end start').map(({ role, how, decides }) => [role, how, decides]),
+    [
+      ['other', 'prepare', undefined],
+      ['writer', 'commit', true],
+      ['other', 'commit prepared', undefined],
+    ],
+  )
+  const gids = messages(told, 'session:end start').map(({ gid }) => gid)
+  assert.match(gids[0], /^sqlassist:app:writer:/)
+  assert.is(gids[0], gids[2])
+})
+
+several.run()
