@@ -10,6 +10,7 @@ import { execFileSync } from 'node:child_process'
 import { availableParallelism, cpus, loadavg } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import process from 'node:process'
+import { takeBaseline } from './baseline.ts'
 import { Comparison } from './compare.ts'
 import { readOptions } from './options.ts'
 import { profileEach } from './profile.ts'
@@ -20,6 +21,7 @@ import { versions } from './versions.ts'
 const options = readOptions(process.argv.slice(2))
 // What is measured is what is published, and never an old one.
 execFileSync(process.execPath, [fileURLToPath(new URL('../build.ts', import.meta.url)), '--javascript-only'])
+if (options.baseline !== undefined) takeBaseline(options.baseline)
 
 const print = (text: string): void => void process.stdout.write(text)
 const stage = await setStage(options.fsync)
