@@ -10,6 +10,7 @@ import { readBody } from './middleware/read-body.ts'
 import { securityHeaders } from './middleware/security-headers.ts'
 import { apiRouter } from './routes/api.ts'
 import { pageRouter } from './routes/pages.ts'
+import { Passwords } from './security/passwords.ts'
 import { Tokens } from './security/tokens.ts'
 
 /**
@@ -19,9 +20,9 @@ import { Tokens } from './security/tokens.ts'
  */
 export async function createApp(config: Config, options: DbSessionsOptions = {}) {
   const registry = new EngineRegistry(await openEngines(config))
-  const tokens = new Tokens(config.tokenSecret)
+  const security = { passwords: new Passwords(config.passwordCost), tokens: new Tokens(config.tokenSecret) }
   const router = new Router<AppState, AppContext>()
-  router.use(apiRouter(tokens).routes(), pageRouter(tokens).routes())
+  router.use(apiRouter(security).routes(), pageRouter(security).routes())
 
   const app = new Koa()
   app.use(cors)

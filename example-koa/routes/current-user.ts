@@ -7,10 +7,9 @@ import { parse } from '../input/parse.ts'
 import { userChanges } from '../input/user-input.ts'
 import { signedInUser } from '../middleware/authenticate.ts'
 import { userJson } from '../output/user-json.ts'
-import { hashPassword } from '../security/passwords.ts'
-import type { Tokens } from '../security/tokens.ts'
+import type { Security } from '../security/security.ts'
 
-export function currentUserRoutes(tokens: Tokens) {
+export function currentUserRoutes({ passwords, tokens }: Security) {
   const router = new Router<AppState, AppContext>({ prefix: '/user' })
 
   router.get('/', async (ctx) => {
@@ -23,7 +22,7 @@ export function currentUserRoutes(tokens: Tokens) {
     const { password, ...changes } = parse(userChanges, ctx.request.body, 'user')
     const { reader, writer } = ctx.dbSession
     await assertFree(reader, changes, id)
-    const passwordHash = password === undefined ? undefined : await hashPassword(password)
+    const passwordHash = password === undefined ? undefined : await passwords.hash(password)
     // What the reader loaded belongs to the reader's session: what is to be changed is loaded by the writer.
     const user = await writer.findOneOrFail(User, { id })
     writer.assign(user, defined({ ...changes, passwordHash }))

@@ -10,17 +10,18 @@ import { check } from '../input/parse.ts'
 import { audit } from '../middleware/audit.ts'
 import { cookieUser, forget, remember } from '../middleware/cookie-user.ts'
 import { sameOrigin } from '../middleware/same-origin.ts'
-import type { Tokens } from '../security/tokens.ts'
+import type { Passwords } from '../security/passwords.ts'
+import type { Security } from '../security/security.ts'
 
 /** What the forms of the pages are sent to. */
-export function editorRoutes(tokens: Tokens) {
+export function editorRoutes({ passwords, tokens }: Security) {
   const router = new Router<AppState, AppContext>()
 
   // A user and an article, or none of them: whatever fails and however late, there is one transaction.
   router.post('/articles', audit, sameOrigin, cookieUser(tokens), async (ctx) => {
     const form = fromForm(ctx.request.body as Form)
     const { title, description, body, tagList } = check(ctx.state.user ? newArticle : firstArticle, form, 'article')
-    const author = (ctx.state.user ??= await newcomer(ctx, check(firstArticle, form, 'article')))
+    const author = (ctx.state.user ??= await newcomer(ctx, passwords, check(firstArticle, form, 'article')))
     const article = publish(ctx, author, { title, description, body, tagList })
     if (form['fail'] !== undefined) {
       await ctx.dbSession.writer.flush()
@@ -41,8 +42,8 @@ export function editorRoutes(tokens: Tokens) {
 }
 
 /** Registered, or signed in where the address is known. */
-async function newcomer(ctx: RouteContext, registration: Registration): Promise<User> {
+async function newcomer(ctx: RouteContext, passwords: Passwords, registration: Registration): Promise<User> {
   const { email } = registration
   const known = await ctx.dbSession.reader.findOne(User, { email }, { fields: ['id'] })
-  return known ? await signIn(ctx, registration) : await register(ctx, registration)
+  return known ? await signIn(ctx, passwords, registration) : await register(ctx, passwords, registration)
 }

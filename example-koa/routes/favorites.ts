@@ -15,7 +15,7 @@ export function favoriteRoutes() {
     const { writer } = ctx.dbSession
     await lockUser(writer, user)
     // No look whether it is there already: the primary key knows, also of what others are doing at this moment.
-    await writer.upsert(Favorite, { article, user: user.id }, { onConflictAction: 'ignore' })
+    await writer.upsert(Favorite, { article, user: user.id })
     // Read by the writer, in the same transaction: the reader would not see it yet.
     ctx.body = { article: await articleJson(writer, user, await findArticle(ctx, writer)) }
   })

@@ -8,7 +8,7 @@ import { cookieUser } from '../middleware/cookie-user.ts'
 import { articlePage } from '../pages/article-page.ts'
 import { auditPage } from '../pages/audit-page.ts'
 import { frontPage } from '../pages/front-page.ts'
-import type { Tokens } from '../security/tokens.ts'
+import type { Security } from '../security/security.ts'
 import { editorRoutes } from './editor.ts'
 import { findArticle } from './find-article.ts'
 import { listArticles } from './list-articles.ts'
@@ -17,11 +17,11 @@ const STYLE = readFileSync(new URL('../pages/style.css', import.meta.url), 'utf8
 const SHOWN = 20
 
 /** The pages for a browser. */
-export function pageRouter(tokens: Tokens): Router<AppState, AppContext> {
+export function pageRouter(security: Security): Router<AppState, AppContext> {
   const router = new Router<AppState, AppContext>()
 
   // Reads only, so on the reader: no transaction is begun for it, and none has to end.
-  router.get('/', cookieUser(tokens), async (ctx) => {
+  router.get('/', cookieUser(security.tokens), async (ctx) => {
     const [articles, articlesCount] = await listArticles(ctx.dbSession.reader, {}, { limit: SHOWN, offset: 0 })
     ctx.body = frontPage({ articles, articlesCount, username: ctx.state.user?.username })
   })
@@ -50,6 +50,6 @@ export function pageRouter(tokens: Tokens): Router<AppState, AppContext> {
     ctx.body = STYLE
   })
 
-  router.use(editorRoutes(tokens))
+  router.use(editorRoutes(security))
   return router
 }

@@ -23,7 +23,7 @@ export function profileRoutes() {
     const followed = await findUser(ctx)
     const { writer } = ctx.dbSession
     await lockUser(writer, follower)
-    await writer.upsert(Follow, { follower: follower.id, followed: followed.id }, { onConflictAction: 'ignore' })
+    await writer.upsert(Follow, { follower: follower.id, followed: followed.id })
     ctx.body = { profile: profileJson(followed, true) }
   })
 

@@ -43,7 +43,8 @@ export async function openExample(dialect: Dialect, { via, route, ...options }: 
   const database = dialect === 'postgresql' ? await createDatabase('example') : undefined
   const databaseUrl = database && via ? await via(database) : database
   const { app, registry, close } = await createApp(
-    { databaseUrl, dataDirectory, tokenSecret: randomBytes(32) },
+    // Hundreds of users are registered in these tests, and nobody will ever try to guess their passwords.
+    { databaseUrl, dataDirectory, tokenSecret: randomBytes(32), passwordCost: 2 ** 8 },
     options,
   )
   if (route) app.use(route)
