@@ -5,7 +5,7 @@ import { EngineRegistry, markChanged } from '../../source/index.ts'
 import { Author } from '../support/entities.ts'
 import { DIALECTS, openDatabase } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
-import { SeveralDatabases } from '../support/several-databases.ts'
+import { addIn, SeveralDatabases } from '../support/several-databases.ts'
 
 type Database = Awaited<ReturnType<typeof openDatabase>>
 
@@ -318,6 +318,19 @@ several('a commit over several databases tells what was prepared, decided and fi
   const gids = messages(told, 'session:end start').map(({ gid }) => gid)
   assert.match(gids[0], /^sqlassist:app:writer:/)
   assert.is(gids[0], gids[2])
+})
+
+several('what is finished over another connection, since its own is gone, is told too', async (world) => {
+  const registry = await world.several.warmRegistry()
+  world.several.place('other').wire?.cut(/^commit prepared/, 'before')
+  const told = await listen(() => addIn(registry, ['writer', 'other'], 'aside'))
+  const ends = messages(told, 'session:end end').map(({ role, how, error }) => [role, how, error !== undefined])
+  assert.equal(ends, [
+    ['other', 'prepare', false],
+    ['writer', 'commit', false],
+    ['other', 'commit prepared', true],
+    ['other', 'commit prepared', false],
+  ])
 })
 
 several.run()
