@@ -308,7 +308,8 @@ export class UnitOfWork {
       const session = engine.open({ ...options, coordinated: false })
       this.#independent.push({ session, engine })
       // Nothing else would tell that what was changed through a read-only role goes nowhere.
-      if (readOnly !== false) this.transaction()?.addBeforeCommitHook(() => session.flush())
+      const refuseChanges = (): Promise<void> => session.flush()
+      if (readOnly !== false) this.transaction()?.addBeforeCommitHook(refuseChanges)
       return session
     }
     const transaction = this.tm.get()
