@@ -9,6 +9,8 @@ export interface Config {
   readonly dataDirectory: string
   /** Signs the tokens of signed-in users. */
   readonly tokenSecret: Uint8Array
+  /** What it costs to hash a password; see security/passwords.ts. */
+  readonly passwordCost?: number
 }
 
 export function readConfig(env: NodeJS.ProcessEnv): Config {

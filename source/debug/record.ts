@@ -1,7 +1,7 @@
 import type { AbortReason, UnitEndMessage } from '../engine/channels.ts'
 import type { RoleStatus } from '../engine/db-sessions-container.ts'
 import type { TransactionEndMessage } from '../session/channels.ts'
-import type { SessionState } from '../session/session.ts'
+import type { SessionState } from '../session/session-state.ts'
 
 /** An error as it is kept: text of bounded length, and nothing that it refers to. */
 export interface RecordedError {

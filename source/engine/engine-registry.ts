@@ -33,6 +33,7 @@ type RoleOf<E extends Engines> = keyof E & string
 const ALL_ROLES = '!all'
 type AllRoles = typeof ALL_ROLES
 
+/** @internal */
 export const DEFAULT_ANY_PREFERENCE: readonly string[] = ['reader', 'writer']
 
 /**
@@ -54,7 +55,7 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
   readonly #units = new Set<UnitOfWork>()
   readonly #background = new Set<Promise<void>>()
   readonly #recovery: RecoverySchedule
-  /** How several databases are committed as one. For the unit of work. */
+  /** How several databases are committed as one. For the unit of work. @internal */
   readonly atomicCommits: AtomicCommits
   #closing: Promise<void> | undefined
   #whenIdle: (() => void) | undefined
@@ -128,6 +129,7 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
     return this.#unitDefaults.disableTransaction
   }
 
+  /** Whether there is a role of this name. */
   has(role: string): boolean {
     return this.#engines.has(role)
   }
@@ -142,7 +144,7 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
   /**
    * A unit of work outside HTTP, for jobs, queues and scripts: committed when `work` is done, aborted when it throws,
    * tried again, in a new unit, after an error worth retrying as often as `attempts` allows.
-   * @throws what the work or the commit threw; UnitOfWorkEndedError after `close()`
+   * @throws what the work or the commit threw; RegistryClosedError (`SQLASSIST_REGISTRY_CLOSED`) after `close()`
    */
   async run<T>(work: (context: RunContext<E, Sessions>) => Promise<T> | T, options: RunOptions = {}): Promise<T> {
     const series = {}
@@ -232,7 +234,7 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
     await this.close()
   }
 
-  /** Starts a unit of work; whoever does owes its `commit()` or `abort()`. For the rooms above. */
+  /** Starts a unit of work; whoever does owes its `commit()` or `abort()`. For the rooms above. @internal */
   start(options: UnitOfWorkOptions): UnitOfWork {
     if (this.#closing !== undefined) throw new RegistryClosedError()
     const unit = new UnitOfWork(this as unknown as EngineRegistry, this.#Container, options)
@@ -240,14 +242,14 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
     return unit
   }
 
-  /** @throws UnknownRoleError; ConfigurationError for `'!default'` where no role is the default */
+  /** @throws UnknownRoleError; ConfigurationError for `'!default'` where no role is the default. @internal */
   engine(role: string): Engine {
     const engine = this.#engines.get(role === DEFAULT_ROLE ? this.#defaultRole() : role)
     if (engine === undefined) throw new UnknownRoleError(role, this.#engines.keys())
     return engine
   }
 
-  /** A unit of work ended. */
+  /** A unit of work ended. @internal */
   forget(unit: UnitOfWork): void {
     this.#units.delete(unit)
     if (this.#units.size === 0) this.#whenIdle?.()
@@ -315,7 +317,7 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
     return currentUnit()?.of(this)
   }
 
-  /** Owns a promise that nobody waits for. It must not reject. For the rooms above and below. */
+  /** Owns a promise that nobody waits for. It must not reject. For the rooms above and below. @internal */
   watch(work: Promise<void>): void {
     const watched = work.finally(() => this.#background.delete(watched))
     this.#background.add(watched)

@@ -22,7 +22,7 @@ export class NestedTransactionOpenError extends SqlassistError {
   }
 }
 
-/** What a session remembers for its savepoints, oldest first. Which are still valid is the transaction's to know. */
+/** What a session remembers for its savepoints, oldest first. Which are still valid is the transaction's to know. @internal */
 export class SessionSavepoints {
   #snapshots: IdentityMapSnapshot[] = []
   #named = 0

@@ -19,21 +19,15 @@ import {
 import { flushAndCommit } from './flush-and-commit.ts'
 import { LazyTransaction, type TransactionHost } from './lazy-transaction.ts'
 import { RawWriteLog, shown } from './raw-write-log.ts'
+import type { RawWrites } from './raw-writes.ts'
 import { PreparedTransaction, refusesToPrepare } from './prepared-transaction.ts'
 import { readOnlyKysely } from './read-only-kysely.ts'
 import { bindToSession } from './session-entity-manager.ts'
 import { sessionKysely, type StatementOrigin } from './session-kysely.ts'
 import { NestedTransactionOpenError, SessionSavepoints } from './session-savepoints.ts'
+import type { SessionState } from './session-state.ts'
 import type { StatementKind } from './statement-kind.ts'
 import { rowsOfResult, traceEnd, traceStatement, traceStream, type StatementDetails } from './trace.ts'
-
-/** Zope's words: nothing written as far as known; to be committed; refuses to become changed. */
-export const SESSION_STATES = ['active', 'changed', 'readonly'] as const
-export type SessionState = (typeof SESSION_STATES)[number]
-
-/** What becomes of raw SQL that wrote and that nobody declared with markChanged. */
-export const RAW_WRITES = ['rollback', 'commit', 'error'] as const
-export type RawWrites = (typeof RAW_WRITES)[number]
 
 /** What a session is told when it is opened. */
 export interface SessionOptions {

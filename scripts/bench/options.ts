@@ -1,0 +1,86 @@
+import process from 'node:process'
+import { parseArgs } from 'node:util'
+import { DATABASES, type Database } from './databases.ts'
+import { SERVERS } from './servers.ts'
+import { WORKS, type Work } from './works.ts'
+
+export interface Options {
+  /** Of each measured slice, about. */
+  readonly seconds: number
+  readonly rounds: number
+  readonly connections: number
+  readonly works: readonly Work[]
+  readonly servers: readonly string[]
+  /** Milliseconds of a round trip to PostgreSQL; 0 is without the proxy. */
+  readonly delays: readonly number[]
+  readonly databases: readonly Database[]
+  readonly fsync: 'on' | 'off'
+  readonly profile: boolean
+}
+
+export const USAGE = `usage: npm run bench -- [options], or node scripts/bench/run.ts [options]
+  --quick              less than two minutes: --seconds 0.3 --rounds 3
+  --seconds N          of a measured slice (1)
+  --rounds N           how often the servers take turns (5)
+  --connections N      of the load (8)
+  --works a,b          ${WORKS.join(', ')}
+  --servers a,b        ${Object.keys(SERVERS).join(', ')}
+  --delays 0,2         milliseconds of a round trip to PostgreSQL
+  --databases a,b      ${DATABASES.join(', ')}
+  --fsync on|off       of PostgreSQL (off)
+  --profile            a CPU profile of each server and work instead of a comparison
+`
+
+/** Ends the process with the usage where the arguments make no sense. */
+export function readOptions(args: readonly string[]): Options {
+  try {
+    return parse(args)
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n${USAGE}`)
+    process.exit(2)
+  }
+}
+
+function parse(args: readonly string[]): Options {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      quick: { type: 'boolean', default: false },
+      seconds: { type: 'string' },
+      rounds: { type: 'string' },
+      connections: { type: 'string', default: '8' },
+      works: { type: 'string', default: WORKS.join() },
+      servers: { type: 'string', default: Object.keys(SERVERS).join() },
+      delays: { type: 'string', default: '0,2' },
+      databases: { type: 'string', default: DATABASES.join() },
+      fsync: { type: 'string', default: 'off' },
+      profile: { type: 'boolean', default: false },
+    },
+  })
+  const { quick } = values
+  return {
+    seconds: number('seconds', values.seconds ?? (quick ? '0.3' : '1'), (value) => value > 0),
+    rounds: number('rounds', values.rounds ?? (quick ? '3' : '5'), (value) => Number.isInteger(value) && value > 0),
+    connections: number('connections', values.connections, (value) => Number.isInteger(value) && value > 0),
+    works: list('works', values.works, WORKS),
+    servers: list('servers', values.servers, Object.keys(SERVERS)),
+    delays: values.delays.split(',').map((delay) => number('delays', delay, (value) => value >= 0)),
+    databases: list('databases', values.databases, DATABASES),
+    fsync: list('fsync', values.fsync, ['on', 'off'] as const)[0]!,
+    profile: values.profile,
+  }
+}
+
+function number(name: string, text: string, allows: (value: number) => boolean): number {
+  const value = text.trim() === '' ? Number.NaN : Number(text)
+  if (!allows(value)) throw new Error(`--${name} is "${text}"`)
+  return value
+}
+
+/** In the order of `known`, whatever order they were given in. */
+function list<T extends string>(name: string, text: string, known: readonly T[]): T[] {
+  const given = text.split(',')
+  const unknown = given.find((each) => !known.includes(each as T))
+  if (unknown !== undefined) throw new Error(`--${name} has "${unknown}"; it can be ${known.join(', ')}`)
+  return known.filter((each) => given.includes(each))
+}
