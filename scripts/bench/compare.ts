@@ -53,12 +53,15 @@ export class Comparison {
     const targets = await this.#stage.stepped()
     for (const name of this.#namesFor('postgresql', this.#options.works)) {
       const server = await startServer(name, targets)
-      for (const work of this.#options.works.filter((each) => server.plan.works.includes(each))) {
-        const argument = SHAPES[work].argument === 'article' ? '1' : 'counted'
-        const send = () => request(server.port, work, argument)
-        this.#trips.set(`${name} ${work}`, await countWaits(server.process, this.#stage.proxy, send))
+      try {
+        for (const work of this.#options.works.filter((each) => server.plan.works.includes(each))) {
+          const argument = SHAPES[work].argument === 'article' ? '1' : 'counted'
+          const send = () => request(server.port, work, argument)
+          this.#trips.set(`${name} ${work}`, await countWaits(server.process, this.#stage.proxy, send))
+        }
+      } finally {
+        await server.stop()
       }
-      await server.stop()
     }
     this.#print(`\nWhat a request waits for on PostgreSQL, and in brackets what is sent and not waited for\n`)
     this.#print(tripsTable(this.#trips))

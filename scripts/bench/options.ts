@@ -1,7 +1,7 @@
 import process from 'node:process'
 import { parseArgs } from 'node:util'
 import { DATABASES, type Database } from './databases.ts'
-import { SERVERS } from './servers.ts'
+import { BASELINE, SERVERS } from './servers.ts'
 import { WORKS, type Work } from './works.ts'
 
 export interface Options {
@@ -15,7 +15,11 @@ export interface Options {
   readonly delays: readonly number[]
   readonly databases: readonly Database[]
   readonly fsync: 'on' | 'off'
+  /** The dist of another build, to compare with. */
+  readonly baseline: string | undefined
   readonly profile: boolean
+  /** A folder for the profiles. */
+  readonly keep: string | undefined
 }
 
 export const USAGE = `usage: npm run bench -- [options], or node scripts/bench/run.ts [options]
@@ -24,11 +28,15 @@ export const USAGE = `usage: npm run bench -- [options], or node scripts/bench/r
   --rounds N           how often the servers take turns (5)
   --connections N      of the load (8)
   --works a,b          ${WORKS.join(', ')}
-  --servers a,b        ${Object.keys(SERVERS).join(', ')}
+  --servers a,b        ${Object.keys(SERVERS)
+    .filter((name) => name !== BASELINE)
+    .join(', ')}
   --delays 0,2         milliseconds of a round trip to PostgreSQL
   --databases a,b      ${DATABASES.join(', ')}
   --fsync on|off       of PostgreSQL (off)
-  --profile            a CPU profile of each server and work instead of a comparison
+  --baseline DIST      the dist of another build as one more server, ${BASELINE}
+  --profile            a CPU profile of each server and work instead of a comparison, for --seconds times --rounds
+  --keep FOLDER        where to put the profiles, for DevTools to read
 `
 
 /** Ends the process with the usage where the arguments make no sense. */
@@ -50,24 +58,31 @@ function parse(args: readonly string[]): Options {
       rounds: { type: 'string' },
       connections: { type: 'string', default: '8' },
       works: { type: 'string', default: WORKS.join() },
-      servers: { type: 'string', default: Object.keys(SERVERS).join() },
+      servers: { type: 'string' },
       delays: { type: 'string', default: '0,2' },
       databases: { type: 'string', default: DATABASES.join() },
       fsync: { type: 'string', default: 'off' },
+      baseline: { type: 'string' },
       profile: { type: 'boolean', default: false },
+      keep: { type: 'string' },
+      help: { type: 'boolean', default: false },
     },
   })
-  const { quick } = values
+  const { quick, baseline } = values
+  const available = Object.keys(SERVERS).filter((name) => name !== BASELINE || baseline !== undefined)
+  if (values.help) throw new Error('koa-sqlassist benchmark')
   return {
     seconds: number('seconds', values.seconds ?? (quick ? '0.3' : '1'), (value) => value > 0),
     rounds: number('rounds', values.rounds ?? (quick ? '3' : '5'), (value) => Number.isInteger(value) && value > 0),
     connections: number('connections', values.connections, (value) => Number.isInteger(value) && value > 0),
     works: list('works', values.works, WORKS),
-    servers: list('servers', values.servers, Object.keys(SERVERS)),
+    servers: list('servers', values.servers ?? available.join(), available),
     delays: values.delays.split(',').map((delay) => number('delays', delay, (value) => value >= 0)),
     databases: list('databases', values.databases, DATABASES),
     fsync: list('fsync', values.fsync, ['on', 'off'] as const)[0]!,
+    baseline,
     profile: values.profile,
+    keep: values.keep,
   }
 }
 

@@ -25,6 +25,8 @@ answer({
     })
   },
   stepped: ({ port }: Route) => listen(port, (client, server) => stepped.add(client, server)),
+  hold: () => stepped.hold(),
+  flow: () => stepped.flow(),
   state: async () => {
     // What has arrived is read before it is told about.
     for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate)

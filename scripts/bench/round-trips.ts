@@ -25,22 +25,21 @@ const PATIENCE = 2_000
  * @param send sends the same kind of request, with another argument each time
  */
 export async function countWaits(server: Asked, proxy: Asked, send: () => Promise<unknown>): Promise<Trips> {
-  for (let count = 0; count < WARM_UP; count++) await oneRequest(server, proxy, send)
-  const { opened } = await proxy.ask<NetworkState>('state')
-  const first = await oneRequest(server, proxy, send)
-  for (let count = 1; count < REQUESTS; count++) {
-    assert.deepEqual(
-      shapeOf(await oneRequest(server, proxy, send)),
-      shapeOf(first),
-      'two requests differ in their waits',
-    )
+  await proxy.ask('hold')
+  try {
+    for (let count = 0; count < WARM_UP; count++) await oneRequest(server, proxy, send)
+    const { opened } = await proxy.ask<NetworkState>('state')
+    const first = await oneRequest(server, proxy, send)
+    for (let count = 1; count < REQUESTS; count++) {
+      const next = await oneRequest(server, proxy, send)
+      assert.deepEqual(shapeOf(next), shapeOf(first), 'two requests differ in what they wait for')
+    }
+    const state = await proxy.ask<NetworkState>('state')
+    assert.equal(state.opened, opened, 'a connection was opened, which takes waits too')
+    return first
+  } finally {
+    await proxy.ask('flow')
   }
-  assert.equal(
-    (await proxy.ask<NetworkState>('state')).opened,
-    opened,
-    'a connection was opened, which takes waits too',
-  )
-  return first
 }
 
 async function oneRequest(server: Asked, proxy: Asked, send: () => Promise<unknown>): Promise<Trips> {

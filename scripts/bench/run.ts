@@ -10,8 +10,10 @@ import { execFileSync } from 'node:child_process'
 import { availableParallelism, cpus, loadavg } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import process from 'node:process'
+import { takeBaseline } from './baseline.ts'
 import { Comparison } from './compare.ts'
 import { readOptions } from './options.ts'
+import { profileEach } from './profile.ts'
 import { SERVERS } from './servers.ts'
 import { setStage } from './stage.ts'
 import { versions } from './versions.ts'
@@ -19,13 +21,21 @@ import { versions } from './versions.ts'
 const options = readOptions(process.argv.slice(2))
 // What is measured is what is published, and never an old one.
 execFileSync(process.execPath, [fileURLToPath(new URL('../build.ts', import.meta.url)), '--javascript-only'])
+if (options.baseline !== undefined) takeBaseline(options.baseline)
 
-const from = performance.now()
 const print = (text: string): void => void process.stdout.write(text)
-const machine = { cpus: availableParallelism(), model: cpus()[0]?.model.trim(), loadAverageBefore: loadavg()[0] }
 const stage = await setStage(options.fsync)
 try {
   for (const name of options.servers) print(`${name.padEnd(20)} ${SERVERS[name]!.means}\n`)
+  if (options.profile) await profileEach(stage, options, print)
+  else await compare()
+} finally {
+  await stage.close()
+}
+
+async function compare(): Promise<void> {
+  const from = performance.now()
+  const machine = { cpus: availableParallelism(), model: cpus()[0]?.model.trim(), loadAverageBefore: loadavg()[0] }
   const compared = await new Comparison(stage, options, print).run()
   const summary = {
     ...compared,
@@ -36,6 +46,4 @@ try {
     postgres: stage.settings,
   }
   print(`\n${JSON.stringify(summary)}\n`)
-} finally {
-  await stage.close()
 }

@@ -1,3 +1,4 @@
+import { BASELINE_ENTRY } from './baseline.ts'
 import { DATABASES, type Database } from './databases.ts'
 import { WORKS, type Work } from './works.ts'
 
@@ -16,6 +17,8 @@ export interface ServerPlan {
 
 const STORING = WORKS.filter((work) => work !== 'none')
 const ATOMIC_OR_NOT = 'two: two transactions, nested; not atomic'
+
+export const BASELINE = 'sqlassist-baseline'
 
 /** In the order in which they take turns. */
 export const SERVERS: Readonly<Record<string, ServerPlan>> = {
@@ -77,6 +80,22 @@ export const SERVERS: Readonly<Record<string, ServerPlan>> = {
     databases: DATABASES,
     against: 'by-hand',
   },
+  'sqlassist-pipelined': {
+    means: 'this library with pipelineCommit on the writing roles (two: atomic)',
+    module: 'sqlassist',
+    options: { writer: { pipelineCommit: true } },
+    works: STORING,
+    databases: ['postgresql'],
+    against: 'by-hand',
+  },
+  [BASELINE]: {
+    means: 'another build of this library, that of --baseline; against the present one',
+    module: 'sqlassist',
+    options: { library: BASELINE_ENTRY },
+    works: WORKS,
+    databases: DATABASES,
+    against: 'sqlassist',
+  },
   'roles-2': {
     means: 'this library with 2 roles',
     module: 'roles',
@@ -95,7 +114,8 @@ export const SERVERS: Readonly<Record<string, ServerPlan>> = {
   },
 }
 
-/** `none` has no database, so there is nothing to write by hand: Koa alone is what it is held against. */
+/** Without a database there is nothing to write by hand: what is held against Koa alone then. */
 export function againstIn(work: Work, { against }: ServerPlan): string {
-  return work === 'none' && against === 'by-hand' ? 'koa' : against
+  if (work !== 'none') return against
+  return { 'by-hand': 'koa', sqlassist: 'sessions' }[against] ?? against
 }

@@ -16,13 +16,23 @@ interface Question {
   answered: boolean
 }
 
-/** Connections whose questions pass at once, and whose answers are held until the next step. */
+/** Connections whose questions pass at once, and whose answers are held until the next step, while it holds. */
 export class SteppedNetwork {
   readonly #connections = new Set<SteppedConnection>()
   #opened = 0
+  #holds = false
+
+  hold(): void {
+    this.#holds = true
+  }
+
+  flow(): void {
+    this.#holds = false
+    this.step()
+  }
 
   add(client: Socket, server: Socket): void {
-    const connection = new SteppedConnection(client, server)
+    const connection = new SteppedConnection(client, server, () => this.#holds)
     this.#connections.add(connection)
     this.#opened++
     client.once('close', () => this.#connections.delete(connection))
@@ -45,6 +55,7 @@ export class SteppedNetwork {
 
 class SteppedConnection {
   readonly #client: Socket
+  readonly #holds: () => boolean
   questions: Question[] = []
   readonly #prepared = new Map<string, string>()
   /** What is sent before its Sync. */
@@ -52,8 +63,9 @@ class SteppedConnection {
   /** Before the first ReadyForQuery: greeting and password pass freely. */
   #greeting = true
 
-  constructor(client: Socket, server: Socket) {
+  constructor(client: Socket, server: Socket, holds: () => boolean) {
     this.#client = client
+    this.#holds = holds
     const fromClient = new MessageReader({ startUp: true })
     const fromServer = new MessageReader({ startUp: false })
     client.on('data', (chunk: Buffer) => {
@@ -87,6 +99,7 @@ class SteppedConnection {
     }
     question.answer.push(bytes)
     question.answered = type === 'Z'
+    if (question.answered && !this.#holds()) this.step()
   }
 
   step(): string[] {

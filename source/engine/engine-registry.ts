@@ -142,8 +142,8 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
   }
 
   /**
-   * A unit of work outside HTTP, for jobs, queues and scripts: committed when `work` is done, aborted when it throws,
-   * tried again, in a new unit, after an error worth retrying as often as `attempts` allows.
+   * A unit of work outside HTTP, for jobs, queues and scripts: committed when `work` is done, aborted when it throws or
+   * doomed its transaction, tried again, in a new unit, after an error worth retrying as often as `attempts` allows.
    * @throws what the work or the commit threw; RegistryClosedError (`SQLASSIST_REGISTRY_CLOSED`) after `close()`
    */
   async run<T>(work: (context: RunContext<E, Sessions>) => Promise<T> | T, options: RunOptions = {}): Promise<T> {

@@ -1,12 +1,13 @@
 /** This library: a reader, a writer and, where there is a second database, another writer. */
-import { dbSessions } from 'koa-sqlassist'
+import type { dbSessions as DbSessions } from 'koa-sqlassist'
 import { FAILURE } from '../works.ts'
 import { Article, Note } from '../entities.ts'
 import { openOrm } from '../open-orm.ts'
 import type { OpenServer } from './bench-server.ts'
 
-/** `writer`: options of the writing roles. */
-export const open: OpenServer = async ({ main, other }, { writer: options = {} }) => {
+/** `writer`: options of the writing roles. `library`: the entry of another build. */
+export const open: OpenServer = async ({ main, other }, { writer: options = {}, library = 'koa-sqlassist' }) => {
+  const { dbSessions } = (await import(String(library))) as { readonly dbSessions: typeof DbSessions }
   const [reader, writer] = [await openOrm(main, 'reader'), await openOrm(main, 'writer')]
   const otherOrm = other === undefined ? undefined : await openOrm(other, 'other')
   const engines = {
