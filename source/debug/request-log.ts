@@ -25,8 +25,8 @@ export class RequestLog {
   /** Adds a request, and drops the oldest one that is over, or else the oldest, where there are too many. */
   add(request: RecordedRequest): void {
     if (this.#requests.size >= this.#keep) {
-      const oldest = [...this.#requests.values()]
-      const dropped = oldest.find(({ tookMs }) => tookMs !== undefined) ?? oldest[0]
+      const over = this.#requests.values().find(({ tookMs }) => tookMs !== undefined)
+      const dropped = over ?? this.#requests.values().next().value
       if (dropped !== undefined) this.#requests.delete(dropped.id)
     }
     this.#requests.set(request.id, request)

@@ -57,9 +57,9 @@ async function newPage(
   return page
 }
 
-async function shoot(page: Page, name: string): Promise<void> {
+async function shoot(page: Page, name: string, fullPage = true): Promise<void> {
   await page.evaluate('scrollTo(0, 0)')
-  await page.screenshot({ path: `${OUTPUT}${name}.png`, fullPage: true })
+  await page.screenshot({ path: `${OUTPUT}${name}.png`, fullPage })
 }
 
 /** The page of the request with that in its name. */
@@ -190,6 +190,7 @@ test('it fits a narrow window', async (context) => {
     await openRequest(page, context.world, 'publish-everything')
     await page.locator('.row', { hasText: 'quota' }).locator('summary').first().click()
     await shoot(page, `panel-request-narrow-${colorScheme}`)
+    await shoot(page, `panel-request-narrow-top-${colorScheme}`, false)
     assert.is(await page.evaluate('document.documentElement.scrollWidth'), 390)
     await page.goto('/_sqlassist/registry')
     assert.is(await page.evaluate('document.documentElement.scrollWidth'), 390)

@@ -1,3 +1,5 @@
+import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { RequestSnapshot } from '../../source/debug/index.ts'
@@ -155,6 +157,27 @@ test('nothing, where it is not mounted: no channel has a subscriber before, nor 
   assert.is(listened().length, 14)
   await world.close()
   assert.equal(listened(), [])
+})
+
+test('nothing of it is part of the package’s other entries', async () => {
+  for (const entry of ['index.ts', 'transaction/index.ts']) {
+    const { metafile } = await build({
+      absWorkingDir: fileURLToPath(new URL('../../', import.meta.url)),
+      entryPoints: [`source/${entry}`],
+      bundle: true,
+      platform: 'node',
+      format: 'esm',
+      packages: 'external',
+      write: false,
+      metafile: true,
+    })
+    const inputs = Object.keys(metafile.inputs)
+    assert.ok(inputs.some((path) => path.startsWith('source/transaction/')))
+    assert.equal(
+      inputs.filter((path) => path.startsWith('source/debug/')),
+      [],
+    )
+  }
 })
 
 test('what was recorded can still be looked at when the panel and the registry are closed', async () => {

@@ -62,8 +62,7 @@ function roleRow(role: RoleReport, names: readonly string[]): Html {
 export function inDoubtPart(reports: readonly PreparedReport[] | undefined | 'no answer'): Html {
   return html`<section class="card" aria-label="In doubt" data-keep="in-doubt">
     <div class="card-head">
-      <h2>In doubt</h2>
-      <span class="muted">prepared transactions of this application that wait for their end</span>
+      <h2>In doubt <span class="muted">prepared transactions of this application that wait for their end</span></h2>
     </div>
     ${inDoubtContent(reports)}
   </section>`

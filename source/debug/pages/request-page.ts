@@ -124,15 +124,15 @@ function advice(attempt: RecordedAttempt, roles: readonly string[]): Html {
       html`<section class="advice ${roleColour(roles, role)}" aria-label="Repeated statement">
         <h2>${times} times the same statement <span class="muted">role ${role}, ${duration(tookMs)} together</span></h2>
         <p><code>${shape}</code></p>
-        <p class="muted">With other values each time (N+1). ${remedy(shape)}</p>
+        <p class="muted">With other values each time${remedy(shape)}</p>
       </section>`,
   )}`
 }
 
 function remedy(shape: string): Html {
   if (/^(?:select|with)/i.test(shape))
-    return html`<code>populate</code>, a join or an <code>in (…)</code> fetches them in one.`
-  return html`One flush, <code>insertMany</code> or a <code>where … in (…)</code> sends them in one.`
+    return html` (N+1): <code>populate</code>, a join or an <code>in (…)</code> fetches them in one.`
+  return html`: one flush, <code>insertMany</code> or a <code>where … in (…)</code> sends them in one.`
 }
 
 /** What was prepared and neither committed nor rolled back by the attempt itself. */

@@ -61,6 +61,8 @@ function row(base: string, request: RecordedRequest, roles: readonly string[], l
     ...(repeated.length > 0 ? ['repeated'] : []),
     ...(tries > 1 ? ['retried'] : []),
   ]
+  // Beside one that took long the others would be too short to be seen.
+  const length = Math.log1p(tookMs ?? 0) / Math.log1p(longestMs)
   const opened = last?.roles.filter(({ status }) => status !== 'INIT') ?? []
   return html`<li class="request" data-key="${id}" data-item="request" data-tags="${tags.join(' ')}">
     <time class="when" datetime="${new Date(startedAt).toISOString()}">${timeOfDay(startedAt)}</time>
@@ -85,8 +87,13 @@ function row(base: string, request: RecordedRequest, roles: readonly string[], l
     >
     <span class="time"
       ><svg class="meter" aria-hidden="true">
-        <rect class="whole" width="${percent(tookMs ?? 0, longestMs)}" height="100%" rx="2" />
-        <rect class="part" width="${percent(databaseMs, longestMs)}" height="100%" rx="2" /></svg
+        <rect class="whole" width="${percent(length, 1)}" height="100%" rx="2" />
+        <rect
+          class="part"
+          width="${percent((length * databaseMs) / (tookMs || Infinity), 1)}"
+          height="100%"
+          rx="2"
+        /></svg
       ><span class="number" title="${duration(databaseMs)} of it in the database; ${plural(statements, 'statement')}"
         >${tookMs === undefined ? '…' : duration(tookMs)}</span
       ></span

@@ -166,10 +166,10 @@ main > [data-key], .attempt { display: grid; gap: 16px; grid-template-columns: m
 .cause > .label { font-size: 12px; color: var(--muted) }
 .advice { background: var(--card); border: 1px solid var(--line); border-left: 3px solid var(--warn); border-radius: var(--radius); padding: 10px 16px; display: grid; gap: 3px; overflow-wrap: anywhere; font-size: 13px }
 .advice.bad { border-left-color: var(--bad) }
-.columns { display: grid; grid-template-columns: minmax(0, 1fr) 350px; gap: 16px; align-items: start }
+.columns { display: grid; grid-template-columns: minmax(0, 1fr) 340px; gap: 16px; align-items: start }
 .side { display: grid; gap: 16px; min-width: 0 }
 
-.axis, .row > details > summary { display: grid; grid-template-columns: 24px 88px minmax(120px, 1fr) 96px 60px 62px 210px; gap: 0 10px; align-items: center; padding: 0 16px }
+.axis, .row > details > summary { display: grid; grid-template-columns: 22px 82px minmax(120px, 1fr) 82px 56px 60px 180px; gap: 0 10px; align-items: center; padding: 0 16px }
 .axis { height: 26px; border-bottom: 1px solid var(--line); font-size: 11px; color: var(--muted); font-variant-numeric: tabular-nums }
 .axis-scale { grid-column: 7; display: flex; justify-content: space-between; min-width: 0; white-space: nowrap }
 .axis-scale span:nth-child(2) { width: 0; display: flex; justify-content: center }
