@@ -36,6 +36,8 @@ try {
 async function compare(): Promise<void> {
   const from = performance.now()
   const machine = { cpus: availableParallelism(), model: cpus()[0]?.model.trim(), loadAverageBefore: loadavg()[0] }
+  print(`\n${machine.cpus} processors (${machine.model}), load average before the start ${machine.loadAverageBefore}\n`)
+  print(`PostgreSQL: ${JSON.stringify(stage.settings)}\n`)
   const compared = await new Comparison(stage, options, print).run()
   const summary = {
     ...compared,

@@ -32,6 +32,7 @@ export async function verify(port: number, work: Work, looks: Looks, label: stri
       assert.equal(body, '{"ok":true}')
       break
     case 'read':
+    case 'read-in-transaction':
       assert.equal(body, JSON.stringify(before))
       assert.deepEqual(await article(), before)
       break

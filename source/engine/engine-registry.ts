@@ -1,5 +1,6 @@
 import { AtomicCommits } from './atomic-commits.ts'
 import { attachOrm } from './attach-orm.ts'
+import { registryCloseChannel, type RegistryCloseMessage } from './channels.ts'
 import { currentUnit } from './current-unit.ts'
 import {
   containerClass,
@@ -146,8 +147,9 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
    * @throws what the work or the commit threw; RegistryClosedError (`SQLASSIST_REGISTRY_CLOSED`) after `close()`
    */
   async run<T>(work: (context: RunContext<E, Sessions>) => Promise<T> | T, options: RunOptions = {}): Promise<T> {
+    const series = {}
     const start = (attempt: number, mayRetry: boolean): UnitOfWork =>
-      this.start({ ...this.#unitDefaults, attempt, mayRetry })
+      this.start({ ...this.#unitDefaults, series, attempt, mayRetry })
     return await run(start, work, options)
   }
 
@@ -271,6 +273,10 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
     await Promise.all(this.#background)
     for (const detach of this.#detach.splice(0)) detach()
     for (const { options } of this.#engines.values()) await options.orm.close()
+    if (registryCloseChannel.hasSubscribers) {
+      const registry = this as unknown as EngineRegistry
+      registryCloseChannel.publish({ registry } satisfies RegistryCloseMessage)
+    }
   }
 
   /** Where several databases can change together: what they can prepare, and what is left from before. */

@@ -57,6 +57,7 @@ import {
   UnmarkedWriteError,
   UtilityRepository,
 } from 'koa-sqlassist'
+import { debugPanel } from 'koa-sqlassist/debug'
 import {
   AlreadyInTransactionError,
   CallTimeoutError,
@@ -180,9 +181,12 @@ await assert.rejects(
   registry.run(({ dbSession: { reader } }) => reader.nativeDelete(Note, {})),
   (error) => error instanceof ReadOnlySessionError && !isRetryable(error),
 )
+const panel = debugPanel(registry, { keep: 10, hideParameters: true })
 await registry.close()
 
 const app = new Koa()
+app.use(panel)
+panel.close()
 const middleware = dbSessions(
   { writer: await open() },
   { commitVeto: (ctx) => serverErrorVeto(ctx) || defaultCommitVeto(ctx) },

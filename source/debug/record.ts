@@ -1,0 +1,154 @@
+import type { AbortReason, UnitEndMessage } from '../engine/channels.ts'
+import type { RoleStatus } from '../engine/db-sessions-container.ts'
+import type { TransactionEndMessage } from '../session/channels.ts'
+import type { SessionState } from '../session/session-state.ts'
+
+/** An error as it is kept: text of bounded length, and nothing that it refers to. */
+export interface RecordedError {
+  /** The name of its class. */
+  readonly name: string
+  /** Its message, cut to a length. */
+  readonly message: string
+  /** Its code, such as a SQLSTATE or one of this library’s. */
+  readonly code: string | undefined
+  /** The lines of its stack, without the message. */
+  readonly frames: readonly string[]
+  /** The error it came of. */
+  readonly cause: RecordedError | undefined
+}
+
+/** A time is in milliseconds since the request or run began; how long something took is undefined while it is under way. */
+export interface RecordedSpan {
+  /** When it began. */
+  readonly atMs: number
+  /** How long it took; undefined while it is under way. */
+  tookMs: number | undefined
+  /** What it failed with. */
+  error: RecordedError | undefined
+}
+
+/** A statement. */
+export interface RecordedStatement extends RecordedSpan {
+  /** The role of its session. */
+  readonly role: string
+  /** Its text, cut to a length; literals are `?` where parameters are hidden. */
+  readonly sql: string
+  /** How many characters were cut off. */
+  readonly cutCharacters: number
+  /** What it is but for the values in it: two statements of one shape differ in nothing else. */
+  readonly shape: string
+  /** Its parameters as text, or `?` where they are hidden. */
+  readonly parameters: readonly string[]
+  /** How many rows it gave or changed. */
+  rows: number | undefined
+  /** Whether it ran in the session's database transaction. Otherwise it committed by itself. */
+  readonly inTransaction: boolean
+  /** Whether its session refuses to write. */
+  readonly readOnly: boolean
+  /** Whether BEGIN was sent with it. */
+  readonly begins: boolean
+  /** The number of PostgreSQL's backend. */
+  backend: number | undefined
+}
+
+/** The end of a database transaction. */
+export interface RecordedEnd extends RecordedSpan {
+  /** The role of its session. */
+  readonly role: string
+  /** By what it was ended. */
+  readonly how: TransactionEndMessage['how']
+  /** The id of a prepared transaction. */
+  readonly gid: string | undefined
+  /** Whether it also wrote the decision of a commit over several databases. */
+  readonly decides: boolean
+  /** The number of PostgreSQL’s backend. */
+  backend: number | undefined
+}
+
+export const STEPS = ['begin', 'join', 'savepoint', 'rollback', 'call', 'commit', 'abort', 'open', 'close'] as const
+
+/** One step in the life of a transaction or session. */
+export interface RecordedStep extends RecordedSpan {
+  /** What it is. */
+  readonly step: (typeof STEPS)[number]
+  /** Which transaction of its attempt, counted from 1; undefined for a session. */
+  readonly transaction: number | undefined
+  /** Who joined or was called, or which session or savepoint it is. */
+  readonly subject: string
+  /** The method of a call; why a session was closed. */
+  readonly detail: string
+}
+
+/** A transaction of the request's manager. */
+export interface RecordedTransaction {
+  /** Its description: by default method and path. */
+  description: string
+  /** For whom the work was done; empty where nobody said so. */
+  user: string
+  /** Zope's word for where it stands. */
+  status: string
+}
+
+/** One role in one attempt. */
+export interface RecordedRole {
+  /** Its name. */
+  readonly role: string
+  /** Where it stands: never touched, open, or over. */
+  status: RoleStatus
+  /** Of its session when it was last heard of; undefined where none was opened. */
+  state: SessionState | undefined
+  /** The numbers of the PostgreSQL backends it used. */
+  readonly backends: number[]
+  /** How many statements it sent. */
+  statements: number
+}
+
+/** One try at a request or run. */
+export interface RecordedAttempt extends RecordedSpan {
+  /** Counted from 1. */
+  readonly attempt: number
+  /** Undefined while it is under way. */
+  outcome: UnitEndMessage['outcome'] | undefined
+  /** Why it aborted, if it did. */
+  reason: AbortReason | undefined
+  /** Whether it was tried again. */
+  retries: boolean
+  /** Its transactions, in the order they were begun. */
+  readonly transactions: RecordedTransaction[]
+  /** Its roles, in the order of the registry. */
+  readonly roles: RecordedRole[]
+  /** Its statements, in the order they were sent. */
+  readonly statements: RecordedStatement[]
+  /** The ends of database transactions. */
+  readonly ends: RecordedEnd[]
+  /** What its transactions and sessions did, in order. */
+  readonly steps: RecordedStep[]
+  /** What came after the limit and was only counted. */
+  readonly dropped: { statements: number; steps: number }
+}
+
+/** A request, or a run of `registry.run`. */
+export interface RecordedRequest {
+  /** Unique in this process. */
+  readonly id: string
+  /** Whether it came over HTTP. */
+  readonly kind: 'request' | 'run'
+  /** When it began, in milliseconds since 1970. */
+  readonly startedAt: number
+  /** Of a request. */
+  readonly method: string | undefined
+  /** Of a request: as it was asked for, with the query. */
+  readonly url: string | undefined
+  /** Where the container stands on ctx. */
+  property: string | undefined
+  /** Of the response; undefined before it was sent. */
+  status: number | undefined
+  /** Whether the client went away before it had the response. */
+  clientLeft: boolean
+  /** Undefined while it is under way. */
+  tookMs: number | undefined
+  /** The tries at it, the oldest first. */
+  readonly attempts: RecordedAttempt[]
+  /** How many attempts were dropped, the oldest first. */
+  droppedAttempts: number
+}
