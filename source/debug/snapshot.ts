@@ -4,6 +4,7 @@ import { totalsOf, type Totals } from './totals.ts'
 
 /** A request as tools get it: what is recorded, and what follows from that. */
 export interface RequestSnapshot extends RecordedRequest {
+  /** What it cost, in all attempts at it. */
   readonly totals: Totals
   /** The repeated statements of each attempt. */
   readonly repeated: readonly (readonly Repeated[])[]
