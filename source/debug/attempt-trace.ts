@@ -50,15 +50,19 @@ export class AttemptTrace {
   }
 
   ended({ outcome, reason, error, retries }: UnitEndMessage): void {
-    const { attempt } = this
+    const { attempt, request } = this
+    const endedAt = this.#now()
     attempt.outcome = outcome
     attempt.reason = reason
     attempt.retries = retries
-    if (error !== undefined) attempt.error = this.error(error)
-    attempt.tookMs = this.#now() - attempt.atMs
+    attempt.tookMs = endedAt - attempt.atMs
+    // A request is over when its response is.
+    if (request.kind === 'run' && !retries) request.tookMs = endedAt
     for (const transaction of this.#transactions.keys()) this.#describe(transaction)
     this.#transactions.clear()
     this.#calls.clear()
+    // Last, since an error can be one that cannot be read.
+    if (error !== undefined) attempt.error = this.error(error)
   }
 
   opened({ role, state }: SessionMessage): void {
