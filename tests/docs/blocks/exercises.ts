@@ -144,6 +144,16 @@ export const exercises: Readonly<Record<string, Exercise>> = {
       ['from a job', 'one article'],
     )
   },
+  'README.md › The debug panel': async (load, { app, Article }) => {
+    await load()
+    app.use((ctx) => void ctx.dbSession.writer.create(Article, { title: 'watched' }))
+    await serving(app, async (url) => {
+      await request(`${url}/stored`)
+      const page = await request(`${url}/_sqlassist`)
+      assert.equal(page.status, 200)
+      assert.match(page.body, /\/stored/)
+    })
+  },
   'README.md › Model helpers': async (load, { engines, readerOrm, writerOrm, router }) => {
     const { Book } = await load()
     for (const orm of [readerOrm, writerOrm]) orm.discoverEntity(Book)
