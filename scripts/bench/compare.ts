@@ -5,19 +5,19 @@ import { figures, type Figures } from './figures.ts'
 import type { Options } from './options.ts'
 import { countWaits, type Trips } from './round-trips.ts'
 import { startServer, type RunningServer } from './running-server.ts'
-import { SERVERS } from './servers.ts'
+import { SERVERS, worksOf } from './servers.ts'
 import { takeTurns } from './slices.ts'
 import type { Stage } from './stage.ts'
 import { table } from './table.ts'
-import { tripsTable } from './trips-table.ts'
+import { shownTrips, tripsTable } from './trips-table.ts'
 import { request, verify, verifyLoad } from './verify.ts'
 import { SHAPES, type Work } from './works.ts'
 
 export interface Compared {
   readonly results: readonly Figures[]
   readonly delays: readonly AddedDelay[]
-  /** The share of its time that the load's own process was busy, in the busiest slice. */
-  readonly generatorBusy: number
+  /** On PostgreSQL, by server and work, the statements by their first words. */
+  readonly trips: Readonly<Record<string, { readonly waits: readonly string[]; readonly unwaited: readonly string[] }>>
 }
 
 export class Comparison {
@@ -28,7 +28,6 @@ export class Comparison {
   readonly #delays: AddedDelay[] = []
   /** By server and work. */
   readonly #trips = new Map<string, Trips>()
-  #generatorBusy = 0
 
   constructor(stage: Stage, options: Options, print: (text: string) => void) {
     this.#stage = stage
@@ -37,24 +36,25 @@ export class Comparison {
   }
 
   async run(): Promise<Compared> {
+    let { works } = this.#options
     for (const database of this.#options.databases) {
       if (database === 'postgresql') await this.#countWaits()
-      const delays = database === 'postgresql' ? this.#options.delays : [0]
-      for (const delayMs of delays) {
-        // What touches no database is the same at any distance from it.
-        const works = this.#options.works.filter((work) => work !== 'none' || delayMs === delays[0])
+      for (const delayMs of database === 'postgresql' ? this.#options.delays : [0]) {
         await this.#compare(works, database, delayMs)
+        // What touches no database is the same beside any, at any distance.
+        works = works.filter((work) => work !== 'none')
       }
     }
-    return { results: this.#results, delays: this.#delays, generatorBusy: this.#generatorBusy }
+    const trips = Object.fromEntries(this.#trips.entries().map(([key, each]) => [key, shownTrips(each)]))
+    return { results: this.#results, delays: this.#delays, trips }
   }
 
   async #countWaits(): Promise<void> {
     const targets = await this.#stage.stepped()
     for (const name of this.#namesFor('postgresql', this.#options.works)) {
-      const server = await startServer(name, targets)
+      const server = await startServer(name, targets, { recover: false })
       try {
-        for (const work of this.#options.works.filter((each) => server.plan.works.includes(each))) {
+        for (const work of worksOf(server.plan, 'postgresql', this.#options.works)) {
           const argument = SHAPES[work].argument === 'article' ? '1' : 'counted'
           const send = () => request(server.port, work, argument)
           this.#trips.set(`${name} ${work}`, await countWaits(server.process, this.#stage.proxy, send))
@@ -73,7 +73,7 @@ export class Comparison {
       const targets = await this.#route(database, delayMs)
       for (const name of this.#namesFor(database, works)) servers.push(await startServer(name, targets))
       for (const work of works) {
-        const taking = servers.filter(({ plan }) => plan.works.includes(work))
+        const taking = servers.filter(({ plan }) => worksOf(plan, database, [work]).length > 0)
         if (taking.length > 0) await this.#measure(taking, work, database, delayMs)
       }
     } finally {
@@ -93,9 +93,11 @@ export class Comparison {
 
   async #measure(servers: readonly RunningServer[], work: Work, database: Database, delayMs: number): Promise<void> {
     const { looks } = this.#stage.places[database]
-    for (const { port, name } of servers) await verify(port, work, looks, `verify-${name}`)
+    for (const { port, name } of servers) await verified(name, work, () => verify(port, work, looks, `verify-${name}`))
     const measured = await takeTurns(servers, work, this.#stage.load, this.#options)
-    for (const { label, requests } of measured) await verifyLoad(work, looks, label, requests)
+    for (const { server, label, requests } of measured) {
+      await verified(server.name, work, () => verifyLoad(work, looks, label, requests))
+    }
     for (const look of [looks.main, looks.other]) if (look !== undefined) await emptied(look, database)
     const heap = new Map<string, number>()
     for (const { name, process } of servers) heap.set(name, (await process.ask<number>('heapBytes')) / 2 ** 20)
@@ -103,19 +105,21 @@ export class Comparison {
       work,
       database,
       delayMs,
-      waits: (server) => this.#trips.get(`${server} ${work}`)?.waits.length ?? null,
+      waits: (server) =>
+        database === 'postgresql' ? (this.#trips.get(`${server} ${work}`)?.waits.length ?? null) : null,
       heapMiB: (server) => heap.get(server) ?? 0,
     })
     this.#results.push(...rows)
-    const busy = measured.flatMap(({ slices }) => slices.map(({ generatorBusy }) => generatorBusy))
-    this.#generatorBusy = Math.max(this.#generatorBusy, ...busy)
     this.#print(`\n${work}: ${SHAPES[work].means}; ${database}, ${delayMs} ms\n${table(rows)}`)
   }
 
   #namesFor(database: Database, works: readonly Work[]): string[] {
-    return this.#options.servers.filter((name) => {
-      const plan = SERVERS[name]!
-      return plan.databases.includes(database) && plan.works.some((work) => works.includes(work))
-    })
+    return this.#options.servers.filter((name) => worksOf(SERVERS[name]!, database, works).length > 0)
   }
+}
+
+async function verified(name: string, work: Work, check: () => Promise<void>): Promise<void> {
+  await check().catch((error: unknown) => {
+    throw new Error(`${name} does not do "${work}" as it should: ${(error as Error).message}`, { cause: error })
+  })
 }

@@ -19,8 +19,10 @@ export interface Figures {
   readonly cpuMicros: number
   /** The same as a multiple of that of `against`: below 1 is cheaper. */
   readonly cpuRatio: number | null
-  /** Answers of PostgreSQL that a request waits for; null where there is no network. */
+  /** Answers of PostgreSQL that a request waits for, one after another; null on SQLite, which has no network. */
   readonly waits: number | null
+  /** The share of its time that the load's own process was busy: near 1 the load is what is measured. */
+  readonly loadBusy: number
   /** Of the server's process after this work, all garbage collected. */
   readonly heapMiB: number
 }
@@ -49,6 +51,7 @@ export function figures(measured: readonly Measured[], { work, database, delayMs
       cpuMicros: Math.round(middle(slices, 'cpuMicros')),
       cpuRatio: ratio(slices, base, 'cpuMicros'),
       waits: of.waits(server.name),
+      loadBusy: rounded(middle(slices, 'loadBusy'), 2),
       heapMiB: rounded(of.heapMiB(server.name), 1),
     }
   })

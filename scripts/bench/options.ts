@@ -22,10 +22,25 @@ export interface Options {
   readonly keep: string | undefined
 }
 
+interface Preset {
+  readonly seconds: string
+  readonly rounds: string
+  readonly servers: readonly string[]
+  readonly databases: readonly Database[]
+}
+
+const FULL: Preset = { seconds: '0.7', rounds: '5', servers: Object.keys(SERVERS), databases: DATABASES }
+const QUICK: Preset = {
+  seconds: '0.3',
+  rounds: '3',
+  servers: ['koa', 'sessions', 'by-hand', 'sqlassist', 'sqlassist-pipelined', BASELINE],
+  databases: ['postgresql'],
+}
+
 export const USAGE = `usage: npm run bench -- [options], or node scripts/bench/run.ts [options]
-  --quick              less than two minutes: --seconds 0.3 --rounds 3
-  --seconds N          of a measured slice (1)
-  --rounds N           how often the servers take turns (5)
+  --quick              less than two minutes on a machine that is idle otherwise: fewer servers, shorter slices, PostgreSQL only
+  --seconds N          of a measured slice (${FULL.seconds})
+  --rounds N           how often the servers take turns (${FULL.rounds})
   --connections N      of the load (8)
   --works a,b          ${WORKS.join(', ')}
   --servers a,b        ${Object.keys(SERVERS)
@@ -60,7 +75,7 @@ function parse(args: readonly string[]): Options {
       works: { type: 'string', default: WORKS.join() },
       servers: { type: 'string' },
       delays: { type: 'string', default: '0,2' },
-      databases: { type: 'string', default: DATABASES.join() },
+      databases: { type: 'string' },
       fsync: { type: 'string', default: 'off' },
       baseline: { type: 'string' },
       profile: { type: 'boolean', default: false },
@@ -68,17 +83,22 @@ function parse(args: readonly string[]): Options {
       help: { type: 'boolean', default: false },
     },
   })
-  const { quick, baseline } = values
+  const { baseline } = values
+  const preset = values.quick ? QUICK : FULL
   const available = Object.keys(SERVERS).filter((name) => name !== BASELINE || baseline !== undefined)
   if (values.help) throw new Error('koa-sqlassist benchmark')
   return {
-    seconds: number('seconds', values.seconds ?? (quick ? '0.3' : '1'), (value) => value > 0),
-    rounds: number('rounds', values.rounds ?? (quick ? '3' : '5'), (value) => Number.isInteger(value) && value > 0),
+    seconds: number('seconds', values.seconds ?? preset.seconds, (value) => value > 0),
+    rounds: number('rounds', values.rounds ?? preset.rounds, (value) => Number.isInteger(value) && value > 0),
     connections: number('connections', values.connections, (value) => Number.isInteger(value) && value > 0),
     works: list('works', values.works, WORKS),
-    servers: list('servers', values.servers ?? available.join(), available),
+    servers: list(
+      'servers',
+      values.servers ?? available.filter((name) => preset.servers.includes(name)).join(),
+      available,
+    ),
     delays: values.delays.split(',').map((delay) => number('delays', delay, (value) => value >= 0)),
-    databases: list('databases', values.databases, DATABASES),
+    databases: list('databases', values.databases ?? preset.databases.join(), DATABASES),
     fsync: list('fsync', values.fsync, ['on', 'off'] as const)[0]!,
     baseline,
     profile: values.profile,

@@ -7,15 +7,15 @@ import type { Options } from './options.ts'
 import { pathsOf } from './paths.ts'
 import { profileTable, summarize } from './profile-summary.ts'
 import { startServer } from './running-server.ts'
-import { SERVERS } from './servers.ts'
+import { SERVERS, worksOf } from './servers.ts'
 import type { Stage } from './stage.ts'
 import { SHAPES, type Work } from './works.ts'
 
 /** For each database, server and work that was asked for; `keep` is a folder for what DevTools reads. */
 export async function profileEach(stage: Stage, options: Options, print: (text: string) => void): Promise<void> {
   for (const database of options.databases) {
-    for (const name of options.servers.filter((each) => SERVERS[each]!.databases.includes(database))) {
-      for (const work of options.works.filter((each) => SERVERS[name]!.works.includes(each))) {
+    for (const name of options.servers) {
+      for (const work of worksOf(SERVERS[name]!, database, options.works)) {
         const { targets } = stage.places[database]
         const { profile, requests } = await profileOne(name, work, { targets, load: stage.load, options })
         print(`\n${name}, ${work}, ${database}: ${requests} requests\n${profileTable(summarize(profile, requests))}`)

@@ -10,6 +10,7 @@ import { execFileSync } from 'node:child_process'
 import { availableParallelism, cpus, loadavg } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import process from 'node:process'
+import { closeSharedResources } from '../../tests/support/shared-resources.ts'
 import { takeBaseline } from './baseline.ts'
 import { Comparison } from './compare.ts'
 import { readOptions } from './options.ts'
@@ -31,11 +32,14 @@ try {
   else await compare()
 } finally {
   await stage.close()
+  await closeSharedResources()
 }
 
 async function compare(): Promise<void> {
   const from = performance.now()
   const machine = { cpus: availableParallelism(), model: cpus()[0]?.model.trim(), loadAverageBefore: loadavg()[0] }
+  print(`\n${machine.cpus} processors (${machine.model}), load average before the start ${machine.loadAverageBefore}\n`)
+  print(`PostgreSQL: ${JSON.stringify(stage.settings)}\n`)
   const compared = await new Comparison(stage, options, print).run()
   const summary = {
     ...compared,

@@ -12,13 +12,18 @@ export interface RunningServer {
   stop(): Promise<void>
 }
 
-export async function startServer(name: string, targets: Targets): Promise<RunningServer> {
+/** `options` add to those of its plan. */
+export async function startServer(
+  name: string,
+  targets: Targets,
+  options: Readonly<Record<string, unknown>> = {},
+): Promise<RunningServer> {
   const plan = SERVERS[name]!
   const process = new Asked('./server.ts', name, {
     env: { NODE_ENV: 'production', SQLASSIST_DISABLE_TRANSACTION: '0', ...plan.env },
     execArgv: ['--expose-gc'],
   })
-  const request: OpenRequest = { module: plan.module, targets, options: plan.options ?? {} }
+  const request: OpenRequest = { module: plan.module, targets, options: { ...plan.options, ...options } }
   const port = await process.ask<number>('open', request)
   return {
     name,

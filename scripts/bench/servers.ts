@@ -114,6 +114,12 @@ export const SERVERS: Readonly<Record<string, ServerPlan>> = {
   },
 }
 
+/** What a server does of what is asked for. There is only one SQLite file, so nothing is written in two. */
+export function worksOf({ works, databases }: ServerPlan, database: Database, asked: readonly Work[]): Work[] {
+  if (!databases.includes(database)) return []
+  return asked.filter((work) => works.includes(work) && (database !== 'sqlite' || work !== 'two'))
+}
+
 /** Without a database there is nothing to write by hand: what is held against Koa alone then. */
 export function againstIn(work: Work, { against }: ServerPlan): string {
   if (work !== 'none') return against

@@ -9,7 +9,7 @@ export interface Slice {
   readonly requestsPerSecond: number
   readonly cpuMicros: number
   readonly p99Ms: number
-  readonly generatorBusy: number
+  readonly loadBusy: number
 }
 
 export interface Measured {
@@ -62,7 +62,7 @@ class Turns implements Measured {
   /** Long enough that what is measured is compiled code. */
   async warmUp(): Promise<void> {
     await this.#run(400)
-    await this.#run(this.#perSecond)
+    await this.#run(this.#perSecond * Math.max(0.5, this.#options.seconds))
   }
 
   async slice(): Promise<void> {
@@ -71,7 +71,7 @@ class Turns implements Measured {
     const before = await this.server.process.ask<number>('cpuMicros')
     const { requests, p99Ms, busy } = await this.#run(this.#perSecond * seconds)
     const cpuMicros = ((await this.server.process.ask<number>('cpuMicros')) - before) / requests
-    this.slices.push({ requestsPerSecond: this.#perSecond, cpuMicros, p99Ms, generatorBusy: busy })
+    this.slices.push({ requestsPerSecond: this.#perSecond, cpuMicros, p99Ms, loadBusy: busy })
   }
 
   async #run(requests: number): Promise<LoadResult> {

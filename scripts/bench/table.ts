@@ -7,6 +7,7 @@ const COLUMNS: readonly [string, (row: Figures) => string][] = [
   ['ratio', (row) => multiple(row.cpuRatio)],
   ['p99 ms', (row) => row.p99Ms.toFixed(2)],
   ['waits', (row) => String(row.waits ?? '-')],
+  ['load busy', (row) => `${Math.round(row.loadBusy * 100)} %`],
   ['heap MiB', (row) => row.heapMiB.toFixed(1)],
   ['against', (row) => row.against],
 ]

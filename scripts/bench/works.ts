@@ -1,5 +1,5 @@
 /** What a request may be asked to do. Each server answers `METHOD /work/argument`; all bodies are the same JSON. */
-export const WORKS = ['none', 'read', 'write', 'read-write', 'two', 'fail'] as const
+export const WORKS = ['none', 'read', 'read-in-transaction', 'write', 'read-write', 'two', 'fail'] as const
 export type Work = (typeof WORKS)[number]
 
 export interface WorkShape {
@@ -13,6 +13,12 @@ export interface WorkShape {
 export const SHAPES: Readonly<Record<Work, WorkShape>> = {
   none: { means: 'no database', method: 'GET', status: 200, argument: 'label' },
   read: { means: 'one row by primary key', method: 'GET', status: 200, argument: 'article' },
+  'read-in-transaction': {
+    means: 'the same in a transaction, as where a request might have written',
+    method: 'GET',
+    status: 200,
+    argument: 'article',
+  },
   write: { means: 'insert one row', method: 'POST', status: 201, argument: 'label' },
   'read-write': { means: 'read one row and update it', method: 'POST', status: 200, argument: 'article' },
   two: { means: 'insert one row in each of two databases', method: 'POST', status: 201, argument: 'label' },

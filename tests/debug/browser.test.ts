@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert'
 import type { Browser, Page } from 'playwright-core'
 import { Author } from '../support/entities.ts'
 import { until } from '../support/until.ts'
-import { openBrowser } from './browser.ts'
+import { openBrowser } from '../support/browser.ts'
 import { publishes, workingDay } from './busy-requests.ts'
 import { openPanelWorld, type PanelWorld } from './panel-world.ts'
 

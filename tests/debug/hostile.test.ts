@@ -12,7 +12,7 @@ import { dbSessions, EngineRegistry } from '../../source/index.ts'
 import { Author } from '../support/entities.ts'
 import { serve } from '../support/http.ts'
 import { newDatabase, openOrm } from '../support/orms.ts'
-import { openBrowser } from './browser.ts'
+import { openBrowser } from '../support/browser.ts'
 import { openPanelWorld } from './panel-world.ts'
 
 const test = suite('hostile values in the debug panel')

@@ -73,7 +73,7 @@ for (const { title, path, file, line } of blocks) {
     }
     const { stdout } = await run(
       process.execPath,
-      ['--import', join(folder, 'servers.ts'), join(folder, 'run-block.ts'), title, join(folder, path)],
+      [join(folder, 'run-block.ts'), title, join(folder, path)],
       options,
     ).catch((error: { stdout: string; stderr: string }) => {
       throw new Error(`${title} failed:\n${error.stdout}${error.stderr}`, { cause: error })

@@ -14,6 +14,7 @@ export const open: OpenServer = async ({ main }) => {
   const select = database.prepare<[string], Row>('select id, title, views from article where id = ?')
   const update = database.prepare<[number, number]>('update article set views = ? where id = ?')
   const insert = database.prepare<[string]>('insert into note (label) values (?) returning id, label')
+  const read = database.transaction((id: string) => select.get(id))
   const write = database.transaction((label: string) => insert.get(label))
   const view = database.transaction((id: string) => {
     const article = select.get(id)!
@@ -29,6 +30,7 @@ export const open: OpenServer = async ({ main }) => {
     middleware: [],
     handlers: {
       read: (_, id) => select.get(id),
+      'read-in-transaction': (_, id) => read(id),
       write: (_, label) => write.immediate(label),
       'read-write': (_, id) => view.immediate(id),
       fail: (ctx, label) => fail.immediate(label, () => ctx.throw(409, FAILURE)),

@@ -11,6 +11,7 @@ export const open: OpenServer = async ({ main, other }) => {
     middleware: [],
     handlers: {
       read: (_, id) => orm.em.fork().findOneOrFail(Article, Number(id)),
+      'read-in-transaction': (_, id) => orm.em.fork().transactional((em) => em.findOneOrFail(Article, Number(id))),
       write: (_, label) =>
         orm.em.fork().transactional(async (em) => {
           const note = em.create(Note, { label })

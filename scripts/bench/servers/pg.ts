@@ -4,6 +4,7 @@ import { POOL } from '../databases.ts'
 import { FAILURE } from '../works.ts'
 import type { OpenServer } from './bench-server.ts'
 
+const SELECT = 'select id, title, views from article where id = $1'
 const INSERT = 'insert into note (label) values ($1) returning id, label'
 
 export const open: OpenServer = async ({ main, other }) => {
@@ -13,11 +14,13 @@ export const open: OpenServer = async ({ main, other }) => {
   return {
     middleware: [],
     handlers: {
-      read: async (_, id) => (await pool!.query('select id, title, views from article where id = $1', [id])).rows[0],
+      read: async (_, id) => (await pool!.query(SELECT, [id])).rows[0],
+      'read-in-transaction': (_, id) =>
+        inTransaction(pool!, async (client) => (await client.query(SELECT, [id])).rows[0] as unknown),
       write: (_, label) => write(label),
       'read-write': (_, id) =>
         inTransaction(pool!, async (client) => {
-          const { rows } = await client.query('select id, title, views from article where id = $1', [id])
+          const { rows } = await client.query(SELECT, [id])
           const article = rows[0] as { id: number; title: string; views: number }
           article.views += 1
           await client.query('update article set views = $1 where id = $2', [article.views, article.id])

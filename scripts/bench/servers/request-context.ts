@@ -14,6 +14,7 @@ export const open: OpenServer = async ({ main, other }) => {
     handlers: {
       none: () => ({ ok: true }),
       read: (_, id) => orm.em.findOneOrFail(Article, Number(id)),
+      'read-in-transaction': (_, id) => orm.em.transactional((em) => em.findOneOrFail(Article, Number(id))),
       // A flush has a transaction of its own.
       async write(_, label) {
         const note = orm.em.create(Note, { label })

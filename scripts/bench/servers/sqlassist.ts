@@ -1,13 +1,19 @@
 /** This library: a reader, a writer and, where there is a second database, another writer. */
-import type { dbSessions as DbSessions } from 'koa-sqlassist'
+import type * as Library from 'koa-sqlassist'
 import { FAILURE } from '../works.ts'
 import { Article, Note } from '../entities.ts'
 import { openOrm } from '../open-orm.ts'
 import type { OpenServer } from './bench-server.ts'
 
-/** `writer`: options of the writing roles. `library`: the entry of another build. */
-export const open: OpenServer = async ({ main, other }, { writer: options = {}, library = 'koa-sqlassist' }) => {
-  const { dbSessions } = (await import(String(library))) as { readonly dbSessions: typeof DbSessions }
+/**
+ * `writer`: options of the writing roles. `library`: the entry of another build. `recover: false`: nothing is looked for at
+ * the start, whose statements would be taken for those of a request.
+ */
+export const open: OpenServer = async (
+  { main, other },
+  { writer: options = {}, library = 'koa-sqlassist', recover },
+) => {
+  const { dbSessions, EngineRegistry } = (await import(String(library))) as typeof Library
   const [reader, writer] = [await openOrm(main, 'reader'), await openOrm(main, 'writer')]
   const otherOrm = other === undefined ? undefined : await openOrm(other, 'other')
   const engines = {
@@ -16,10 +22,11 @@ export const open: OpenServer = async ({ main, other }, { writer: options = {}, 
     ...(otherOrm && { other: { orm: otherOrm, ...(options as object) } }),
   }
   return {
-    middleware: [dbSessions(engines)],
+    middleware: [dbSessions(recover === false ? new EngineRegistry(engines, { recover }) : engines)],
     handlers: {
       none: () => ({ ok: true }),
       read: (ctx, id) => ctx.dbSession.reader.findOneOrFail(Article, Number(id)),
+      'read-in-transaction': (ctx, id) => ctx.dbSession.writer.findOneOrFail(Article, Number(id)),
       write(ctx, label) {
         const em = ctx.dbSession.writer
         const note = em.create(Note, { label })

@@ -24,6 +24,7 @@ export const open: OpenServer = async ({ main, other }) => {
     middleware: [],
     handlers: {
       read: (_, id) => articles.findOneByOrFail({ id: Number(id) }),
+      'read-in-transaction': (_, id) => inMain(() => articles.findOneByOrFail({ id: Number(id) })),
       write: (_, label) => inMain(() => notes.save(notes.create({ label }))),
       'read-write': (_, id) =>
         inMain(async () => {

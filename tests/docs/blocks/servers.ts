@@ -1,15 +1,18 @@
-/** For `--import`: every server gets a free port, whatever port its program asks for, and can be found here. */
+/** Every server of the process gets a free port, whatever port its program asks for, and can be found here. */
 import { once } from 'node:events'
 import { Server, type AddressInfo } from 'node:net'
 
 export const servers: Server[] = []
-const listen = Server.prototype.listen as (this: Server, ...args: unknown[]) => Server
 
-Server.prototype.listen = function listenAnywhere(this: Server, ...args: unknown[]) {
-  servers.push(this)
-  const given = args.filter((argument) => typeof argument === 'function')
-  return listen.call(this, 0, '127.0.0.1', ...given)
-} as typeof Server.prototype.listen
+/** From here on. */
+export function listenAnywhere(): void {
+  const listen = Server.prototype.listen as (this: Server, ...args: unknown[]) => Server
+  Server.prototype.listen = function listenElsewhere(this: Server, ...args: unknown[]) {
+    servers.push(this)
+    const given = args.filter((argument) => typeof argument === 'function')
+    return listen.call(this, 0, '127.0.0.1', ...given)
+  } as typeof Server.prototype.listen
+}
 
 export async function urlOf(server: Server | undefined): Promise<string> {
   if (server === undefined) throw new Error('the program started no server')

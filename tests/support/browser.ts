@@ -15,7 +15,7 @@ function executable(): string {
   const found = (given ? [given] : PLACES).find(canRun)
   if (found !== undefined) return found
   throw new Error(
-    `No Chromium at ${given ?? PLACES.join(', ')}: the tests of the debug panel look at it in a real browser. Install it, on Debian ` +
+    `No Chromium at ${given ?? PLACES.join(', ')}: some tests look at pages in a real browser. Install it, on Debian ` +
       'by apt-get install chromium, or name another one by KOA_SQLASSIST_TEST_CHROMIUM=/path/to/chromium.',
   )
 }
