@@ -65,12 +65,10 @@ export interface RecordedEnd extends RecordedSpan {
   backend: number | undefined
 }
 
-export const STEPS = ['begin', 'join', 'savepoint', 'rollback', 'call', 'commit', 'abort', 'open', 'close'] as const
-
 /** One step in the life of a transaction or session. A call counts as long as no other step came. */
 export interface RecordedStep extends RecordedSpan {
   /** What it is: `open` and `close` of a session, `rollback` of a savepoint, `call` of a participant or hook. */
-  readonly step: (typeof STEPS)[number]
+  readonly step: 'begin' | 'join' | 'savepoint' | 'rollback' | 'call' | 'commit' | 'abort' | 'open' | 'close'
   /** Which transaction of its attempt, counted from 1; undefined for a session. */
   readonly transaction: number | undefined
   /** Who joined or was called, or which session or savepoint it is. */
@@ -123,7 +121,7 @@ export interface RecordedAttempt extends RecordedSpan {
   readonly ends: RecordedEnd[]
   /** What the transactions and sessions did. */
   readonly steps: RecordedStep[]
-  /** What came after the limit and was only counted. */
+  /** How many were over the limit, which all attempts share, and are only counted. */
   readonly dropped: { statements: number; steps: number }
 }
 
