@@ -1,6 +1,7 @@
 import Router from '@koa/router'
 import Koa from 'koa'
 import { dbSessions, EngineRegistry, type DbSessionsOptions } from 'koa-sqlassist'
+import { debugPanel } from 'koa-sqlassist/debug'
 import type { Config } from './config.ts'
 import type { AppContext, AppState } from './context.ts'
 import { openEngines } from './engines.ts'
@@ -24,7 +25,11 @@ export async function createApp(config: Config, options: DbSessionsOptions = {})
   const router = new Router<AppState, AppContext>()
   router.use(apiRouter(security).routes(), pageRouter(security).routes())
 
+  const panel = config.debugPanel === true ? debugPanel(registry) : undefined
+
   const app = new Koa()
+  // Above everything, so that it also shows what the client got in the end.
+  if (panel) app.use(panel)
   app.use(cors)
   app.use(securityHeaders)
   app.use(errors)
@@ -35,5 +40,5 @@ export async function createApp(config: Config, options: DbSessionsOptions = {})
   app.use(dbSessions(registry, { attempts: 3, ...options }, router.routes()))
   app.use(router.allowedMethods())
 
-  return { app, registry, close: () => registry.close() }
+  return { app, registry, panel, close: () => registry.close() }
 }

@@ -53,7 +53,7 @@ export { EngineRegistry, type DetachedSession } from './engine/engine-registry.t
 export type { RunContext, RunOptions } from './engine/run.ts'
 export type { PreparedReport, RegistryReport, RoleReport } from './engine/registry-report.ts'
 export type { PoolReport } from './session/pool-report.ts'
-export type { AbortReason, UnitEndMessage, UnitMessage } from './engine/channels.ts'
+export type { AbortReason, RegistryCloseMessage, UnitEndMessage, UnitMessage } from './engine/channels.ts'
 export type {
   SessionCloseMessage,
   SessionMessage,

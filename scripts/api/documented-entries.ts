@@ -8,7 +8,7 @@ export interface DocumentedEntry {
   readonly exports: readonly Exported[]
 }
 
-/** The entries of a package that is built, the smaller first: what they share stands with them. */
+/** The entries of a package that is built, in the order of its `exports`. */
 export async function documentedEntries(folder: string): Promise<DocumentedEntry[]> {
   const { name: packageName, exports } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as {
     name: string
@@ -21,7 +21,5 @@ export async function documentedEntries(folder: string): Promise<DocumentedEntry
     folder,
     entries.map(({ types }) => types),
   )
-  return entries
-    .map(({ name }, index) => ({ name, exports: surface[index] ?? [] }))
-    .toSorted((one, other) => one.exports.length - other.exports.length)
+  return entries.map(({ name }, index) => ({ name, exports: surface[index] ?? [] }))
 }

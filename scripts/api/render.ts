@@ -11,19 +11,18 @@ const TITLES: Readonly<Record<Exported['kind'], string>> = {
 }
 const TAGS: Readonly<Record<string, string>> = { throws: 'Throws', param: 'Parameter', see: 'See', returns: 'Returns' }
 
-/** docs/api.md: what each entry exports, but for what an entry before it has already. */
+/** docs/api.md: what each entry exports; what an entry above it has already is only named. */
 export function render(entries: readonly DocumentedEntry[]): string {
   const seen = new Set<string>()
   const parts = entries.map(({ name, exports }) => {
     const own = exports.filter((exported) => !seen.has(keyOf(exported)))
+    const above = exports.filter((exported) => seen.has(keyOf(exported))).map((exported) => `\`${exported.name}\``)
     for (const exported of own) seen.add(keyOf(exported))
-    return `## \`${name}\`\n\n${KINDS.map((kind) => group(kind, own)).join('')}`
+    const named = above.length === 0 ? '' : `As above: ${above.join(', ')}.\n\n`
+    return `## \`${name}\`\n\n${named}${KINDS.map((kind) => group(kind, own)).join('')}`
   })
-  return (
-    '# Reference\n\nMade from the docstrings by `npm run docs`; change them, not this page. `koa-sqlassist` also exports what ' +
-    `\`koa-sqlassist/transaction\` does, which stands under that.\n\n${parts.join('')}`.trimEnd() +
-    '\n'
-  )
+  const head = '# Reference\n\nMade from the docstrings by `npm run docs`; change them, not this page.\n\n'
+  return `${(head + parts.join('')).trimEnd()}\n`
 }
 
 /** Two entries may give one name to different things. */

@@ -13,6 +13,8 @@ export interface UnitMessage {
   readonly dbSession: object
   /** Its transaction manager. */
   readonly tm: TransactionManager
+  /** The same for every attempt at the same work: the Koa ctx of a request. */
+  readonly series: object
   /** Which attempt at the same work it is, counted from 1. */
   readonly attempt: number
 }
@@ -36,10 +38,18 @@ export interface UnitEndMessage extends UnitMessage {
   readonly retries: boolean
 }
 
+/** `sqlassist:registry:close`: a registry is closed, and nothing more will be told of it. */
+export interface RegistryCloseMessage {
+  /** The registry. */
+  readonly registry: EngineRegistry
+}
+
 /** A request or run begins. */
 export const unitStartChannel = channel('sqlassist:unit:start')
 /** A request or run is over. */
 export const unitEndChannel = channel('sqlassist:unit:end')
+/** A registry is closed. */
+export const registryCloseChannel = channel('sqlassist:registry:close')
 
 // The published build goes without these statements; that of the condition `development` has them.
 DEBUG: logLife()
@@ -58,6 +68,7 @@ function logLife(): void {
           return [of(message), `${outcome}${reason === undefined ? '' : `: ${reason}`}${retries ? ', and again' : ''}`]
         },
       ],
+      [registryCloseChannel, () => ['the registry', 'close']],
     ],
   })
 }

@@ -1,5 +1,6 @@
 import { AtomicCommits } from './atomic-commits.ts'
 import { attachOrm } from './attach-orm.ts'
+import { registryCloseChannel, type RegistryCloseMessage } from './channels.ts'
 import { currentUnit } from './current-unit.ts'
 import {
   containerClass,
@@ -141,13 +142,14 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
   }
 
   /**
-   * A unit of work outside HTTP, for jobs, queues and scripts: committed when `work` is done, aborted when it throws,
-   * tried again, in a new unit, after an error worth retrying as often as `attempts` allows.
+   * A unit of work outside HTTP, for jobs, queues and scripts: committed when `work` is done, aborted when it throws or
+   * doomed its transaction, tried again, in a new unit, after an error worth retrying as often as `attempts` allows.
    * @throws what the work or the commit threw; RegistryClosedError (`SQLASSIST_REGISTRY_CLOSED`) after `close()`
    */
   async run<T>(work: (context: RunContext<E, Sessions>) => Promise<T> | T, options: RunOptions = {}): Promise<T> {
+    const series = {}
     const start = (attempt: number, mayRetry: boolean): UnitOfWork =>
-      this.start({ ...this.#unitDefaults, attempt, mayRetry })
+      this.start({ ...this.#unitDefaults, series, attempt, mayRetry })
     return await run(start, work, options)
   }
 
@@ -271,6 +273,10 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
     await Promise.all(this.#background)
     for (const detach of this.#detach.splice(0)) detach()
     for (const { options } of this.#engines.values()) await options.orm.close()
+    if (registryCloseChannel.hasSubscribers) {
+      const registry = this as unknown as EngineRegistry
+      registryCloseChannel.publish({ registry } satisfies RegistryCloseMessage)
+    }
   }
 
   /** Where several databases can change together: what they can prepare, and what is left from before. */

@@ -37,9 +37,11 @@ export async function run<E extends Engines, Sessions, T>(
   return await inUnits({
     start: (attempt) => start(attempt, attempt < attempts),
     work: (unit) =>
-      withSignal(unit, signal, () => {
+      withSignal(unit, signal, async () => {
         if (name !== '') unit.tm.get().note(name)
-        return work(runContext(unit))
+        const result = await work(runContext(unit))
+        if (unit.transaction()?.isDoomed() === true) await unit.abort('doomed')
+        return result
       }),
   })
 }

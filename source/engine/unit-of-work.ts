@@ -27,6 +27,8 @@ export interface UnitOfWorkOptions {
   readonly disableTransaction: boolean
   /** The manager to use; by default a new explicit one. */
   readonly manager?: TransactionManager | undefined
+  /** The same for every attempt at the same work. Default: the owner, or what is the unit's own. */
+  readonly series?: object | undefined
   /** Which attempt at the same work this is, counted from 1. Default 1. */
   readonly attempt?: number | undefined
   /** Whether there is another attempt after this one. Default `false`. */
@@ -269,7 +271,8 @@ export class UnitOfWork {
 
   #facts(): UnitMessage {
     const { owner, attempt = 1 } = this.#options
-    return { registry: this.registry, owner, dbSession: this.container, tm: this.tm, attempt }
+    const series = this.#options.series ?? (owner as object | undefined) ?? this.container
+    return { registry: this.registry, owner, dbSession: this.container, tm: this.tm, series, attempt }
   }
 
   /** What an attempt did that is made again is not the end of the request or run. */
@@ -305,7 +308,8 @@ export class UnitOfWork {
       const session = engine.open({ ...options, coordinated: false })
       this.#independent.push({ session, engine })
       // Nothing else would tell that what was changed through a read-only role goes nowhere.
-      if (readOnly !== false) this.transaction()?.addBeforeCommitHook(() => session.flush())
+      const refuseChanges = (): Promise<void> => session.flush()
+      if (readOnly !== false) this.transaction()?.addBeforeCommitHook(refuseChanges)
       return session
     }
     const transaction = this.tm.get()

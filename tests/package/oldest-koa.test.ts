@@ -1,7 +1,7 @@
 /** The oldest Koa of the peer range; every other test runs on the newest. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
 import { text } from 'node:stream/consumers'
@@ -20,18 +20,20 @@ test('is the one that is tested here', () => {
   assert.is(`${name} ^${version}`, `koa ${manifest.peerDependencies['koa']}`)
 })
 
-test('passes every test of the middleware', async () => {
-  const { url } = await postgres()
-  // the coverage of the newest counts
-  const { NODE_V8_COVERAGE: _, ...env } = process.env
-  const child = spawn(process.execPath, ['--import', hook, 'scripts/test.ts', 'tests/koa/'], {
-    cwd: root,
-    env: { ...env, KOA_SQLASSIST_TEST_POSTGRES: url },
-    stdio: ['ignore', 'pipe', 'inherit'],
+for (const file of globSync('tests/koa/*.test.ts', { cwd: root }).toSorted()) {
+  test(`passes ${file}`, async () => {
+    const { url } = await postgres()
+    // the coverage of the newest counts
+    const { NODE_V8_COVERAGE: _, ...env } = process.env
+    const child = spawn(process.execPath, ['--import', hook, 'scripts/test.ts', file], {
+      cwd: root,
+      env: { ...env, KOA_SQLASSIST_TEST_POSTGRES: url },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    const [output] = await Promise.all([text(child.stdout), once(child, 'close')])
+    assert.is(child.exitCode, 0, output)
+    assert.match(output, /^[1-9]\d* passed, 0 failed$/m)
   })
-  const [output] = await Promise.all([text(child.stdout), once(child, 'close')])
-  assert.is(child.exitCode, 0, output)
-  assert.match(output, /^[1-9]\d* passed, 0 failed$/m)
-})
+}
 
 test.run()
