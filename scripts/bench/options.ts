@@ -29,10 +29,10 @@ interface Preset {
   readonly databases: readonly Database[]
 }
 
-const FULL: Preset = { seconds: '0.7', rounds: '5', servers: Object.keys(SERVERS), databases: DATABASES }
+const FULL: Preset = { seconds: '0.4', rounds: '9', servers: Object.keys(SERVERS), databases: DATABASES }
 const QUICK: Preset = {
-  seconds: '0.3',
-  rounds: '3',
+  seconds: '0.25',
+  rounds: '5',
   servers: ['koa', 'sessions', 'by-hand', 'sqlassist', 'sqlassist-pipelined', BASELINE],
   databases: ['postgresql'],
 }

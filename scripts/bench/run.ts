@@ -10,6 +10,7 @@ import { execFileSync } from 'node:child_process'
 import { availableParallelism, cpus, loadavg } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import process from 'node:process'
+import { closeSharedResources } from '../../tests/support/shared-resources.ts'
 import { takeBaseline } from './baseline.ts'
 import { Comparison } from './compare.ts'
 import { readOptions } from './options.ts'
@@ -31,6 +32,7 @@ try {
   else await compare()
 } finally {
   await stage.close()
+  await closeSharedResources()
 }
 
 async function compare(): Promise<void> {

@@ -101,7 +101,7 @@ export const SERVERS: Readonly<Record<string, ServerPlan>> = {
     module: 'roles',
     options: { roles: 2 },
     works: ['none', 'read'],
-    databases: DATABASES,
+    databases: ['postgresql'],
     against: 'roles-2',
   },
   'roles-50': {
@@ -109,7 +109,7 @@ export const SERVERS: Readonly<Record<string, ServerPlan>> = {
     module: 'roles',
     options: { roles: 50 },
     works: ['none', 'read'],
-    databases: DATABASES,
+    databases: ['postgresql'],
     against: 'roles-2',
   },
 }

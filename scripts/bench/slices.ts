@@ -67,7 +67,7 @@ class Turns implements Measured {
 
   async slice(): Promise<void> {
     const { seconds } = this.#options
-    await this.#run(this.#perSecond * Math.min(0.2, seconds))
+    await this.#run(this.#perSecond * Math.min(0.1, seconds))
     const before = await this.server.process.ask<number>('cpuMicros')
     const { requests, p99Ms, busy } = await this.#run(this.#perSecond * seconds)
     const cpuMicros = ((await this.server.process.ask<number>('cpuMicros')) - before) / requests

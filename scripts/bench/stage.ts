@@ -1,5 +1,4 @@
 /** What all servers share: the databases, the ways to PostgreSQL, and the process that makes the load. */
-import { closeSharedResources } from '../../tests/support/shared-resources.ts'
 import { startEmbeddedPostgres } from '../../tests/support/embedded-postgres.ts'
 import { usePostgres } from '../../tests/support/postgres.ts'
 import { sqliteFile } from '../../tests/support/sqlite.ts'
@@ -24,6 +23,7 @@ export interface Stage {
   delayed(delayMs: number): Promise<{ readonly targets: Targets; readonly added: AddedDelay }>
   /** The same databases, by way of the network that stands still. */
   stepped(): Promise<Targets>
+  /** The SQLite file goes with the shared resources of whoever set this stage. */
   close(): Promise<void>
 }
 
@@ -62,7 +62,6 @@ export async function setStage(fsync: 'on' | 'off'): Promise<Stage> {
       await proxy.stop()
       for (const { looks } of Object.values(places)) await closeLooks(looks)
       await server.close()
-      await closeSharedResources()
       await embedded.stop()
     },
   }

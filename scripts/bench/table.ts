@@ -2,9 +2,9 @@ import type { Figures } from './figures.ts'
 
 const COLUMNS: readonly [string, (row: Figures) => string][] = [
   ['req/s', (row) => row.requestsPerSecond.toLocaleString('en')],
-  ['ratio', (row) => multiple(row.ratio)],
+  ['ratio', (row) => multiple(row.ratio, row.ratioSpread)],
   ['CPU µs', (row) => String(row.cpuMicros)],
-  ['ratio', (row) => multiple(row.cpuRatio)],
+  ['ratio', (row) => multiple(row.cpuRatio, row.cpuRatioSpread)],
   ['p99 ms', (row) => row.p99Ms.toFixed(2)],
   ['waits', (row) => String(row.waits ?? '-')],
   ['load busy', (row) => `${Math.round(row.loadBusy * 100)} %`],
@@ -27,6 +27,6 @@ export function table(rows: readonly Figures[]): string {
     .join('')
 }
 
-function multiple(ratio: number | null): string {
-  return ratio === null ? '-' : ratio.toFixed(2)
+function multiple(ratio: number | null, spread: number | null): string {
+  return ratio === null || spread === null ? '-' : `${ratio.toFixed(2)} ±${spread.toFixed(2)}`
 }

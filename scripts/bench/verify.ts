@@ -27,6 +27,8 @@ export async function verify(port: number, work: Work, looks: Looks, label: stri
   const { status, body } = await request(port, work, argument)
   assert.equal(status, SHAPES[work].status, body)
   const [main, other] = [await notes(looks.main, label), looks.other ? await notes(looks.other, label) : []]
+  const [inMain, inOther] = storedBy(work)
+  assert.deepEqual([main.length, other.length], [inMain, inOther])
   switch (work) {
     case 'none':
       assert.equal(body, '{"ok":true}')
@@ -49,8 +51,6 @@ export async function verify(port: number, work: Work, looks: Looks, label: stri
       break
     }
   }
-  const [inMain, inOther] = storedBy(work)
-  assert.deepEqual([main.length, other.length], [inMain, inOther])
 }
 
 /** Notes that one request leaves in each database. */

@@ -19,6 +19,9 @@ import { recordedStatement } from './recorded-statement.ts'
 const NAME_CHARACTERS = 300
 const BACKENDS = 20
 
+/** Of these an attempt has no more than are kept. */
+type BoundedList = 'statements' | 'ends' | 'steps' | 'transactions'
+
 type Step = Pick<RecordedStep, 'step' | 'subject'> & Partial<Pick<RecordedStep, 'detail'>>
 
 /** Writes down what is told of one attempt. A record holds nothing but text and numbers; what else is needed is here. */
@@ -50,15 +53,19 @@ export class AttemptTrace {
   }
 
   ended({ outcome, reason, error, retries }: UnitEndMessage): void {
-    const { attempt } = this
+    const { attempt, request } = this
+    const endedAt = this.#now()
     attempt.outcome = outcome
     attempt.reason = reason
     attempt.retries = retries
-    if (error !== undefined) attempt.error = this.error(error)
-    attempt.tookMs = this.#now() - attempt.atMs
+    attempt.tookMs = endedAt - attempt.atMs
+    // A request is over when its response is.
+    if (request.kind === 'run' && !retries) request.tookMs = endedAt
     for (const transaction of this.#transactions.keys()) this.#describe(transaction)
     this.#transactions.clear()
     this.#calls.clear()
+    // Last, since an error can be one that cannot be read.
+    if (error !== undefined) attempt.error = this.error(error)
   }
 
   opened({ role, state }: SessionMessage): void {
@@ -74,7 +81,7 @@ export class AttemptTrace {
   statement(message: StatementMessage): RecordedStatement | undefined {
     const role = this.#heardOf(message)
     role.statements++
-    if (this.#isFull(({ statements }) => statements)) {
+    if (!this.#hasRoom('statements')) {
       this.attempt.dropped.statements++
       return undefined
     }
@@ -92,7 +99,7 @@ export class AttemptTrace {
   end(message: TransactionEndMessage): RecordedSpan | undefined {
     this.#heardOf(message)
     // Counted apart from the statements, which would leave no room for the commit.
-    if (this.#isFull(({ ends }) => ends)) return undefined
+    if (!this.#hasRoom('ends')) return undefined
     const { role, how, gid, decides = false, backend } = message
     const end = { ...this.#span(), role, how, gid, decides, backend }
     this.attempt.ends.push(end)
@@ -102,7 +109,7 @@ export class AttemptTrace {
   began(transaction: Transaction): void {
     const record = { description: '', user: '', status: '' }
     this.#transactions.set(transaction, { number: ++this.#transactionCount, record })
-    if (!this.#isFull(({ transactions }) => transactions)) this.attempt.transactions.push(record)
+    if (this.#hasRoom('transactions')) this.attempt.transactions.push(record)
     this.#point({ step: 'begin', subject: '' }, transaction)
   }
 
@@ -154,7 +161,7 @@ export class AttemptTrace {
       this.#endCall(transaction)
       this.#describe(transaction)
     }
-    if (this.#isFull(({ steps }) => steps)) {
+    if (!this.#hasRoom('steps')) {
       this.attempt.dropped.steps++
       return undefined
     }
@@ -182,10 +189,19 @@ export class AttemptTrace {
     return { atMs: this.#now(), tookMs: undefined, error: undefined }
   }
 
-  /** Whether all attempts at the request together hold as many as are kept of these. */
-  #isFull(list: (attempt: RecordedAttempt) => readonly unknown[]): boolean {
-    const kept = this.request.attempts.reduce((sum, attempt) => sum + list(attempt).length, 0)
-    return kept >= this.#limits.statements
+  /**
+   * Whether one more of these can be kept. All attempts at the request together hold so many; the latest attempt is worth more
+   * than those before it.
+   */
+  #hasRoom(list: BoundedList): boolean {
+    const { attempts } = this.request
+    while (attempts.reduce((sum, attempt) => sum + attempt[list].length, 0) >= this.#limits.statements) {
+      const earlier = attempts.find((attempt) => attempt !== this.attempt && attempt[list].length > 0)
+      if (earlier === undefined) return false
+      const dropped = earlier[list].splice(0).length
+      if (list === 'statements' || list === 'steps') earlier.dropped[list] += dropped
+    }
+    return true
   }
 
   #heardOf({ role, state, backend }: SessionMessage & { readonly backend?: number | undefined }): RecordedRole {

@@ -5,31 +5,31 @@ import type { SessionState } from '../session/session-state.ts'
 
 /** An error as it is kept: text of bounded length, and nothing that it refers to. */
 export interface RecordedError {
-  /** The name of its class. */
+  /** Its name; of what is thrown and no error, its type. */
   readonly name: string
-  /** Its message, cut to a length. */
+  /** Its message, left out where parameters are hidden. */
   readonly message: string
-  /** Its code, such as a SQLSTATE or one of this library’s. */
+  /** Its code, such as an SQLSTATE. */
   readonly code: string | undefined
   /** The lines of its stack, without the message. */
   readonly frames: readonly string[]
-  /** The error it came of. */
+  /** What it was thrown because of. */
   readonly cause: RecordedError | undefined
 }
 
-/** A time is in milliseconds since the request or run began; how long something took is undefined while it is under way. */
+/** Something that takes time, all of it in milliseconds. */
 export interface RecordedSpan {
-  /** When it began. */
+  /** When it began, counted from the beginning of the request or run. */
   readonly atMs: number
   /** How long it took; undefined while it is under way. */
   tookMs: number | undefined
-  /** What it failed with. */
+  /** What it ended in, if not well. */
   error: RecordedError | undefined
 }
 
 /** A statement. */
 export interface RecordedStatement extends RecordedSpan {
-  /** The role of its session. */
+  /** The role whose session sent it. */
   readonly role: string
   /** Its text, cut to a length; literals are `?` where parameters are hidden. */
   readonly sql: string
@@ -37,7 +37,7 @@ export interface RecordedStatement extends RecordedSpan {
   readonly cutCharacters: number
   /** What it is but for the values in it: two statements of one shape differ in nothing else. */
   readonly shape: string
-  /** Its parameters as text, or `?` where they are hidden. */
+  /** Its parameters as text, where they do not stand in the statement; `?` where they are hidden. */
   readonly parameters: readonly string[]
   /** How many rows it gave or changed. */
   rows: number | undefined
@@ -53,24 +53,22 @@ export interface RecordedStatement extends RecordedSpan {
 
 /** The end of a database transaction. */
 export interface RecordedEnd extends RecordedSpan {
-  /** The role of its session. */
+  /** The role whose session it was. */
   readonly role: string
-  /** By what it was ended. */
+  /** What was sent. */
   readonly how: TransactionEndMessage['how']
   /** The id of a prepared transaction. */
   readonly gid: string | undefined
   /** Whether it also wrote the decision of a commit over several databases. */
   readonly decides: boolean
-  /** The number of PostgreSQL’s backend. */
+  /** The number of PostgreSQL's backend. */
   backend: number | undefined
 }
 
-export const STEPS = ['begin', 'join', 'savepoint', 'rollback', 'call', 'commit', 'abort', 'open', 'close'] as const
-
-/** One step in the life of a transaction or session. */
+/** One step in the life of a transaction or session. A call counts as long as no other step came. */
 export interface RecordedStep extends RecordedSpan {
-  /** What it is. */
-  readonly step: (typeof STEPS)[number]
+  /** What it is: `open` and `close` of a session, `rollback` of a savepoint, `call` of a participant or hook. */
+  readonly step: 'begin' | 'join' | 'savepoint' | 'rollback' | 'call' | 'commit' | 'abort' | 'open' | 'close'
   /** Which transaction of its attempt, counted from 1; undefined for a session. */
   readonly transaction: number | undefined
   /** Who joined or was called, or which session or savepoint it is. */
@@ -81,9 +79,9 @@ export interface RecordedStep extends RecordedSpan {
 
 /** A transaction of the request's manager. */
 export interface RecordedTransaction {
-  /** Its description: by default method and path. */
+  /** Its description, by default method and path. */
   description: string
-  /** For whom the work was done; empty where nobody said so. */
+  /** Its user; `''` where nobody said so. */
   user: string
   /** Zope's word for where it stands. */
   status: string
@@ -93,13 +91,13 @@ export interface RecordedTransaction {
 export interface RecordedRole {
   /** Its name. */
   readonly role: string
-  /** Where it stands: never touched, open, or over. */
+  /** Whether its session was never opened, is open, or is over. */
   status: RoleStatus
   /** Of its session when it was last heard of; undefined where none was opened. */
   state: SessionState | undefined
-  /** The numbers of the PostgreSQL backends it used. */
+  /** The numbers of the PostgreSQL backends it used, 20 at most. */
   readonly backends: number[]
-  /** How many statements it sent. */
+  /** How many statements it was sent, those not kept included. */
   statements: number
 }
 
@@ -109,35 +107,35 @@ export interface RecordedAttempt extends RecordedSpan {
   readonly attempt: number
   /** Undefined while it is under way. */
   outcome: UnitEndMessage['outcome'] | undefined
-  /** Why it aborted, if it did. */
+  /** Why it was aborted, if it was. */
   reason: AbortReason | undefined
   /** Whether it was tried again. */
   retries: boolean
-  /** Its transactions, in the order they were begun. */
+  /** Its transactions: one, unless the handler began others. */
   readonly transactions: RecordedTransaction[]
-  /** Its roles, in the order of the registry. */
+  /** Every role of the registry. */
   readonly roles: RecordedRole[]
-  /** Its statements, in the order they were sent. */
+  /** The statements, in the order they began. */
   readonly statements: RecordedStatement[]
-  /** The ends of database transactions. */
+  /** How the database transactions ended. */
   readonly ends: RecordedEnd[]
-  /** What its transactions and sessions did, in order. */
+  /** What the transactions and sessions did. */
   readonly steps: RecordedStep[]
-  /** What came after the limit and was only counted. */
+  /** How many were over the limit, which all attempts share, and are only counted. */
   readonly dropped: { statements: number; steps: number }
 }
 
 /** A request, or a run of `registry.run`. */
 export interface RecordedRequest {
-  /** Unique in this process. */
+  /** Its id, never that of another one, nor in another process. */
   readonly id: string
-  /** Whether it came over HTTP. */
+  /** Which of the two it is. */
   readonly kind: 'request' | 'run'
   /** When it began, in milliseconds since 1970. */
   readonly startedAt: number
   /** Of a request. */
   readonly method: string | undefined
-  /** Of a request: as it was asked for, with the query. */
+  /** Path and query of a request, without the query where parameters are hidden. */
   readonly url: string | undefined
   /** Where the container stands on ctx. */
   property: string | undefined
@@ -147,7 +145,7 @@ export interface RecordedRequest {
   clientLeft: boolean
   /** Undefined while it is under way. */
   tookMs: number | undefined
-  /** The tries at it, the oldest first. */
+  /** The tries, the last 20 of them. */
   readonly attempts: RecordedAttempt[]
   /** How many attempts were dropped, the oldest first. */
   droppedAttempts: number

@@ -215,7 +215,6 @@ export class Recorder {
     const { request } = trace
     request.property ??= propertyOf(message.owner, message.dbSession)
     trace.ended(message)
-    if (request.kind === 'run' && !message.retries) request.tookMs = trace.attempt.atMs + (trace.attempt.tookMs ?? 0)
   }
 
   #withTrace<T>(trace: AttemptTrace | undefined, note: (trace: AttemptTrace) => T): T | undefined {

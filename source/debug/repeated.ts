@@ -5,11 +5,11 @@ const TIMES = 3
 
 /** A statement that was sent again and again with other values. */
 export interface Repeated {
-  /** The role that sent it. */
+  /** The role it was sent by. */
   readonly role: string
-  /** The statement without its values. */
+  /** The statement, with `?` for every value. */
   readonly shape: string
-  /** How often it was sent. */
+  /** How often. */
   readonly times: number
   /** How long they took together. */
   readonly tookMs: number

@@ -4,7 +4,7 @@ import { totalsOf, type Totals } from './totals.ts'
 
 /** A request as tools get it: what is recorded, and what follows from that. */
 export interface RequestSnapshot extends RecordedRequest {
-  /** Counts and times over all attempts. */
+  /** What it cost, in all attempts at it. */
   readonly totals: Totals
   /** The repeated statements of each attempt. */
   readonly repeated: readonly (readonly Repeated[])[]

@@ -40,7 +40,7 @@ export interface UnitEndMessage extends UnitMessage {
 
 /** `sqlassist:registry:close`: a registry is closed, and nothing more will be told of it. */
 export interface RegistryCloseMessage {
-  /** The one that closes. */
+  /** The registry. */
   readonly registry: EngineRegistry
 }
 

@@ -50,10 +50,28 @@ test('a bounded number of statements, of steps and of attempts, and counts the r
     assert.ok(count((attempt) => attempt[list]) <= 5, list)
   }
   const last = request.attempts.at(-1)!
-  assert.ok(last.dropped.statements >= 3 && last.dropped.steps > 0)
+  assert.equal(
+    last.statements.map(({ sql }) => sql),
+    [0, 1, 2, 3, 4].map((number) => `select ${number} as number`),
+  )
+  assert.ok(last.dropped.statements === 3 && last.dropped.steps > 0)
   assert.is(request.totals.statements, 20 * 8)
   const page = await world.server.request('GET', `/_sqlassist/requests/${request.id}`)
-  assert.match(page.text, /8 more statements\s+came after the limit/)
+  assert.match(page.text, /3 statements\s+are over the limit/)
+  await world.close()
+})
+
+test('a bounded number of transactions and of their ends, however many a handler has', async () => {
+  const world = await openPanelWorld('sqlite', { panel: { statements: 5 } })
+  const request = await world.record(async (ctx) => {
+    for (let index = 0; index < 8; index++) {
+      await ctx.dbSession.writer.insert(Author, { name: `author ${index}` })
+      await ctx.txn.commit()
+      await ctx.tm.begin()
+    }
+  })
+  const { transactions, ends } = request.attempts[0]!
+  assert.equal([transactions.length, ends.length], [5, 5])
   await world.close()
 })
 

@@ -7,6 +7,7 @@ import { Author } from '../support/entities.ts'
 import { DIALECTS, newDatabase, openOrm } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
 import { until } from '../support/until.ts'
+import { warnings } from '../support/warnings.ts'
 import { openPanelWorld, type PanelWorld } from './panel-world.ts'
 
 function last({ attempts }: RequestSnapshot): RecordedAttempt {
@@ -309,6 +310,28 @@ for (const dialect of DIALECTS) {
     )
     const [run] = await world.recorded()
     assert.equal([last(run!).error!.name, last(run!).error!.message], ['object', "{ status: 'odd' }"])
+  })
+
+  test('what cannot be recorded is warned of once, and the request goes on as ever', async ({ world }) => {
+    const told = await warnings('SQLASSIST_DEBUG_PANEL', async () => {
+      for (let index = 0; index < 2; index++) {
+        const odd = Object.defineProperty(new Error('odd'), 'stack', {
+          get() {
+            throw new Error('no stack for you')
+          },
+        })
+        const error = await rejection(
+          world.registry.run(() => {
+            throw odd
+          }),
+        )
+        assert.is(error, odd)
+      }
+    })
+    assert.is(told.length, 1)
+    const [run] = await world.recorded()
+    assert.equal([last(run!).outcome, typeof run!.tookMs], ['aborted', 'number'])
+    assert.match(told[0]!.message, /could not record what it was told: Error: no stack for you/)
   })
 
   test.run()

@@ -57,7 +57,6 @@ import {
   UnmarkedWriteError,
   UtilityRepository,
 } from 'koa-sqlassist'
-import { debugPanel } from 'koa-sqlassist/debug'
 import {
   AlreadyInTransactionError,
   CallTimeoutError,
@@ -78,6 +77,7 @@ import {
   TransactionUsageError,
   TransientError,
 } from 'koa-sqlassist/transaction'
+import { debugPanel, type DebugPanel, type RequestSnapshot } from 'koa-sqlassist/debug'
 import assert from 'node:assert/strict'
 import Koa from 'koa'
 
@@ -181,17 +181,19 @@ await assert.rejects(
   registry.run(({ dbSession: { reader } }) => reader.nativeDelete(Note, {})),
   (error) => error instanceof ReadOnlySessionError && !isRetryable(error),
 )
-const panel = debugPanel(registry, { keep: 10, hideParameters: true })
 await registry.close()
 
 const app = new Koa()
-app.use(panel)
-panel.close()
 const middleware = dbSessions(
   { writer: await open() },
   { commitVeto: (ctx) => serverErrorVeto(ctx) || defaultCommitVeto(ctx) },
 )
 app.use(middleware)
+const shown = new EngineRegistry({ writer: await open() })
+const panel: DebugPanel = debugPanel(shown, { path: '/debug', keep: 10 })
+app.use(panel)
+export const statementsOf = ({ totals }: RequestSnapshot): number => totals.statements
+await shown.close()
 const hasDecisions: boolean = DECISION_TABLE_SQL.sqlite.includes(DECISION_TABLE)
 assert.ok(hasDecisions)
 
@@ -223,5 +225,7 @@ assert.ok(transactionErrorCodes.includes('SQLASSIST_NO_TRANSACTION'))
 export const refused: string = manager
 // @ts-expect-error
 export const refusedToo: string = dbSessions
+// @ts-expect-error
+export const refusedPanel: string = debugPanel
 // @ts-expect-error a role that is not configured
 export const noRole = (): unknown => registry.session('nobody')

@@ -50,7 +50,7 @@ export function layout({ base, nonce }: Place, { title, current, follows, conten
 }
 
 /** Three rows, one of them committed. */
-export const LOGO = html`<rect x="1" y="2" width="14" height="3" rx="1.5" opacity=".35" /><rect
+const LOGO = html`<rect x="1" y="2" width="14" height="3" rx="1.5" opacity=".35" /><rect
     x="1"
     y="6.5"
     width="9"

@@ -2,7 +2,7 @@ import type { RecordedAttempt, RecordedRequest } from '../record.ts'
 import { html, type Html } from './html.ts'
 
 /** How an attempt ended, in a word. */
-export function outcomeWord({ outcome }: RecordedAttempt): string {
+function outcomeWord({ outcome }: RecordedAttempt): string {
   return outcome ?? 'under way'
 }
 

@@ -38,7 +38,7 @@ export function storyPart(attempt: RecordedAttempt): Html {
     <ol class="steps">
       ${steps.map((step, index) => stepPart(step, index, transactions.length))}
     </ol>
-    ${dropped.steps > 0 && html`<p class="notice">${plural(dropped.steps, 'more step')} came after the limit and ${dropped.steps === 1 ? 'is' : 'are'} not kept.</p>`}
+    ${dropped.steps > 0 && html`<p class="notice">${plural(dropped.steps, 'step')} ${dropped.steps === 1 ? 'is' : 'are'} over the limit of the option <code>statements</code> and not kept.</p>`}
   </section>`
 }
 

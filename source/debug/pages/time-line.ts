@@ -33,7 +33,8 @@ export function timeLine(attempt: RecordedAttempt, roles: readonly string[], now
     </div>
     ${
       rows.length === 0
-        ? html`<p class="empty">No statement was sent${attempt.outcome === undefined && ' yet'}.</p>`
+        ? dropped.statements === 0 &&
+          html`<p class="empty">No statement was sent${attempt.outcome === undefined && ' yet'}.</p>`
         : html` <div class="axis" aria-hidden="true">
               <span class="axis-scale"
                 >${Array.from({ length: TICKS + 1 }, (_, index) => html`<span>${index === 0 ? '0' : duration((scale.lengthMs * index) / TICKS)}</span>`)}</span
@@ -44,7 +45,7 @@ export function timeLine(attempt: RecordedAttempt, roles: readonly string[], now
             </ol>
             <p class="empty none" data-none hidden>Nothing matches the filter.</p>`
     }
-    ${dropped.statements > 0 && html`<p class="notice">${plural(dropped.statements, 'more statement')} came after the limit of the option <code>statements</code> and ${dropped.statements === 1 ? 'was' : 'were'} only counted.</p>`}
+    ${dropped.statements > 0 && html`<p class="notice">${plural(dropped.statements, 'statement')} ${dropped.statements === 1 ? 'is' : 'are'} over the limit of the option <code>statements</code> and only counted.</p>`}
   </section>`
 }
 

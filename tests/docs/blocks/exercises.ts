@@ -194,6 +194,16 @@ export const exercises: Readonly<Record<string, Exercise>> = {
     assert.equal(await shopOrm.em.fork().count(Article), 1)
     await shopOrm.close()
   },
+  'docs/debug-panel.md › The debug panel': async (load) => {
+    const { app } = await load()
+    await serving(
+      app.use((ctx: Koa.Context) => (ctx.body = '<body></body>')),
+      async (url) => {
+        const [, link = ''] = /<a href="(.+)">/.exec((await request(`${url}/articles`)).body) ?? []
+        assert.match((await request(url + link)).body, /<h1>.*GET.*\/articles/s)
+      },
+    )
+  },
   'docs/tracing.md › Seeing into it: tracing and the debug log': async (load, { engines, Article }) => {
     const logged: unknown[] = []
     console.log = (...args: unknown[]) => void logged.push(args[0])
