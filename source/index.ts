@@ -1,5 +1,5 @@
 export * from './transaction/index.ts'
-export type { RawWrites, SessionState } from './session/session.ts'
+export type { RawWrites, SessionState } from './session/session-options.ts'
 export {
   CannotPrepareError,
   CommitFencedError,

@@ -1,5 +1,5 @@
 import { IsolationLevel, type ForkOptions, type MikroORM } from '@mikro-orm/core'
-import { RAW_WRITES, type RawWrites } from '../session/session.ts'
+import { RAW_WRITES, type RawWrites } from '../session/session-options.ts'
 import { ConfigurationError } from './errors.ts'
 
 export const COMMIT_MODES = ['joined', 'autonomous', 'autocommit'] as const

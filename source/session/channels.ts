@@ -2,7 +2,7 @@ import { channel, tracingChannel } from 'node:diagnostics_channel'
 import type { SqlEntityManager } from '@mikro-orm/sql'
 import { logChannels, numbered } from '../transaction/debug-log.ts'
 import { shown } from './raw-write-log.ts'
-import type { SessionState } from './session.ts'
+import type { SessionState } from './session-options.ts'
 
 /** What every message about a session tells. */
 export interface SessionMessage {

@@ -1,0 +1,42 @@
+import type { BeginOptions } from './database-link.ts'
+
+/** Zope's words: nothing written as far as known; to be committed; refuses to become changed. */
+export const SESSION_STATES = ['active', 'changed', 'readonly'] as const
+export type SessionState = (typeof SESSION_STATES)[number]
+
+/** What becomes of raw SQL that wrote and that nobody declared with markChanged. */
+export const RAW_WRITES = ['rollback', 'commit', 'error'] as const
+export type RawWrites = (typeof RAW_WRITES)[number]
+
+/** What all sessions of a role have in common. */
+export interface SessionSettings {
+  readonly role: string
+  readonly initialState: SessionState
+  /** `statement`: every statement by itself. `transaction`: one database transaction, begun by the first statement. */
+  readonly scope: 'statement' | 'transaction'
+  readonly begin: BeginOptions
+  readonly rawWrites: RawWrites
+  readonly keepSession: boolean
+  /** Takes over a promise that nobody waits for. */
+  readonly background: (work: Promise<void>) => void
+}
+
+/** What one session is told when it is opened. */
+export interface SessionOptions {
+  /** What it belongs to: the Koa ctx in a request. */
+  readonly owner: unknown
+  /** The container of its request or run. */
+  readonly dbSession: object | undefined
+  /** Whether a transaction manager commits it; otherwise `em.commit()` and `em.rollback()` are the program's own. */
+  readonly coordinated: boolean
+  /** Called before the database transaction begins; throws to refuse it. */
+  readonly beforeBegin?: (() => void) | undefined
+}
+
+/** How a statement is sent. */
+export interface Execution {
+  /** Aborted: it is not sent any more. */
+  readonly signal?: AbortSignal | undefined
+  /** Whether it is the last one: asked when it is about to be sent. */
+  readonly isLast?: (() => boolean) | undefined
+}
