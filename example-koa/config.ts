@@ -9,6 +9,10 @@ export interface Config {
   readonly dataDirectory: string
   /** Signs the tokens of signed-in users. */
   readonly tokenSecret: Uint8Array
+  /** What it costs to hash a password; see security/passwords.ts. */
+  readonly passwordCost?: number
+  /** Whether there is a debug panel, at /_sqlassist. */
+  readonly debugPanel?: boolean
 }
 
 export function readConfig(env: NodeJS.ProcessEnv): Config {
@@ -18,6 +22,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
   return {
     databaseUrl: env['DATABASE_URL'] || undefined,
     dataDirectory,
+    debugPanel: env['NODE_ENV'] !== 'production',
     tokenSecret: secret ? Buffer.from(secret) : storedSecret(join(dataDirectory, 'token-secret')),
   }
 }

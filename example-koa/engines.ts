@@ -2,16 +2,22 @@ import { join } from 'node:path'
 import { MikroORM as PostgresOrm } from '@mikro-orm/postgresql'
 import type { SqlMikroORM } from '@mikro-orm/sql'
 import { MikroORM as SqliteOrm } from '@mikro-orm/sqlite'
+import { ConventionNamingStrategy } from 'koa-sqlassist'
 import type { Config } from './config.ts'
 import { ArticleTag } from './entities/article-tag.ts'
 import { Article } from './entities/article.ts'
 import { AuditEntry } from './entities/audit-entry.ts'
 import { Comment } from './entities/comment.ts'
+import { Favorite } from './entities/favorite.ts'
+import { Follow } from './entities/follow.ts'
 import { User } from './entities/user.ts'
 import { prepare } from './prepare.ts'
 
-const CONTENT = [User, Article, ArticleTag, Comment]
+const CONTENT = [User, Follow, Article, ArticleTag, Favorite, Comment]
 const AUDIT = [AuditEntry]
+
+// Names that can be foretold: `uq_users_email` is what to-api-error.ts reads the field from.
+const NAMES = { namingStrategy: ConventionNamingStrategy }
 
 export type Engines = Awaited<ReturnType<typeof openEngines>>
 
@@ -36,9 +42,9 @@ export async function openEngines(config: Config) {
 type OpenOrm = (entities: typeof CONTENT | typeof AUDIT, file: string) => SqlMikroORM
 
 function postgres(url: string): OpenOrm {
-  return (entities) => new PostgresOrm({ clientUrl: url, entities })
+  return (entities) => new PostgresOrm({ clientUrl: url, entities, ...NAMES })
 }
 
 function sqlite(directory: string): OpenOrm {
-  return (entities, file) => new SqliteOrm({ dbName: join(directory, `${file}.sqlite`), entities })
+  return (entities, file) => new SqliteOrm({ dbName: join(directory, `${file}.sqlite`), entities, ...NAMES })
 }

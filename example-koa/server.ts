@@ -4,7 +4,7 @@ import { createApp } from './app.ts'
 import { readConfig } from './config.ts'
 
 const config = readConfig(process.env)
-const { app, close } = await createApp(config)
+const { app, panel, close } = await createApp(config)
 app.on('published', (slug: string) => console.log(`published: /article/${slug}`))
 
 const host = process.env['HOST'] || '127.0.0.1'
@@ -15,7 +15,9 @@ const server = app.listen(Number(process.env['PORT'] || 3000), host, () => {
 
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {
   process.once(signal, () => {
-    // Requests under way are answered; the databases close after the last of them.
+    // A live page of the panel would go on for ever. Other requests under way are answered; the databases close after the
+    // last of them.
+    panel?.close()
     server.close(() => void close().then(() => process.exit(0)))
   })
 }

@@ -1,5 +1,6 @@
 import { STATUS_CODES } from 'node:http'
 import { ForeignKeyConstraintViolationException, UniqueConstraintViolationException } from '@mikro-orm/core'
+import { CommitOutcomeUnknownError, isRetryable } from 'koa-sqlassist'
 import { ApiError, invalid, notFound } from './api-error.ts'
 
 /** What the client is told of any error. */
@@ -17,21 +18,29 @@ function databaseError(error: unknown): ApiError | undefined {
     if (cause instanceof UniqueConstraintViolationException) {
       return invalid({ [uniqueField(cause)]: ['has already been taken'] }, { cause: error })
     }
+    if (isRetryable(cause)) return new ApiError(503, { server: ['is busy'] }, { cause: error })
+    if (cause instanceof CommitOutcomeUnknownError) {
+      return new ApiError(500, { server: ['cannot tell whether it was done'] }, { cause: error })
+    }
     if (cause instanceof ForeignKeyConstraintViolationException) return notFound('article', { cause: error })
   }
   return undefined
 }
 
-/** PostgreSQL names the constraint (`users_email_unique`), SQLite the column (`users.email`). */
+/** PostgreSQL names the constraint (`uq_users_email`), SQLite the column (`users.email`). */
 function uniqueField(error: UniqueConstraintViolationException & { constraint?: string }): string {
   const name = error.constraint ?? error.message
-  return /_([a-z]+)_unique$/.exec(name)?.[1] ?? /UNIQUE constraint failed: \w+\.(\w+)$/.exec(name)?.[1] ?? 'body'
+  return /^uq_[a-z]+_([a-z]+)$/.exec(name)?.[1] ?? /UNIQUE constraint failed: \w+\.(\w+)$/.exec(name)?.[1] ?? 'body'
 }
 
-/** The errors of Koa and its body parser carry the status that the request deserves. */
+/**
+ * The errors of Koa and its body parser carry the status that the request deserves; but what cannot be read is to the
+ * specification as good as what cannot be used.
+ */
 function requestError(error: unknown): ApiError | undefined {
   const { status } = error as { status?: unknown }
   if (typeof status !== 'number' || status < 400 || status >= 500) return undefined
+  if (status === 400) return invalid({ body: ['cannot be read'] }, { cause: error })
   return new ApiError(status, { request: [STATUS_CODES[status]?.toLowerCase() ?? 'failed'] }, { cause: error })
 }
 

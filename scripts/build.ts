@@ -1,16 +1,18 @@
 /**
  * Builds dist/: one ES module for each entry, with what entries share in chunks of its own, so that an error class is one
- * class whichever entry it comes from; source maps; and the declarations, unless `--javascript-only`. `--out <folder>` builds
- * elsewhere. dist/development/ has the same with the statements under the label DEBUG, which are dropped from the others.
+ * class whichever entry it comes from; source maps; and the declarations that the entries lead to, unless
+ * `--javascript-only`. `--out <folder>` builds elsewhere. dist/development/ has the same with the statements under the label
+ * DEBUG, which are dropped from the others.
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, join, relative, resolve } from 'node:path'
 import process from 'node:process'
 import { parseArgs } from 'node:util'
 import { build } from 'esbuild'
+import { keepReachable } from './build/keep-reachable.ts'
 
 const root = join(import.meta.dirname, '..')
 const { values } = parseArgs({
@@ -31,6 +33,10 @@ if (!values['javascript-only']) {
     stdio: 'inherit',
   })
   if (status !== 0) process.exit(1)
+  keepReachable(
+    out,
+    entries.map((entry) => relative('source', entry).replace(/\.ts$/, '.d.ts')),
+  )
 }
 
 async function bundle(outdir: string, dropLabels: string[]): Promise<void> {

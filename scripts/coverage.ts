@@ -1,5 +1,5 @@
 /**
- * Runs scripts/test.ts under c8 and checks the line coverage of source/: `node scripts/coverage.ts [part of a path ...]`.
+ * Runs scripts/test.ts under c8 and checks the coverage of source/, lines and branches: `node scripts/coverage.ts [part of a path ...]`.
  * The line with the counts comes last, after the coverage; too little coverage fails a run that failed nowhere else.
  */
 import { spawn } from 'node:child_process'
@@ -11,7 +11,8 @@ import process from 'node:process'
 import { createInterface } from 'node:readline'
 import { transform } from 'esbuild'
 
-const LINES = 95
+const LINES = 98
+const BRANCHES = 95
 const only = process.argv.slice(2)
 const folder = await mkdtemp(join(tmpdir(), 'koa-sqlassist-coverage-'))
 
@@ -26,7 +27,7 @@ const options = [
   ...(await typeOnlyFiles()).map((file) => `--exclude=${file}`),
 ]
 // a part of the tests covers a part of the sources
-if (only.length === 0) options.push('--check-coverage', `--lines=${LINES}`)
+if (only.length === 0) options.push('--check-coverage', `--lines=${LINES}`, `--branches=${BRANCHES}`)
 
 const c8 = createRequire(import.meta.url).resolve('c8/bin/c8.js')
 const child = spawn(process.execPath, [c8, ...options, process.execPath, 'scripts/test.ts', ...only], {

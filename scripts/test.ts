@@ -13,15 +13,21 @@ import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { closeSharedResources } from '../tests/support/shared-resources.ts'
+import { stranger } from '../tests/support/stranger.ts'
 import { guarded, installGuard, takeStray } from './test/guard.ts'
 import { describeFailure } from './test/report.ts'
 import { runSuite, withoutStack, type Failure, type SuiteResult } from './test/run-suite.ts'
 import { takeSuites } from './test/suites.ts'
 
 const suites = new URL('./test/suites.ts', import.meta.url).href
+const example = new URL('../example-koa/', import.meta.url).href
 registerHooks({
-  resolve: (specifier, context, next) =>
-    specifier === 'uvu' ? { url: suites, shortCircuit: true } : next(specifier, context),
+  resolve(specifier, context, next) {
+    if (specifier === 'uvu') return { url: suites, shortCircuit: true }
+    // the example is tried with the package as it is packed
+    const isOwn = specifier.startsWith('koa-sqlassist') && context.parentURL?.startsWith(example) === true
+    return next(specifier, isOwn ? { ...context, parentURL: pathToFileURL(stranger().tarball).href } : context)
+  },
 })
 installGuard()
 const warnings = collectWarnings()

@@ -1,5 +1,6 @@
 export * from './transaction/index.ts'
-export type { RawWrites, SessionState } from './session/session-options.ts'
+export type { RawWrites } from './session/raw-writes.ts'
+export type { SessionState } from './session/session-state.ts'
 export {
   CannotPrepareError,
   CommitFencedError,
@@ -51,8 +52,8 @@ export {
 export { EngineRegistry, type DetachedSession } from './engine/engine-registry.ts'
 export type { RunContext, RunOptions } from './engine/run.ts'
 export type { PreparedReport, RegistryReport, RoleReport } from './engine/registry-report.ts'
-export type { PoolReport } from './session/database-link.ts'
-export type { AbortReason, UnitEndMessage, UnitMessage } from './engine/channels.ts'
+export type { PoolReport } from './session/pool-report.ts'
+export type { AbortReason, RegistryCloseMessage, UnitEndMessage, UnitMessage } from './engine/channels.ts'
 export type {
   SessionCloseMessage,
   SessionMessage,

@@ -7,7 +7,7 @@ export const ArticleTag = defineEntity({
   tableName: 'article_tags',
   properties: {
     article: () => p.manyToOne(Article).primary().deleteRule('cascade'),
-    name: p.string().primary().index(),
+    name: p.text().primary().index(),
     position: p.integer(),
   },
 })

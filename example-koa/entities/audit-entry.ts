@@ -9,7 +9,7 @@ export const AuditEntry = defineEntity({
     at: p.datetime(3).onCreate(() => new Date()),
     method: p.string(),
     path: p.text(),
-    actor: p.string().nullable(),
+    actor: p.text().nullable(),
     status: p.integer().nullable(),
     committed: p.boolean().onCreate(() => false),
   },

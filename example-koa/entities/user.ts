@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { defineEntity, p, type InferEntity } from '@mikro-orm/core'
+import { Follow } from './follow.ts'
 
 export const User = defineEntity({
   name: 'User',
@@ -10,12 +11,13 @@ export const User = defineEntity({
       .uuid()
       .primary()
       .onCreate(() => randomUUID()),
-    username: p.string().unique('users_username_unique'),
-    email: p.string().unique('users_email_unique'),
+    username: p.text().unique(),
+    email: p.text().unique(),
     passwordHash: p.string().hidden(),
     bio: p.text().onCreate(() => ''),
     image: p.text().onCreate(() => ''),
     createdAt: p.datetime(3).onCreate(() => new Date()),
+    followers: () => p.oneToMany(Follow).mappedBy('followed'),
   },
 })
 

@@ -1,33 +1,39 @@
 import { z } from 'zod'
+import { isStorable } from './storable.ts'
 
 const EMPTY = "can't be empty"
 
-/** Any text the databases can store. A NUL character is text to JSON and to SQLite, and an error to PostgreSQL. */
-function storable(maximum: number) {
+/** Any text that can be stored, or looked for. */
+export function text(maximum = Infinity) {
   return z
     .string({ error: (issue) => (issue.input == null ? EMPTY : 'must be a string') })
     .max(maximum, { error: `is too long (maximum is ${maximum} characters)`, abort: true })
-    .refine((text) => !text.includes('\0') && text.isWellFormed(), 'has characters that cannot be stored')
+    .refine(isStorable, 'has characters that cannot be stored')
 }
 
 /** Text that says something. It is kept as it was sent, never trimmed. */
 export function required(maximum = Infinity) {
-  return storable(maximum).refine((text) => text.trim() !== '', EMPTY)
+  return text(maximum).refine((value) => value.trim() !== '', EMPTY)
+}
+
+/** Text that is unique, or looked for: PostgreSQL's indexes take 2700 bytes, and a character here is up to three. */
+export function indexed() {
+  return required(800)
 }
 
 /** Text that may be missing, null or empty; the last two clear it. */
-export function clearable(maximum = Infinity) {
-  return storable(maximum)
+export function clearable() {
+  return text()
     .nullish()
-    .transform((text) => text ?? (text === null ? '' : undefined))
+    .transform((value) => value ?? (value === null ? '' : undefined))
 }
 
-/** A whole number from a query string. */
-export function wholeNumber(minimum: number, fallback: number) {
+/** A whole number from a query string; one above the maximum is taken for the maximum. */
+export function wholeNumber({ minimum, maximum, fallback }: { minimum: number; maximum: number; fallback: number }) {
   return z
     .string('must be a number')
-    .regex(/^\d{1,9}$/, { error: 'must be a number', abort: true })
-    .transform(Number)
+    .regex(/^\d+$/, { error: 'must be a number', abort: true })
+    .transform((digits) => Math.min(Number(digits), maximum))
     .pipe(z.number().min(minimum, `must be at least ${minimum}`))
     .default(fallback)
 }

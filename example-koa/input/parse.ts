@@ -4,7 +4,9 @@ import { invalid, type FieldErrors } from '../api-error.ts'
 /** What `schema` makes of `body[wrapper]`, or a 422 that names every field that is wrong. */
 export function parse<Schema extends z.ZodType>(schema: Schema, body: unknown, wrapper: string): z.output<Schema> {
   const wrapped: unknown = (body as Record<string, unknown> | null | undefined)?.[wrapper]
-  return check(schema, wrapped ?? {}, wrapper)
+  const values = check(schema, wrapped ?? {}, wrapper)
+  if (wrapped == null) throw invalid({ [wrapper]: ["can't be empty"] })
+  return values
 }
 
 /** What `schema` makes of `value`, or a 422. A problem with the whole value is reported under `name`. */

@@ -1,10 +1,10 @@
 import { z } from 'zod'
-import { required, clearable } from './fields.ts'
+import { clearable, indexed, required } from './fields.ts'
 
-const username = required(255)
+const username = indexed()
 const password = required(1024)
 // An address is proved by a mail that arrives, not by a pattern: this only catches what was typed into the wrong field.
-const email = required(255).refine((text) => text.trim() === '' || /^[^\s@]+@[^\s@]+$/.test(text), 'is invalid')
+const email = indexed().refine((address) => address.trim() === '' || /.@./s.test(address), 'is invalid')
 
 export const registration = z.object({ username, email, password })
 
@@ -16,6 +16,6 @@ export const userChanges = z
     email: email.optional(),
     password: password.optional(),
     bio: clearable(),
-    image: clearable(2048),
+    image: clearable(),
   })
   .refine((changes) => Object.values(changes).some((value) => value !== undefined), 'needs at least one field')

@@ -1,6 +1,8 @@
 import { STATUS_CODES } from 'node:http'
-import type { Middleware } from 'koa'
+import type { Context, Middleware } from 'koa'
+import { CommitOutcomeUnknownError } from 'koa-sqlassist'
 import { ApiError } from '../api-error.ts'
+import { isApi } from '../is-api.ts'
 import { errorPage } from '../pages/error-page.ts'
 import { toApiError } from '../to-api-error.ts'
 
@@ -18,10 +20,15 @@ export const errors: Middleware = async function errors(ctx, next) {
     const answer = toApiError(error)
     if (answer.status >= 500) ctx.app.emit('error', error, ctx)
     ctx.status = answer.status
-    ctx.body = ctx.path.startsWith('/api/') ? { errors: answer.errors } : errorPage(answer.status)
+    ctx.body = isApi(ctx) ? { errors: answer.errors } : errorPage(answer, nothingStored(ctx, error))
   }
 }
 
 function noRoute(status: number): ApiError {
   return new ApiError(status, { request: [STATUS_CODES[status]?.toLowerCase() ?? 'failed'] })
+}
+
+/** Whatever was asked for, the transaction took it back; only where the answer to its commit was lost nobody knows. */
+function nothingStored({ method }: Context, error: unknown): boolean {
+  return method === 'POST' && !(error instanceof CommitOutcomeUnknownError)
 }

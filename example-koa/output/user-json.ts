@@ -5,6 +5,6 @@ export function userJson(user: User, token: string) {
 }
 
 /** What others see of a user. */
-export function profileJson(user: User) {
-  return { username: user.username, bio: user.bio, image: user.image, following: false }
+export function profileJson(user: User, following: boolean) {
+  return { username: user.username, bio: user.bio, image: user.image, following }
 }

@@ -1,14 +1,29 @@
 import type { ArticleSummary } from '../entities/article.ts'
 import { byline, tagList } from './byline.ts'
+import { counted } from './counted.ts'
 import { html, type Markup } from './html.ts'
 import { layout } from './layout.ts'
+import { signOutForm } from './sign-out-form.ts'
+import { writeForm } from './write-form.ts'
 
-export function frontPage(articles: readonly ArticleSummary[]): string {
-  const list = articles.length === 0 ? nothingYet() : articles.map(preview)
+export interface FrontPage {
+  readonly articles: readonly ArticleSummary[]
+  /** How many there are, of which the latest are shown. */
+  readonly articlesCount: number
+  /** Of who has signed in. */
+  readonly username: string | undefined
+}
+
+export function frontPage({ articles, articlesCount, username }: FrontPage): string {
   return layout(
     'conduit',
     html`<h1>Latest articles</h1>
-      ${list}`,
+      ${writeForm(username)}
+      <div class="bar">
+        <p class="count">${counted(articlesCount, 'article')}</p>
+        ${username === undefined ? '' : signOutForm()}
+      </div>
+      ${articles.length === 0 ? nothingYet() : articles.map(preview)}`,
   )
 }
 
@@ -22,5 +37,5 @@ function preview(article: ArticleSummary): Markup {
 }
 
 function nothingYet(): Markup {
-  return html`<p class="empty">Nothing here yet. Write the first one: <code>POST /api/articles</code>.</p>`
+  return html`<p class="empty">Nothing here yet. Write the first one.</p>`
 }

@@ -16,6 +16,7 @@ export function layout(title: string, content: Content): string {
         <header>
           <a class="brand" href="/">conduit</a>
           <span class="tagline">a place to share your knowledge, on koa-sqlassist</span>
+          <nav><a href="/audit">audit log</a></nav>
         </header>
         <main>${content}</main>
       </body>

@@ -1,63 +1,47 @@
 import Router from '@koa/router'
+import { LockMode } from '@mikro-orm/core'
+import { publish } from '../actions/publish.ts'
+import { retag } from '../actions/retag.ts'
 import { forbidden, notFound } from '../api-error.ts'
 import type { AppContext, AppState, RouteContext } from '../context.ts'
 import { Article } from '../entities/article.ts'
-import { User } from '../entities/user.ts'
-import { articleChanges, newArticle, paging } from '../input/article-input.ts'
+import { articleChanges, newArticle } from '../input/article-input.ts'
 import { defined } from '../input/defined.ts'
-import { check, parse } from '../input/parse.ts'
+import { parse } from '../input/parse.ts'
 import { signedInUser } from '../middleware/authenticate.ts'
-import { articleJson, articleSummaryJson } from '../output/article-json.ts'
+import { articleJson, newArticleJson } from '../output/article-json.ts'
 import { newSlug } from '../slug.ts'
+import { findArticle } from './find-article.ts'
 import { slugOf } from './path.ts'
 
 export function articleRoutes() {
   const router = new Router<AppState, AppContext>()
 
-  router.get('/articles', async (ctx) => {
-    const { limit, offset } = check(paging, { ...ctx.query }, 'query')
-    const [articles, articlesCount] = await ctx.dbSession.reader.findAndCount(
-      Article,
-      {},
-      { exclude: ['body'], populate: ['author', 'tags'], orderBy: { createdAt: 'desc', id: 'desc' }, limit, offset },
-    )
-    ctx.body = { articles: articles.map((article) => articleSummaryJson(article, article.author)), articlesCount }
-  })
-
-  // No flush and no commit: what was created is sent and committed after the route, before the response leaves.
   router.post('/articles', async (ctx) => {
     const user = signedInUser(ctx)
-    const { tagList, ...content } = parse(newArticle, ctx.request.body, 'article')
-    const { writer } = ctx.dbSession
-    const article = writer.create(Article, {
-      ...content,
-      slug: newSlug(content.title),
-      author: writer.getReference(User, user.id),
-      tags: tagList.map((name, position) => ({ name, position })),
-    })
-    // Nobody is told of an article that was rolled back.
-    ctx.txn.addAfterCommitHook((committed) => {
-      if (committed) ctx.app.emit('published', article.slug)
-    })
+    const article = publish(ctx, user, parse(newArticle, ctx.request.body, 'article'))
     ctx.status = 201
-    ctx.body = { article: articleJson(article, user) }
+    ctx.body = { article: await newArticleJson(ctx.dbSession.reader, user, article) }
   })
 
   router.get('/articles/:slug', async (ctx) => {
-    const article = await ctx.dbSession.reader.findOne(Article, { slug: slugOf(ctx) }, { populate: ['author', 'tags'] })
-    if (!article) throw notFound('article')
-    ctx.body = { article: articleJson(article, article.author) }
+    const { reader } = ctx.dbSession
+    ctx.body = { article: await articleJson(reader, ctx.state.user, await findArticle(ctx, reader)) }
   })
 
   router.put('/articles/:slug', async (ctx) => {
-    signedInUser(ctx)
-    const changes = parse(articleChanges, ctx.request.body, 'article')
+    const user = signedInUser(ctx)
+    const { writer } = ctx.dbSession
     const article = await ownArticle(ctx)
+    const { tagList, ...changes } = parse(articleChanges, ctx.request.body, 'article')
     const slug = changes.title === undefined || changes.title === article.title ? undefined : newSlug(changes.title)
-    ctx.dbSession.writer.assign(article, defined({ ...changes, slug, updatedAt: new Date() }))
-    ctx.body = { article: articleJson(article, article.author) }
+    await writer.populate(article, ['author', 'tags'])
+    writer.assign(article, defined({ ...changes, slug, updatedAt: new Date() }))
+    if (tagList) retag(writer, article, tagList)
+    ctx.body = { article: await articleJson(writer, user, article) }
   })
 
+  // Its tags, comments and favourites go with it; the database sees to that, whoever else adds one at this moment.
   router.delete('/articles/:slug', async (ctx) => {
     signedInUser(ctx)
     ctx.dbSession.writer.remove(await ownArticle(ctx))
@@ -67,9 +51,13 @@ export function articleRoutes() {
   return router.routes()
 }
 
-/** The article of the path, in the writer's session where changes to it are kept. It must be the user's own. */
+/**
+ * The article of the path, in the writer's session where changes to it are kept. It must be the user's own, and is locked:
+ * of two who change its tags at the same moment, the second sees what the first made of them.
+ */
 async function ownArticle(ctx: RouteContext): Promise<Article> {
-  const article = await ctx.dbSession.writer.findOne(Article, { slug: slugOf(ctx) }, { populate: ['author', 'tags'] })
+  const { writer } = ctx.dbSession
+  const article = await writer.findOne(Article, { slug: slugOf(ctx) }, { lockMode: LockMode.PESSIMISTIC_WRITE })
   if (!article) throw notFound('article')
   if (article.author.id !== signedInUser(ctx).id) throw forbidden('article')
   return article

@@ -1,35 +1,34 @@
 import { readFileSync } from 'node:fs'
 import Router from '@koa/router'
-import { markChanged } from 'koa-sqlassist'
-import { notFound } from '../api-error.ts'
+import { getRange, markChanged } from 'koa-sqlassist'
 import type { AppContext, AppState } from '../context.ts'
-import { Article } from '../entities/article.ts'
+import { AuditEntry } from '../entities/audit-entry.ts'
 import { Comment } from '../entities/comment.ts'
+import { cookieUser } from '../middleware/cookie-user.ts'
 import { articlePage } from '../pages/article-page.ts'
+import { auditPage } from '../pages/audit-page.ts'
 import { frontPage } from '../pages/front-page.ts'
-import { slugOf } from './path.ts'
+import type { Security } from '../security/security.ts'
+import { editorRoutes } from './editor.ts'
+import { findArticle } from './find-article.ts'
+import { listArticles } from './list-articles.ts'
 
 const STYLE = readFileSync(new URL('../pages/style.css', import.meta.url), 'utf8')
 const SHOWN = 20
 
 /** The pages for a browser. */
-export function pageRouter(): Router<AppState, AppContext> {
+export function pageRouter(security: Security): Router<AppState, AppContext> {
   const router = new Router<AppState, AppContext>()
 
   // Reads only, so on the reader: no transaction is begun for it, and none has to end.
-  router.get('/', async (ctx) => {
-    const articles = await ctx.dbSession.reader.find(
-      Article,
-      {},
-      { exclude: ['body'], populate: ['author', 'tags'], orderBy: { createdAt: 'desc', id: 'desc' }, limit: SHOWN },
-    )
-    ctx.body = frontPage(articles)
+  router.get('/', cookieUser(security.tokens), async (ctx) => {
+    const [articles, articlesCount] = await listArticles(ctx.dbSession.reader, {}, { limit: SHOWN, offset: 0 })
+    ctx.body = frontPage({ articles, articlesCount, username: ctx.state.user?.username })
   })
 
   router.get('/article/:slug', async (ctx) => {
     const { reader, writer } = ctx.dbSession
-    const article = await reader.findOne(Article, { slug: slugOf(ctx) }, { populate: ['author', 'tags'] })
-    if (!article) throw notFound('article')
+    const article = await findArticle(ctx, reader)
     const comments = await reader.find(Comment, { article }, { populate: ['author'], orderBy: { id: 'asc' } })
 
     // Raw SQL, so that two readers at once are both counted. That it wrote, the session cannot know from the text:
@@ -40,11 +39,17 @@ export function pageRouter(): Router<AppState, AppContext> {
     ctx.body = articlePage(article, comments)
   })
 
+  router.get('/audit', async (ctx) => {
+    const latest = { orderBy: 'id', direction: 'desc', limit: SHOWN } as const
+    ctx.body = auditPage(await getRange(ctx.dbSession.logger, AuditEntry, latest))
+  })
+
   // Touches no role: no session is opened, no connection taken.
   router.get('/style.css', (ctx) => {
     ctx.type = 'css'
     ctx.body = STYLE
   })
 
+  router.use(editorRoutes(security))
   return router
 }

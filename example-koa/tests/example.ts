@@ -14,6 +14,7 @@ import { createDatabase } from '../../tests/support/postgres.ts'
 import { secondLook, type SecondLook } from '../../tests/support/second-look.ts'
 import { temporaryFolder } from '../../tests/support/sqlite.ts'
 import { createApp } from '../app.ts'
+import type { Config } from '../config.ts'
 import type { AppContext } from '../context.ts'
 
 export interface Example {
@@ -31,19 +32,23 @@ export interface Example {
   close(): Promise<void>
 }
 
-export interface ExampleOptions extends Pick<DbSessionsOptions, 'disableTransaction'> {
+export interface ExampleOptions extends Pick<DbSessionsOptions, 'disableTransaction'>, Pick<Config, 'debugPanel'> {
   /** A way to the PostgreSQL database that is not its own url, such as a recording proxy. */
   readonly via?: (databaseUrl: string) => Promise<string>
   /** Routes of the test's own, inside of dbSessions. */
   readonly route?: Middleware<Koa.DefaultState, AppContext>
 }
 
-export async function openExample(dialect: Dialect, { via, route, ...options }: ExampleOptions = {}): Promise<Example> {
+export async function openExample(
+  dialect: Dialect,
+  { via, route, debugPanel = false, ...options }: ExampleOptions = {},
+): Promise<Example> {
   const dataDirectory = await mkdtemp(join(temporaryFolder(), 'example-'))
   const database = dialect === 'postgresql' ? await createDatabase('example') : undefined
   const databaseUrl = database && via ? await via(database) : database
   const { app, registry, close } = await createApp(
-    { databaseUrl, dataDirectory, tokenSecret: randomBytes(32) },
+    // Hundreds of users are registered in these tests, and nobody will ever try to guess their passwords.
+    { databaseUrl, dataDirectory, tokenSecret: randomBytes(32), passwordCost: 2 ** 8, debugPanel },
     options,
   )
   if (route) app.use(route)
@@ -63,7 +68,7 @@ export async function openExample(dialect: Dialect, { via, route, ...options }: 
     published,
     request,
     async register(username) {
-      const user = { username, email: `${encodeURIComponent(username)}@example.org`, password: `${username}'s secret` }
+      const user = { username, email: `${username.slice(0, 700)}@example.org`, password: `${username}'s secret` }
       const reply = await request('POST', '/api/users', { body: { user } })
       return expected(reply, 201).json().user.token
     },

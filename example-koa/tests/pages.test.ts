@@ -56,8 +56,8 @@ onEveryDatabase('pages', (test, example) => {
     const patch = expected(await request('PATCH', '/api/user'), 405)
     assert.equal(patch.json(), { errors: { request: ['method not allowed'] } })
     const headers = { 'content-type': 'application/json' }
-    const broken = expected(await served.request('POST', '/api/users', { headers, body: '{"user":' }), 400)
-    assert.equal(broken.json(), { errors: { request: ['bad request'] } })
+    const broken = expected(await served.request('POST', '/api/users', { headers, body: '{"user":' }), 422)
+    assert.equal(broken.json(), { errors: { body: ['cannot be read'] } })
     const large = JSON.stringify({ user: { username: 'x'.repeat(2_000_000) } })
     expected(await served.request('POST', '/api/users', { headers, body: large }), 413)
     assert.equal(served.errors, [])

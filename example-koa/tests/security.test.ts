@@ -2,21 +2,28 @@ import { randomBytes } from 'node:crypto'
 import { UnsecuredJWT } from 'jose'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { hashPassword, isPassword } from '../security/passwords.ts'
+import { Passwords } from '../security/passwords.ts'
 import { Tokens } from '../security/tokens.ts'
 
 const passwords = suite('passwords')
+const cheap = new Passwords(2 ** 10)
 
 passwords('one password has many hashes, and each of them knows it', async () => {
-  const [first, second] = [await hashPassword('secret'), await hashPassword('secret')]
+  const [first, second] = [await cheap.hash('secret'), await cheap.hash('secret')]
   assert.is.not(first, second)
-  assert.ok(await isPassword('secret', first))
-  assert.ok(await isPassword('secret', second))
-  assert.not.ok(await isPassword('Secret', first))
+  assert.ok(await cheap.matches('secret', first))
+  assert.ok(await cheap.matches('secret', second))
+  assert.not.ok(await cheap.matches('Secret', first))
+})
+
+passwords('a hash stays good when passwords are to cost more, or less, from now on', async () => {
+  const usual = new Passwords()
+  assert.ok(await usual.matches('secret', await cheap.hash('secret')))
+  assert.ok(await cheap.matches('secret', await usual.hash('secret')))
 })
 
 passwords('nothing is the password of nobody', async () => {
-  for (const hash of [undefined, '', 'scrypt$$', 'scrypt']) assert.not.ok(await isPassword('', hash))
+  for (const hash of [undefined, '', 'scrypt$$$', 'scrypt']) assert.not.ok(await cheap.matches('', hash))
 })
 
 passwords.run()

@@ -1,7 +1,7 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { openWire, type Wire } from '../../tests/support/wire.ts'
-import { openExample, type Example } from './example.ts'
+import { expected, openExample, type Example } from './example.ts'
 
 const test = suite('what the example sends, on postgresql')
 let wire: Wire
@@ -33,7 +33,7 @@ async function sent(work: () => Promise<unknown>): Promise<string[][]> {
 }
 
 function outline(sql: string): string {
-  return /^(?:insert into|select.*? from|\w+)(?: "[a-z_]+")?/s
+  return /^(?:insert into|select.*? from(?= "| users)|\w+)(?: "?[a-z_]+"?)?/s
     .exec(sql)![0]
     .replace(/^select.* from/s, 'select')
     .replaceAll('"', '')
@@ -44,13 +44,85 @@ test('creating an article: the author read by the reader, one insert in one tran
   assert.equal(connections.toSorted(), [
     ['begin', 'insert into articles', 'commit'],
     ['begin', 'insert into audit_log', 'commit'],
-    ['select users'],
+    ['select users', 'select follows'],
   ])
+})
+
+test('a favourite: the user locked, one insert, and its count read in the same transaction', async () => {
+  const slug = await example.publish(token)
+  const connections = await sent(() => example.request('POST', `/api/articles/${slug}/favorite`, { token }))
+  assert.equal(connections.toSorted(), [
+    ['begin', 'insert into audit_log', 'commit'],
+    [
+      'begin',
+      'select users',
+      'insert into favorites',
+      'select articles',
+      'select article_tags',
+      'select favorites',
+      'select follows',
+      'commit',
+    ],
+    ['select users', 'select articles'],
+  ])
+})
+
+test('two who follow each other at the same moment do not wait for each other', async () => {
+  const [romeo, juliet] = [await example.register('romeo'), await example.register('juliet')]
+  let first = true
+  const held = wire.hold(({ text }) => {
+    const isFirst = first && text.includes('insert into "follows"')
+    if (isFirst) first = false
+    return isFirst
+  }, 'answer')
+  const follow = (name: string, as: string) => example.request('POST', `/api/profiles/${name}/follow`, { token: as })
+  const one = follow('juliet', romeo)
+  await held.reached
+  expected(await follow('romeo', juliet), 200)
+  held.release()
+  expected(await one, 200)
 })
 
 test('the front page: reads, and no transaction', async () => {
   const connections = await sent(() => example.request('GET', '/'))
-  assert.equal(connections, [['select articles', 'select article_tags']])
+  assert.equal(connections.flat().toSorted(), ['select article_tags', 'select articles', 'select articles'])
+})
+
+test('a list: as many statements for many rows as for one', async () => {
+  const reader = await example.register('reader')
+  const authors = await Promise.all(['first', 'second', 'third'].map((name) => example.register(name)))
+  const post = (path: string, as: string, body?: unknown) => example.request('POST', path, { token: as, body })
+  async function addRows(author: string, name: string): Promise<void> {
+    const path = `/api/articles/${await example.publish(author, { tagList: ['listed', name] })}`
+    await post(`${path}/favorite`, reader)
+    await post(`/api/profiles/${name}/follow`, reader)
+    await post(`/api/articles/${slug}/comments`, author, { comment: { body: 'Well said' } })
+  }
+  const slug = await example.publish(token)
+  const lists = [
+    '/api/articles?tag=listed',
+    '/api/articles?favorited=reader',
+    '/api/articles/feed',
+    `/api/articles/${slug}/comments`,
+    '/api/tags',
+    '/',
+    `/article/${slug}`,
+  ]
+  async function counts(): Promise<number[]> {
+    const numbers: number[] = []
+    for (const path of lists) {
+      numbers.push((await sent(() => example.request('GET', path, { token: reader }))).flat().length)
+    }
+    return numbers
+  }
+  await addRows(authors[0]!, 'first')
+  const forOne = await counts()
+  await addRows(authors[1]!, 'second')
+  await addRows(authors[2]!, 'third')
+  await addRows(authors[2]!, 'third')
+  assert.equal(await counts(), forOne)
+  // The user; the articles, their number and their tags; favourites and follows.
+  assert.equal(forOne.slice(0, 3), [6, 6, 6])
 })
 
 test('the style sheet: nothing at all', async () => {

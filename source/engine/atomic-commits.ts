@@ -5,9 +5,10 @@ import { NotAtomicError } from './errors.ts'
 import { globalId, newDecisionId } from './global-id.ts'
 
 export const ATOMIC = ['prefer', 'required'] as const
+/** What a registry demands of a commit over several databases; see {@link EngineRegistryOptions.atomic}. Default `'prefer'`. */
 export type Atomic = (typeof ATOMIC)[number]
 
-/** How several changed databases are committed. */
+/** How several changed databases are committed. @internal */
 export interface Plan {
   readonly branches: readonly Branch[]
   /** Those that can neither be prepared nor decide. */
@@ -18,6 +19,7 @@ export interface Plan {
   readonly decision: { readonly id: string; readonly sql: string } | undefined
 }
 
+/** @internal */
 export interface AtomicCommitsOptions {
   readonly application: string
   readonly atomic: Atomic
@@ -28,7 +30,7 @@ export interface AtomicCommitsOptions {
   readonly needRecovery: () => void
 }
 
-/** Decides how the transactions of one registry are committed when they changed several databases. */
+/** Decides how the transactions of one registry are committed when they changed several databases. @internal */
 export class AtomicCommits {
   readonly needRecovery: () => void
   readonly #options: AtomicCommitsOptions

@@ -57,14 +57,17 @@ export class Branch {
   }
 
   async #finishPrepared(prepared: PreparedTransaction, how: Finish): Promise<void> {
-    const details = { how: `${how} prepared`, gid: this.gid } as const
-    await traceEnd(this.#member.session, details, () => prepared.finish(how))
+    await this.#traced(how, () => prepared.finish(how))
+  }
+
+  #traced(how: Finish, work: () => Promise<void>): Promise<void> {
+    return traceEnd(this.#member.session, { how: `${how} prepared`, gid: this.gid }, work)
   }
 
   async #finishAside(how: Finish): Promise<boolean> {
     const { role, database } = this.#member.engine
     try {
-      await database.prepared?.finish(this.gid, how)
+      await this.#traced(how, async () => void (await database.prepared?.finish(this.gid, how)))
       return true
     } catch (error) {
       process.emitWarning(

@@ -5,27 +5,32 @@ import type { EngineRegistry } from './engine-registry.ts'
 
 /** What every message about a unit of work, a request or a run, tells. */
 export interface UnitMessage {
+  /** The registry it was started with. */
   readonly registry: EngineRegistry
   /** The Koa ctx of a request; undefined for a run. */
   readonly owner: unknown
   /** The container: `ctx.dbSession`. */
   readonly dbSession: object
+  /** Its transaction manager. */
   readonly tm: TransactionManager
+  /** The same for every attempt at the same work: the Koa ctx of a request. */
+  readonly series: object
   /** Which attempt at the same work it is, counted from 1. */
   readonly attempt: number
 }
 
+export const ABORT_REASONS = ['doomed', 'vetoed', 'failed', 'cancelled'] as const
 /**
  * Why a unit of work aborted: its transaction was doomed, the commit veto said so, an error was thrown (also by the commit),
  * or it was cancelled, as when the client went away.
  */
-export const ABORT_REASONS = ['doomed', 'vetoed', 'failed', 'cancelled'] as const
 export type AbortReason = (typeof ABORT_REASONS)[number]
 
 /** `sqlassist:unit:end`: it is over, and its sessions are closed, but for those that a streamed body reads from. */
 export interface UnitEndMessage extends UnitMessage {
   /** `'ended'`: the handler had committed or aborted by itself, and nothing was left to do. */
   readonly outcome: 'committed' | 'aborted' | 'ended'
+  /** Why it aborted; undefined where it did not. */
   readonly reason: AbortReason | undefined
   /** What was thrown, if anything was. */
   readonly error: unknown
@@ -33,10 +38,18 @@ export interface UnitEndMessage extends UnitMessage {
   readonly retries: boolean
 }
 
+/** `sqlassist:registry:close`: a registry is closed, and nothing more will be told of it. */
+export interface RegistryCloseMessage {
+  /** The registry. */
+  readonly registry: EngineRegistry
+}
+
 /** A request or run begins. */
 export const unitStartChannel = channel('sqlassist:unit:start')
 /** A request or run is over. */
 export const unitEndChannel = channel('sqlassist:unit:end')
+/** A registry is closed. */
+export const registryCloseChannel = channel('sqlassist:registry:close')
 
 // The published build goes without these statements; that of the condition `development` has them.
 DEBUG: logLife()
@@ -55,6 +68,7 @@ function logLife(): void {
           return [of(message), `${outcome}${reason === undefined ? '' : `: ${reason}`}${retries ? ', and again' : ''}`]
         },
       ],
+      [registryCloseChannel, () => ['the registry', 'close']],
     ],
   })
 }

@@ -13,12 +13,12 @@ export type EntityManagerOf<E> = E extends { readonly em: infer EM }
     ? EM
     : never
 
-/** Stands for the role that is the default, wherever a role is named. */
 export const DEFAULT_ROLE = '!default'
+/** `'!default'`, which stands for the role that is the default, wherever a role is named. */
 export type DefaultRole = typeof DEFAULT_ROLE
 
-/** A role as this unit of work sees it: never touched, open, or over. */
 export const ROLE_STATUSES = ['INIT', 'START', 'END'] as const
+/** A role as a unit of work sees it: `INIT`, never touched; `START`, open; `END`, over. Source: pyramid_sqlassist. */
 export type RoleStatus = (typeof ROLE_STATUSES)[number]
 
 /** What there is for a role; nothing where the types do not tell which roles there are. */
@@ -113,7 +113,7 @@ const RESERVED = new Set<string>([
 ])
 const IDENTIFIER = /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u
 
-/** @throws ConfigurationError for a name that cannot be a property of the container */
+/** @throws ConfigurationError for a name that cannot be a property of the container. @internal */
 export function checkRoleName(role: string): void {
   if (!IDENTIFIER.test(role)) {
     throw new ConfigurationError(
@@ -134,6 +134,7 @@ export type ContainerClass<Sessions extends object = object> = new (unit: never)
 /**
  * The container class for these roles, made once, so that a unit of work costs one small object however many there are.
  * @throws ConfigurationError for a base that does not extend DbSessionsContainer, or has a member of a role's name
+ * @internal
  */
 export function containerClass(
   roles: Iterable<string>,

@@ -1,11 +1,13 @@
 import { IsolationLevel, type ForkOptions, type MikroORM } from '@mikro-orm/core'
-import { RAW_WRITES, type RawWrites } from '../session/session-options.ts'
+import { RAW_WRITES, type RawWrites } from '../session/raw-writes.ts'
 import { ConfigurationError } from './errors.ts'
 
 export const COMMIT_MODES = ['joined', 'autonomous', 'autocommit'] as const
+/** When a role commits; see {@link EngineOptions.commit}. Default `'joined'`. */
 export type CommitMode = (typeof COMMIT_MODES)[number]
 
 export const TWO_PHASE = ['auto', true, false] as const
+/** Whether a role is prepared when several commit as one; see {@link EngineOptions.twoPhase}. Default `'auto'`. */
 export type TwoPhase = (typeof TWO_PHASE)[number]
 
 /** One role: its MikroORM instance and how its sessions behave. */

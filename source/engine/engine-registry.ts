@@ -1,5 +1,6 @@
 import { AtomicCommits } from './atomic-commits.ts'
 import { attachOrm } from './attach-orm.ts'
+import { registryCloseChannel, type RegistryCloseMessage } from './channels.ts'
 import { currentUnit } from './current-unit.ts'
 import {
   containerClass,
@@ -33,6 +34,7 @@ type RoleOf<E extends Engines> = keyof E & string
 const ALL_ROLES = '!all'
 type AllRoles = typeof ALL_ROLES
 
+/** @internal */
 export const DEFAULT_ANY_PREFERENCE: readonly string[] = ['reader', 'writer']
 
 /**
@@ -54,7 +56,7 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
   readonly #units = new Tally()
   readonly #background = new Tally()
   readonly #recovery: RecoverySchedule
-  /** How several databases are committed as one. For the unit of work. */
+  /** How several databases are committed as one. For the unit of work. @internal */
   readonly atomicCommits: AtomicCommits
   #closing: Promise<void> | undefined
 
@@ -127,6 +129,7 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
     return this.#unitDefaults.disableTransaction
   }
 
+  /** Whether there is a role of this name. */
   has(role: string): boolean {
     return this.#engines.has(role)
   }
@@ -139,12 +142,13 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
   }
 
   /**
-   * A unit of work outside HTTP, for jobs, queues and scripts: committed when `work` is done, aborted when it throws,
-   * tried again, in a new unit, after an error worth retrying as often as `attempts` allows.
-   * @throws what the work or the commit threw; UnitOfWorkEndedError after `close()`
+   * A unit of work outside HTTP, for jobs, queues and scripts: committed when `work` is done, aborted when it throws or
+   * doomed its transaction, tried again, in a new unit, after an error worth retrying as often as `attempts` allows.
+   * @throws what the work or the commit threw; RegistryClosedError (`SQLASSIST_REGISTRY_CLOSED`) after `close()`
    */
   async run<T>(work: (context: RunContext<E, Sessions>) => Promise<T> | T, options: RunOptions = {}): Promise<T> {
-    return await run((unit) => this.start({ ...this.#unitDefaults, ...unit }), work, options)
+    const series = {}
+    return await run((unit) => this.start({ ...this.#unitDefaults, series, ...unit }), work, options)
   }
 
   /**
@@ -228,7 +232,7 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
     await this.close()
   }
 
-  /** Starts a unit of work; whoever does owes its `commit()` or `abort()`. For the rooms above. */
+  /** Starts a unit of work; whoever does owes its `commit()` or `abort()`. For the rooms above. @internal */
   start(options: UnitOfWorkOptions): UnitOfWork {
     if (this.#closing !== undefined) throw new RegistryClosedError()
     const unit = new UnitOfWork(this as unknown as EngineRegistry, this.#Container, options)
@@ -236,14 +240,14 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
     return unit
   }
 
-  /** @throws UnknownRoleError; ConfigurationError for `'!default'` where no role is the default */
+  /** @throws UnknownRoleError; ConfigurationError for `'!default'` where no role is the default. @internal */
   engine(role: string): Engine {
     const engine = this.#engines.get(role === DEFAULT_ROLE ? this.#defaultRole() : role)
     if (engine === undefined) throw new UnknownRoleError(role, this.#engines.keys())
     return engine
   }
 
-  /** A unit of work ended. */
+  /** A unit of work ended. @internal */
   forget(): void {
     this.#units.remove()
   }
@@ -266,6 +270,10 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
     await this.#background.empty()
     for (const detach of this.#detach.splice(0)) detach()
     for (const { options } of this.#engines.values()) await options.orm.close()
+    if (registryCloseChannel.hasSubscribers) {
+      const registry = this as unknown as EngineRegistry
+      registryCloseChannel.publish({ registry } satisfies RegistryCloseMessage)
+    }
   }
 
   /** Where several databases can change together: what they can prepare, and what is left from before. */
@@ -306,7 +314,7 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
     return currentUnit()?.of(this)
   }
 
-  /** Owns a promise that nobody waits for. It must not reject. For the rooms above and below. */
+  /** Owns a promise that nobody waits for. It must not reject. For the rooms above and below. @internal */
   watch(work: Promise<void>): void {
     this.#background.add()
     void work.finally(() => this.#background.remove())

@@ -1,6 +1,7 @@
 import type { Connection, ForkOptions } from '@mikro-orm/core'
 import type { AbstractSqlDriver, SqlEntityManager } from '@mikro-orm/sql'
-import type { Database, PoolReport } from '../session/database-link.ts'
+import type { Database } from '../session/database-link.ts'
+import type { PoolReport } from '../session/pool-report.ts'
 import { PostgresDatabase } from '../session/postgres-database.ts'
 import type { PreparedSurvey } from '../session/postgres-prepared.ts'
 import { Session } from '../session/session.ts'

@@ -31,6 +31,7 @@ export class RegistryClosedError extends SqlassistError {
   override readonly code = 'SQLASSIST_REGISTRY_CLOSED'
   /** A request gets 503: another server may take it. */
   readonly status = 503
+  /** Koa shows the message to the client. */
   readonly expose = true
 
   constructor() {
@@ -67,7 +68,9 @@ export class PartialCommitError extends SqlassistError {
     this.prototype.name = 'PartialCommitError'
   }
   override readonly code = 'SQLASSIST_PARTIAL_COMMIT'
+  /** The roles whose sessions are committed and stay so. */
   readonly committed: readonly string[]
+  /** The roles whose sessions were rolled back, the failed one among them. */
   readonly rolledBack: readonly string[]
 
   constructor(failed: string, committed: readonly string[], rolledBack: readonly string[], cause: unknown) {

@@ -13,23 +13,30 @@ export interface InDoubt {
 
 /** What could not be settled and was left as it is. Without an `id` it is the whole database that could not be asked. */
 export interface LeftInDoubt {
+  /** Its name, as pg_prepared_xacts shows it; undefined where the database could not be asked. */
   readonly id: string | undefined
+  /** The role in whose database it was found, or that could not be asked. */
   readonly role: string
+  /** Why it was left, in words; docs/atomic-commit.md says what to do. */
   readonly reason: string
 }
 
 /** What recovery did. */
 export interface RecoveryReport {
+  /** Those that were committed, as had been decided. */
   readonly committed: readonly InDoubt[]
+  /** Those that were rolled back: nobody had decided to commit them, and now nobody can. */
   readonly rolledBack: readonly InDoubt[]
+  /** Those that still hold their locks, and databases that could not be asked. */
   readonly left: readonly LeftInDoubt[]
 }
 
-/** The same, and whether there is anything too young to be looked at. */
+/** The same, and whether there is anything too young to be looked at. @internal */
 export interface RecoveryPass extends RecoveryReport {
   readonly young: boolean
 }
 
+/** @internal */
 export interface RecoveryContext {
   readonly application: string
   readonly graceMs: number
@@ -46,6 +53,7 @@ type Seen<T> = { readonly engine: Engine } & (
 /**
  * One look at every database, and what follows from it. Safe at any time and from many processes at once: what is not
  * decided yet is decided by a row that only one can write, and what is finished twice is finished once.
+ * @internal
  */
 export async function recoverOnce(context: RecoveryContext): Promise<RecoveryPass> {
   const { engines, graceMs } = context

@@ -16,7 +16,8 @@ export interface EngineRegistryOptions<Sessions extends object = any> {
   readonly atomic?: Atomic | undefined
   /**
    * When what a crash left prepared is settled by itself: at the start and then periodically, if two roles or more can
-   * change together and one of them can prepare. `false`: only by `registry.recover()`.
+   * change together and one of them can prepare. `false`: only by `registry.recover()`. Default: every 60000 ms, what is older
+   * than 10000 ms.
    */
   readonly recover?: RecoverOptions | false | undefined
   /**

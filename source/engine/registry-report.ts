@@ -1,11 +1,13 @@
-import type { PoolReport } from '../session/database-link.ts'
+import type { PoolReport } from '../session/pool-report.ts'
 import type { Engine } from './engine.ts'
 import type { ResolvedEngineOptions } from './engine-options.ts'
 import { GLOBAL_ID_PREFIX, parseGlobalId } from './global-id.ts'
 
 /** A role of a registry: its options with the defaults filled in, and its pool as it is now. */
 export interface RoleReport extends Omit<ResolvedEngineOptions, 'orm' | 'fork' | 'isDefault'> {
+  /** Whether `.default` names it. */
   readonly default: boolean
+  /** Which kind of database it is. */
   readonly dialect: 'postgresql' | 'sqlite'
   /** The name of the database or file. */
   readonly database: string
@@ -17,12 +19,15 @@ export interface RoleReport extends Omit<ResolvedEngineOptions, 'orm' | 'fork' |
 export interface RegistryReport {
   /** How many requests and runs are under way. */
   readonly unitsUnderWay: number
+  /** Whether units of work commit session by session. */
   readonly disablesTransactions: boolean
+  /** Each role, in the order of the engines. */
   readonly roles: readonly RoleReport[]
 }
 
 /** What is prepared in one role's database and waits for its end. */
 export interface PreparedReport {
+  /** The role whose database was asked. */
   readonly role: string
   /** Oldest first. */
   readonly prepared: readonly { readonly id: string; readonly ageMs: number }[]
@@ -30,6 +35,7 @@ export interface PreparedReport {
   readonly error: unknown
 }
 
+/** @internal */
 export async function reportOfRole(engine: Engine, defaultRole: string | undefined): Promise<RoleReport> {
   const { orm, fork: _fork, isDefault: _isDefault, ...options } = engine.options
   return {
@@ -41,7 +47,7 @@ export async function reportOfRole(engine: Engine, defaultRole: string | undefin
   }
 }
 
-/** What `application` has prepared in these databases; two roles of one database show the same. */
+/** What `application` has prepared in these databases; two roles of one database show the same. @internal */
 export async function reportOfPrepared(engines: readonly Engine[], application: string): Promise<PreparedReport[]> {
   const able = engines.filter(({ database }) => database.prepared !== undefined)
   return await Promise.all(able.map((engine) => preparedIn(engine, application)))

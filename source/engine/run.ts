@@ -8,6 +8,7 @@ import type { UnitOfWork, UnitOfWorkOptions } from './unit-of-work.ts'
 export interface RunContext<E extends Engines, Sessions = DbSessionsContainer<E>> {
   /** The sessions of this run, one for each role. */
   readonly dbSession: Sessions
+  /** The transaction manager of this run. */
   readonly tm: TransactionManager
   /** The current transaction. @throws NoTransactionError when the work ended it and began no other */
   readonly txn: Transaction
@@ -19,14 +20,14 @@ export interface RunOptions {
   readonly attempts?: number | undefined
   /** The note of the transaction. Default: the name of the function. */
   readonly name?: string | undefined
-  /** Aborting it cancels the running statements and aborts the transaction; a commit that has begun is finished. */
+  /** Aborting it cancels the running statements and aborts the transaction; a commit that has begun is finished. Default: none. */
   readonly signal?: AbortSignal | undefined
 }
 
-/** Starts the unit of an attempt. */
+/** Starts the unit of an attempt. @internal */
 type Start = (options: Pick<UnitOfWorkOptions, 'attempt' | 'mayRetry' | 'note'>) => UnitOfWork
 
-/** A unit of work outside HTTP, as `registry.run` says. */
+/** A unit of work outside HTTP, as `registry.run` says. @internal */
 export async function run<E extends Engines, Sessions, T>(
   start: Start,
   work: (context: RunContext<E, Sessions>) => Promise<T> | T,
@@ -36,7 +37,12 @@ export async function run<E extends Engines, Sessions, T>(
   const note = name === '' ? undefined : (): string => name
   return await inUnits({
     start: (attempt) => start({ attempt, mayRetry: attempt < attempts, note }),
-    work: (unit) => withSignal(unit, signal, () => work(runContext(unit))),
+    work: (unit) =>
+      withSignal(unit, signal, async () => {
+        const result = await work(runContext(unit))
+        if (unit.transaction()?.isDoomed() === true) await unit.abort('doomed')
+        return result
+      }),
   })
 }
 

@@ -30,6 +30,8 @@ export interface UnitOfWorkOptions {
   readonly manager?: TransactionManager | undefined
   /** What its transaction is noted as, told its owner. */
   readonly note?: ((owner: any) => string) | undefined
+  /** The same for every attempt at the same work. Default: the owner, or what is the unit's own. */
+  readonly series?: object | undefined
   /** Which attempt at the same work this is, counted from 1. Default 1. */
   readonly attempt?: number | undefined
   /** Whether there is another attempt after this one. Default `false`. */
@@ -318,7 +320,8 @@ export class UnitOfWork {
 
   #facts(): UnitMessage {
     const { owner, attempt = 1 } = this.#options
-    return { registry: this.registry, owner, dbSession: this.container, tm: this.tm, attempt }
+    const series = this.#options.series ?? (owner as object | undefined) ?? this.container
+    return { registry: this.registry, owner, dbSession: this.container, tm: this.tm, series, attempt }
   }
 
   #endReaders(): void {

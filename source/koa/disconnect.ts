@@ -6,7 +6,7 @@ import { ClientDisconnectedError } from './errors.ts'
 export class DisconnectWatch implements UnitObserver {
   readonly #ctx: Context
   readonly #unit: UnitOfWork
-  #over = false
+  #onClose: (() => void) | undefined
   #disconnected = false
 
   constructor(ctx: Context, unit: UnitOfWork) {
@@ -22,18 +22,18 @@ export class DisconnectWatch implements UnitObserver {
 
   /** From here on the end is decided: a commit that has begun is finished. */
   stop(): void {
-    // The listener stays: a response closes once, and goes then.
-    this.#over = true
+    if (this.#onClose !== undefined) this.#ctx.res.off('close', this.#onClose)
     this.#unit.observer = undefined
   }
 
   firstSession(): void {
-    if (this.#ctx.res.closed) this.#closed()
-    else this.#ctx.res.on('close', () => this.#closed())
+    if (this.#ctx.res.closed) return this.#closed()
+    this.#onClose = () => this.#closed()
+    this.#ctx.res.on('close', this.#onClose)
   }
 
   #closed(): void {
-    if (this.#over || this.#ctx.res.writableFinished) return
+    if (this.#ctx.res.writableFinished) return
     this.#disconnected = true
     this.#unit.cancel(new ClientDisconnectedError(this.#ctx.method, this.#ctx.path))
   }

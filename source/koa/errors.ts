@@ -22,8 +22,9 @@ export class ClientDisconnectedError extends SqlassistError {
     this.prototype.name = 'ClientDisconnectedError'
   }
   override readonly code = 'SQLASSIST_CLIENT_DISCONNECTED'
-  /** nginx's status for it; nobody is there to get it. Koa's own error handler prints nothing of an exposed error. */
+  /** nginx's status for it; nobody is there to get it. */
   readonly status = 499
+  /** Koa's own error handler prints nothing of an exposed error. */
   readonly expose = true
 
   constructor(method: string, path: string, cause?: unknown) {

@@ -45,6 +45,7 @@ export class ConventionNamingStrategy extends UnderscoreNamingStrategy {
 
   #configuration: Configuration | undefined
 
+  /** The name of an index or constraint, as the table above says. */
   override indexName(tableName: string, columns: string[], type: NameType): string {
     const table = withoutSchema(tableName)
     if (type === 'foreign') return this.#foreignKeyName(table, columns)
@@ -53,22 +54,27 @@ export class ConventionNamingStrategy extends UnderscoreNamingStrategy {
     return shortenName(type === 'primary' ? joined(prefix, table) : joined(prefix, table, ...columns))
   }
 
+  /** The table of an entity: MikroORM's, shortened; one that was given stays. */
   override classToTableName(entityName: string, tableName?: string): string {
     return tableName ?? shortenName(super.classToTableName(entityName))
   }
 
+  /** The column of a property: MikroORM's, shortened. */
   override propertyToColumnName(propertyName: string, object?: boolean): string {
     return shortenName(super.propertyToColumnName(propertyName, object))
   }
 
+  /** The column of a reference: MikroORM's, shortened. */
   override joinColumnName(propertyName: string): string {
     return shortenName(super.joinColumnName(propertyName))
   }
 
+  /** The column of a reference in a pivot table: MikroORM's, shortened. */
   override joinKeyColumnName(entity: string, column?: string, composite?: boolean, tableName?: string): string {
     return shortenName(super.joinKeyColumnName(entity, column, composite, tableName))
   }
 
+  /** The pivot table of a many-to-many relation: MikroORM's, shortened. */
   override joinTableName(source: string, target: string, propertyName: string, tableName?: string): string {
     return shortenName(super.joinTableName(source, target, propertyName, tableName))
   }

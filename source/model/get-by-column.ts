@@ -8,16 +8,19 @@ import { assertText, mayBeFound } from './query-values.ts'
 
 const MATCHES = ['prefix', 'anywhere'] as const
 
+/** How `getByColumnLower` finds one entity. */
 export interface OneByColumn {
   /** At most one is wanted. The default. */
   readonly many?: false | undefined
 }
 
+/** How `getByColumnLower` finds all entities, a page of them at a time. */
 export interface ManyByColumn extends Page {
   /** All that fit, in the order of their primary keys. */
   readonly many: true
 }
 
+/** How `getByColumnSimilar` compares, and which page of what it finds it gives. */
 export interface SimilarOptions extends Page {
   /** `'prefix'`: the text begins with the seed; `'anywhere'`: it contains it. Default `'prefix'`. */
   readonly match?: (typeof MATCHES)[number] | undefined

@@ -5,6 +5,7 @@ import { knownColumn, type Column } from './known-column.ts'
 import { pageOf, type Page } from './query-page.ts'
 import { orderBy, type Direction } from './query-terms.ts'
 
+/** Which entities `getRange` gives, in which order, and which page of them. */
 export interface RangeOptions<Entity> extends Page {
   /** Of every column of the order. Default `'asc'`. */
   readonly direction?: Direction | undefined

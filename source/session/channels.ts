@@ -2,10 +2,11 @@ import { channel, tracingChannel } from 'node:diagnostics_channel'
 import type { SqlEntityManager } from '@mikro-orm/sql'
 import { logChannels, numbered } from '../transaction/debug-log.ts'
 import { shown } from './raw-write-log.ts'
-import type { SessionState } from './session-options.ts'
+import type { SessionState } from './session-state.ts'
 
 /** What every message about a session tells. */
 export interface SessionMessage {
+  /** The session's role. */
   readonly role: string
   /** The session's entity manager. */
   readonly em: SqlEntityManager
@@ -13,11 +14,13 @@ export interface SessionMessage {
   readonly owner: unknown
   /** The container of its request or run; undefined for a session of `registry.session()`. */
   readonly dbSession: object | undefined
+  /** What is known of it at this moment. */
   readonly state: SessionState
 }
 
 /** `sqlassist:session:close`: the session ended; from here on every use of it throws. */
 export interface SessionCloseMessage extends SessionMessage {
+  /** What ended it, in words. */
   readonly reason: string
 }
 
@@ -25,6 +28,7 @@ export interface SessionCloseMessage extends SessionMessage {
 export interface StatementMessage extends SessionMessage {
   /** The text; MikroORM puts values into it. */
   readonly sql: string
+  /** What is sent beside the text. MikroORM sends none, Kysely does. */
   readonly parameters: readonly unknown[]
   /** Whether it runs in the session's database transaction. Otherwise it commits by itself. */
   readonly inTransaction: boolean
@@ -38,11 +42,13 @@ export interface StatementMessage extends SessionMessage {
 
 /** `sqlassist:session:end`: a database transaction is ended, by what `how` says. */
 export interface TransactionEndMessage extends SessionMessage {
+  /** Which statement ends it; a commit over several databases prepares first. */
   readonly how: 'commit' | 'prepare' | 'rollback' | 'commit prepared' | 'rollback prepared'
   /** The id of a prepared transaction. */
   readonly gid?: string | undefined
   /** Whether it also writes the decision of a commit over several databases. */
   readonly decides?: boolean | undefined
+  /** The number of PostgreSQL's backend, set once it is known. */
   backend?: number | undefined
 }
 

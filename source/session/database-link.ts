@@ -1,4 +1,5 @@
 import type { Decisions } from './decisions.ts'
+import type { PoolReport } from './pool-report.ts'
 import type { Finish, PostgresPrepared } from './postgres-prepared.ts'
 import type { AbstractSqlConnection, SqlEntityManager } from '@mikro-orm/sql'
 import type { AbortableOperationOptions, CompiledQuery } from 'kysely'
@@ -92,18 +93,6 @@ export interface Reads {
 export interface BeginOptions {
   readonly isolationLevel?: string | undefined
   readonly readOnly?: boolean | undefined
-}
-
-/** A pool of connections, counted. */
-export interface PoolReport {
-  /** How many connections it may open. */
-  readonly max: number
-  /** How many are open. */
-  readonly total: number
-  /** How many of those nobody uses. */
-  readonly idle: number
-  /** How many callers wait for one. */
-  readonly waiting: number
 }
 
 /** The database behind one role, as far as sessions need it. */

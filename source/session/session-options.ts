@@ -1,12 +1,6 @@
 import type { BeginOptions } from './database-link.ts'
-
-/** Zope's words: nothing written as far as known; to be committed; refuses to become changed. */
-export const SESSION_STATES = ['active', 'changed', 'readonly'] as const
-export type SessionState = (typeof SESSION_STATES)[number]
-
-/** What becomes of raw SQL that wrote and that nobody declared with markChanged. */
-export const RAW_WRITES = ['rollback', 'commit', 'error'] as const
-export type RawWrites = (typeof RAW_WRITES)[number]
+import type { RawWrites } from './raw-writes.ts'
+import type { SessionState } from './session-state.ts'
 
 /** What all sessions of a role have in common. */
 export interface SessionSettings {

@@ -30,7 +30,7 @@ export function savepointIsGone(role: string): InvalidSavepointRollbackError {
   )
 }
 
-/** What a session remembers for its savepoints, oldest first. Which are still valid is the transaction's to know. */
+/** What a session remembers for its savepoints, oldest first. Which are still valid is the transaction's to know. @internal */
 export class SessionSavepoints {
   #snapshots: IdentityMapSnapshot[] = []
   #named = 0

@@ -2,7 +2,8 @@ import type { CompiledQuery } from 'kysely'
 import { ManagedSessionError, ReadOnlySessionError, UnmarkedWriteError } from './errors.ts'
 import { locksRowsIn, RawWriteLog, shown } from './raw-write-log.ts'
 import type { StatementOrigin } from './session-kysely.ts'
-import type { SessionSettings, SessionState } from './session-options.ts'
+import type { SessionSettings } from './session-options.ts'
+import type { SessionState } from './session-state.ts'
 import type { StatementKind } from './statement-kind.ts'
 
 const KYSELY_WRITES = new Set(['InsertQueryNode', 'UpdateQueryNode', 'DeleteQueryNode', 'MergeQueryNode'])

@@ -8,16 +8,19 @@ import type { Transaction } from './transaction.ts'
 
 /** What every message about a transaction tells. */
 export interface TransactionMessage {
+  /** The transaction it is about. */
   readonly transaction: Transaction
 }
 
 /** `sqlassist:transaction:begin`: a manager made a transaction. */
 export interface BeginMessage extends TransactionMessage {
+  /** Who made it; undefined for one that no manager knows. */
   readonly manager: TransactionManager | undefined
 }
 
 /** `sqlassist:transaction:join`: a data manager joined it. */
 export interface JoinMessage extends TransactionMessage {
+  /** What joined. */
   readonly resource: DataManager
 }
 
@@ -25,11 +28,13 @@ export interface JoinMessage extends TransactionMessage {
 export interface CallMessage extends TransactionMessage {
   /** The method of the data manager or synchronizer, or the kind of the hook: `tpcVote`, `afterCompletion`, `beforeCommit`. */
   readonly method: string
+  /** The data manager or synchronizer, or the hook itself. */
   readonly participant: object
 }
 
 /** `sqlassist:transaction:rollback`: a savepoint is rolled back. */
 export interface RollbackMessage extends TransactionMessage {
+  /** The one that is rolled back. */
   readonly savepoint: Savepoint
 }
 

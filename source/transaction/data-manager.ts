@@ -27,12 +27,16 @@ export interface DataManager {
   /** Forget all changes since the join. Called outside of a two-phase commit, and in one before the vote. */
   abort(transaction: Transaction): void | PromiseLike<void>
 
+  /** A two-phase commit starts; nothing has to be done yet. */
   tpcBegin(transaction: Transaction): void | PromiseLike<void>
 
+  /** Hand over the changes, so that only the outcome is open; nothing may be visible to others yet. May throw. */
   commit(transaction: Transaction): void | PromiseLike<void>
 
+  /** Promise that `tpcFinish` will succeed, or throw: the last chance to object. */
   tpcVote(transaction: Transaction): void | PromiseLike<void>
 
+  /** Make it permanent. It must not throw: others are finished already. */
   tpcFinish(transaction: Transaction): void | PromiseLike<void>
 
   /** Give up a two-phase commit, voted or not. */

@@ -9,6 +9,8 @@ export type AfterCommitHook<Args extends readonly unknown[] = readonly unknown[]
 
 /** A hook that has not run yet, as the getters of the transaction list it. */
 export interface HookEntry {
+  /** The function, as it was added. */
   readonly hook: (...args: never[]) => unknown
+  /** What it will be called with, but for what an afterCommit hook gets before them. */
   readonly args: readonly unknown[]
 }

@@ -7,7 +7,7 @@ import type { TransactionManager } from './transaction-manager.ts'
 export interface RunOptions {
   /** How often to try at most, the first time included. A whole number from 1; default 3. */
   readonly attempts?: number | undefined
-  /** A text for the note of the transaction, below the name of the function. Python has the function's doc string for it. */
+  /** A text for the note of the transaction, below the name of the function. Python has the function's doc string for it. Default: none. */
   readonly doc?: string | undefined
 }
 

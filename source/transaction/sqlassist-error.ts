@@ -18,5 +18,6 @@ export class SqlassistError extends Error {
     // On the prototype, so that the first line of a stack and the printed object both show it without an own property.
     this.prototype.name = 'SqlassistError'
   }
+  /** A stable string to decide by, `SQLASSIST_…`; docs/errors.md lists all of them. */
   readonly code: string = 'SQLASSIST_ERROR'
 }

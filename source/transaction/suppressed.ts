@@ -8,12 +8,15 @@ export interface SuppressedWhere {
   readonly method: string
   /** Who was called. Absent where the error is that of a whole operation. */
   readonly participant?: object
+  /** The transaction that was calling. */
   readonly transaction: Transaction
 }
 
 /** An error that no caller gets to see, and where it came up. */
 export interface Suppressed {
+  /** What was thrown, as it is. */
   readonly error: unknown
+  /** Where it came up. */
   readonly where: SuppressedWhere
 }
 

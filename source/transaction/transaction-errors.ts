@@ -70,8 +70,11 @@ export class TransactionEndedError extends TransactionError {
     this.prototype.name = 'TransactionEndedError'
   }
   override readonly code = 'SQLASSIST_TRANSACTION_ENDED'
+  /** The method that was refused. */
   readonly operation: string
+  /** The state the transaction ended in. */
   readonly status: TransactionStatus
+  /** What became of it. */
   readonly outcome: 'committed' | 'aborted'
 
   constructor(
@@ -103,7 +106,9 @@ export class ConcurrentCallError extends TransactionError {
     this.prototype.name = 'ConcurrentCallError'
   }
   override readonly code = 'SQLASSIST_CONCURRENT_CALL'
+  /** The call that was refused. */
   readonly operation: string
+  /** The call that is running. */
   readonly underWay: string
 
   constructor(operation: string, underWay: string) {
@@ -126,8 +131,11 @@ export class CallTimeoutError extends TransactionError {
     this.prototype.name = 'CallTimeoutError'
   }
   override readonly code = 'SQLASSIST_CALL_TIMEOUT'
+  /** What had been called. */
   readonly method: string
+  /** The data manager, hook or synchronizer it was called on. */
   readonly participant: object
+  /** How long it had, in milliseconds. */
   readonly timeoutMs: number
 
   constructor(method: string, participant: object, timeoutMs: number) {

@@ -5,11 +5,19 @@ import { EngineRegistry, markChanged } from '../../source/index.ts'
 import { Author } from '../support/entities.ts'
 import { DIALECTS, openDatabase } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
-import { SeveralDatabases } from '../support/several-databases.ts'
+import { addIn, SeveralDatabases } from '../support/several-databases.ts'
 
 type Database = Awaited<ReturnType<typeof openDatabase>>
 
-const PLAIN = ['unit:start', 'unit:end', 'transaction:begin', 'transaction:join', 'session:open', 'session:close']
+const PLAIN = [
+  'unit:start',
+  'unit:end',
+  'transaction:begin',
+  'transaction:join',
+  'session:open',
+  'session:close',
+  'registry:close',
+]
 const TRACED = ['transaction:commit', 'transaction:abort', 'transaction:savepoint', 'transaction:rollback']
 const SENT = ['session:statement', 'session:end']
 
@@ -224,6 +232,9 @@ for (const dialect of DIALECTS) {
         [2, 'committed', false],
       ],
     )
+    const [first, second] = messages(again, 'unit:start')
+    assert.is(first.series, second.series)
+    assert.is.not(first.series, messages(ended, 'unit:start')[0].series)
   })
 
   test('a run that is cancelled tells so', async ({ a }) => {
@@ -242,6 +253,19 @@ for (const dialect of DIALECTS) {
     )
     const [end] = messages(told, 'unit:end')
     assert.equal([end.outcome, end.reason, end.error.message], ['aborted', 'cancelled', 'enough'])
+  })
+
+  test('a registry that is closed tells so, when its last unit of work is over', async () => {
+    const { orm, look } = await openDatabase(dialect)
+    const registry = new EngineRegistry({ writer: orm })
+    const told = await listen(async () => {
+      const run = registry.run(({ dbSession }) => dbSession.writer.count(Author))
+      await registry.close()
+      await run
+    })
+    await look.close()
+    assert.is(named(told, 'unit:end', 'registry:close').join(), 'unit:end,registry:close')
+    assert.is(messages(told, 'registry:close')[0].registry, registry)
   })
 
   test('a savepoint and its rollback are told', async ({ a }) => {
@@ -294,6 +318,19 @@ several('a commit over several databases tells what was prepared, decided and fi
   const gids = messages(told, 'session:end start').map(({ gid }) => gid)
   assert.match(gids[0], /^sqlassist:app:writer:/)
   assert.is(gids[0], gids[2])
+})
+
+several('what is finished over another connection, since its own is gone, is told too', async (world) => {
+  const registry = await world.several.warmRegistry()
+  world.several.place('other').wire?.cut(/^commit prepared/, 'before')
+  const told = await listen(() => addIn(registry, ['writer', 'other'], 'aside'))
+  const ends = messages(told, 'session:end end').map(({ role, how, error }) => [role, how, error !== undefined])
+  assert.equal(ends, [
+    ['other', 'prepare', false],
+    ['writer', 'commit', false],
+    ['other', 'commit prepared', true],
+    ['other', 'commit prepared', false],
+  ])
 })
 
 several.run()

@@ -72,6 +72,19 @@ for (const dialect of DIALECTS) {
     assert.equal([await names(a.look), await names(b.look)], [['kept'], ['kept']])
   })
 
+  test('a run that doomed its transaction gives its result and leaves nothing, as a request does', async ({ a, b }) => {
+    const registry = new EngineRegistry({ writer: a.orm, log: { orm: b.orm, commit: 'autonomous' } })
+    const result = await registry.run(async ({ dbSession, txn }) => {
+      txn.doom()
+      put(dbSession.writer, 'doomed')
+      put(dbSession.log, 'stays')
+      await dbSession.writer.flush()
+      return await dbSession.writer.count(Author)
+    })
+    assert.is(result, 1)
+    assert.equal([await names(a.look), await names(b.look)], [[], ['stays']])
+  })
+
   test('a nested run is a unit of its own', async ({ a, b }) => {
     const registry = new EngineRegistry({ writer: a.orm })
     const inner = new EngineRegistry({ inner: b.orm })

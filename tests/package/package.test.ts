@@ -1,82 +1,132 @@
 /** The package as a stranger sees it: built, packed, installed into an empty folder, imported and compiled against. */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
-import { dirname, join } from 'node:path'
+import { copyFileSync, existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, normalize, relative } from 'node:path'
 import process from 'node:process'
-import { fileURLToPath } from 'node:url'
+import { publint } from 'publint'
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { temporaryFolder } from '../support/sqlite.ts'
-
-interface Manifest {
-  readonly files: readonly string[]
-  readonly exports: Readonly<Record<string, string | { types: string; development: string; default: string }>>
-  readonly peerDependencies: Readonly<Record<string, string>>
-}
+import { entries, manifest, root, stranger, type Stranger } from '../support/stranger.ts'
 
 const test = suite('package')
-const root = fileURLToPath(new URL('../../', import.meta.url))
-const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Manifest
-const entries = Object.entries(manifest.exports).flatMap(([name, target]) =>
-  typeof target === 'string' ? [] : [{ name: name.replace('.', 'koa-sqlassist'), ...target }],
-)
 let home: string
 let installed: string
-
-function run(command: string, args: readonly string[], cwd = home): string {
-  try {
-    return execFileSync(command, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] })
-  } catch (error) {
-    throw new Error(`${command} ${args.join(' ')} failed`, { cause: error })
-  }
-}
-
-/** Runs a script in the stranger's folder; it prints JSON. */
-function evaluate(script: string): unknown {
-  return JSON.parse(run(process.execPath, ['--input-type=module', '--eval', script]))
-}
+let evaluate: Stranger['evaluate']
 
 test.before(() => {
-  const unpacked = join(temporaryFolder(), 'to-pack')
-  home = join(temporaryFolder(), 'stranger')
-  for (const folder of [unpacked, home]) mkdirSync(folder)
-  for (const file of ['package.json', 'README.md', 'CHANGELOG.md', 'LICENSE'])
-    cpSync(join(root, file), join(unpacked, file))
-  // to be left out
-  cpSync(join(root, 'source'), join(unpacked, 'source'), { recursive: true })
-  run(process.execPath, ['scripts/build.ts', '--out', join(unpacked, 'dist')], root)
-  run('npm', ['pack', '--pack-destination', home], unpacked)
-  writeFileSync(join(home, 'package.json'), '{ "name": "stranger", "private": true, "type": "module" }')
-  const tarball = readdirSync(home).find((file) => file.endsWith('.tgz')) ?? ''
-  // the peers are those of this checkout: no registry is asked
-  run('npm', ['install', '--offline', '--legacy-peer-deps', `./${tarball}`])
-  for (const name of [
-    ...Object.keys(manifest.peerDependencies),
-    '@types/node',
-    '@types/koa',
-    '@mikro-orm/sql',
-    '@mikro-orm/sqlite',
-    '@mikro-orm/postgresql',
-    'pg',
-  ]) {
-    const link = join(home, 'node_modules', name)
-    mkdirSync(dirname(link), { recursive: true })
-    symlinkSync(join(root, 'node_modules', name), link)
+  ;({ home, installed, evaluate } = stranger())
+})
+
+function filesIn(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)))
+    .toSorted()
+}
+
+/** What a module or a declaration asks for, wherever it says so. */
+function importsOf(file: string): string[] {
+  const text = readFileSync(join(installed, file), 'utf8')
+  return [...text.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*['"]([^'"\n]+)['"]/g)].map(([, specifier = '']) => specifier)
+}
+
+/** A file of the package and all that it leads to within it; what it asks for outside of it. */
+function reach(file: string, ending: string, seen = new Set<string>(), foreign = new Set<string>()) {
+  if (seen.has(file)) return { seen, foreign }
+  seen.add(file)
+  for (const specifier of importsOf(file)) {
+    if (!specifier.startsWith('.')) foreign.add(specifier)
+    else reach(normalize(join(dirname(file), specifier.replace(/\.[jt]s$/, ending))), ending, seen, foreign)
   }
-  installed = join(home, 'node_modules', 'koa-sqlassist')
+  return { seen, foreign }
+}
+
+function reachOf(roots: readonly string[], ending: string) {
+  const seen = new Set<string>()
+  const foreign = new Set<string>()
+  for (const file of roots) reach(normalize(file), ending, seen, foreign)
+  return { seen, foreign }
+}
+
+test('holds what its entries lead to and what is to be read, and nothing else', () => {
+  const modules = reachOf(
+    entries.flatMap(({ development, default: standard }) => [development, standard]),
+    '.js',
+  )
+  const { seen: declarations } = reachOf(
+    entries.map(({ types }) => types),
+    '.d.ts',
+  )
+  const documents = readdirSync(join(root, 'docs')).map((file) => join('docs', file))
+  assert.equal(
+    filesIn(installed),
+    [
+      'CHANGELOG.md',
+      'LICENSE',
+      'README.md',
+      'package.json',
+      ...documents,
+      ...[...modules.seen].flatMap((file) => [file, `${file}.map`]),
+      ...declarations,
+    ].toSorted(),
+  )
 })
 
-test('holds what is built and what is to be read, and nothing else', () => {
-  assert.equal(readdirSync(installed).toSorted(), ['CHANGELOG.md', 'LICENSE', 'README.md', 'dist', 'package.json'])
+test('asks for its peers, and for nothing that a stranger does not have', () => {
+  const modules = reachOf(
+    entries.map((entry) => entry.default),
+    '.js',
+  )
+  const required = Object.keys(manifest.peerDependencies).filter((name) => !(name in manifest.peerDependenciesMeta))
+  const foreignTo = ({ foreign }: { foreign: Set<string> }, known: readonly string[]) =>
+    [...foreign].filter((name) => !name.startsWith('node:') && !known.includes(name))
+  assert.equal(foreignTo(modules, required), [])
+  const types = reachOf(
+    entries.map((entry) => entry.types),
+    '.d.ts',
+  )
+  // how tsc writes node:diagnostics_channel
+  assert.equal(foreignTo(types, [...required, 'diagnostics_channel']), [])
+  assert.ok(types.foreign.has('koa') && modules.foreign.has('@mikro-orm/core'))
 })
 
-test('every entry can be imported', () => {
+test('publint finds nothing', async () => {
+  const { messages } = await publint({ pkgDir: installed, level: 'suggestion', strict: true, pack: false })
+  assert.equal(messages, [])
+})
+
+test('its types are what its modules are, wherever an ES module is imported or required', () => {
+  // esm-only: TypeScript's oldest two ways to resolve know nothing of `exports`, or of require() for an ES module.
+  const attw = join(root, 'node_modules/@arethetypeswrong/cli/dist/index.js')
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    [attw, stranger().tarball, '--profile', 'esm-only', '--format', 'json', '--no-definitely-typed'],
+    { cwd: home, encoding: 'utf8' },
+  )
+  assert.is(status, 0, stdout + stderr)
+  const { analysis } = JSON.parse(stdout) as { analysis: { types: unknown; entrypoints: Record<string, unknown> } }
+  assert.equal(analysis.types, { kind: 'included' })
+  for (const { name } of entries) assert.ok(name.replace('koa-sqlassist', '.') in analysis.entrypoints, name)
+})
+
+test('every entry can be imported, and required, and is the same either way', () => {
   for (const { name } of entries) {
-    assert.ok(
-      (evaluate(`console.log(JSON.stringify(Object.keys(await import('${name}'))))`) as string[]).length > 0,
-      name,
-    )
+    const [names, same] = evaluate(`
+      import { createRequire } from 'node:module'
+      const imported = await import('${name}')
+      const required = createRequire(import.meta.url)('${name}')
+      const names = Object.keys(imported)
+      console.log(JSON.stringify([names, names.every((name) => imported[name] === required[name])]))
+    `) as [string[], boolean]
+    assert.ok(names.length > 0, name)
+    assert.ok(same, name)
+  }
+})
+
+test('a CommonJS module can require every entry', () => {
+  for (const { name } of entries) {
+    const script = `process.exitCode = Object.keys(require('${name}')).length > 0 ? 0 : 1`
+    execFileSync(process.execPath, ['--input-type=commonjs', '--eval', script], { cwd: home })
   }
 })
 
@@ -91,19 +141,12 @@ test('what two entries export is the same thing, error classes included', () => 
 })
 
 test('the transaction core loads nothing but Node', () => {
-  const seen = new Set<string>()
-  const foreign: string[] = []
-  const visit = (file: string) => {
-    if (seen.has(file)) return
-    seen.add(file)
-    for (const [, specifier = ''] of readFileSync(file, 'utf8').matchAll(/(?:from|import)\s*\(?"([^"]+)"/g)) {
-      if (specifier.startsWith('.')) visit(join(dirname(file), specifier))
-      else if (!specifier.startsWith('node:')) foreign.push(specifier)
-    }
-  }
-  visit(join(installed, 'dist/transaction/index.js'))
+  const { seen, foreign } = reachOf(['dist/transaction/index.js'], '.js')
   assert.ok(seen.size > 1, 'the parts that entries share are files of their own')
-  assert.equal(foreign, [])
+  assert.equal(
+    [...foreign].filter((name) => !name.startsWith('node:')),
+    [],
+  )
 })
 
 test('NODE_DEBUG shows the life of a transaction under the condition `development`, and nothing without it', () => {
@@ -131,7 +174,7 @@ test('NODE_DEBUG shows the life of a transaction under the condition `developmen
 })
 
 test('the published build holds nothing of the debug log', () => {
-  const files = readdirSync(join(installed, 'dist'), { recursive: true, encoding: 'utf8' })
+  const files = filesIn(join(installed, 'dist'))
   const withDebugLog = files.filter(
     (file) => file.endsWith('.js') && readFileSync(join(installed, 'dist', file), 'utf8').includes('debuglog'),
   )
@@ -139,44 +182,42 @@ test('the published build holds nothing of the debug log', () => {
   assert.ok(withDebugLog.every((file) => file.startsWith('development')))
 })
 
-test('the source maps lead to sources that they hold themselves', () => {
-  const map = JSON.parse(readFileSync(join(installed, 'dist/index.js.map'), 'utf8')) as {
-    sources: string[]
-    sourcesContent?: string[]
+test('every module has a source map that leads to sources which it holds itself', () => {
+  for (const file of filesIn(installed).filter((name) => name.endsWith('.js'))) {
+    const map = JSON.parse(readFileSync(join(installed, `${file}.map`), 'utf8')) as {
+      sources: string[]
+      sourcesContent?: string[]
+    }
+    assert.is(map.sourcesContent?.length ?? 0, map.sources.length, file)
   }
-  assert.is(map.sourcesContent?.length, map.sources.length)
 })
 
-test('a consumer compiles against the declarations, and is refused what they refuse', () => {
-  writeFileSync(
-    join(home, 'consumer.ts'),
-    `import { dbSessions } from 'koa-sqlassist'
-     import { TransactionManager, type Transaction } from 'koa-sqlassist/transaction'
-     const manager = new TransactionManager({ explicit: true })
-     export const begun: Promise<Transaction> | Transaction = manager.begin()
-     export const made: typeof dbSessions = dbSessions
-     // @ts-expect-error a declaration that is not found would be any, and any can be everything
-     export const refused: string = manager
-     // @ts-expect-error the same of the main entry
-     export const refusedToo: string = dbSessions`,
-  )
-  const compiler = join(dirname(createRequire(import.meta.url).resolve('typescript/package.json')), 'bin/tsc')
-  for (const module of [
-    ['--module', 'nodenext'],
-    ['--module', 'esnext', '--moduleResolution', 'bundler'],
-  ]) {
-    run(process.execPath, [
-      compiler,
-      '--strict',
-      '--noEmit',
-      '--skipLibCheck',
-      '--target',
-      'es2022',
-      '--types',
-      'node',
-      ...module,
-      'consumer.ts',
-    ])
+test('the consumer uses everything that an entry exports', () => {
+  const consumer = readFileSync(new URL('consumer.ts', import.meta.url), 'utf8')
+  // the line of a list that imports it does not count
+  const used = consumer.replaceAll(/^import \{.*?^\} from '[^']+'$/gms, '')
+  for (const { name } of entries) {
+    const names = evaluate(`console.log(JSON.stringify(Object.keys(await import('${name}'))))`) as string[]
+    assert.equal(
+      names.filter((exported) => !new RegExp(`\\b${exported}\\b`).test(used)),
+      [],
+      `tests/package/consumer.ts does not use what ${name} exports`,
+    )
+  }
+})
+
+test('the consumer compiles against the declarations, whose refusals it expects, and runs', () => {
+  copyFileSync(new URL('consumer.ts', import.meta.url), join(home, 'consumer.ts'))
+  stranger().compile(['consumer.ts'])
+  stranger().compile(['consumer.ts'], ['--module', 'esnext', '--moduleResolution', 'bundler'])
+  stranger().run(process.execPath, ['consumer.ts'])
+})
+
+test('the relative links of what is published lead to files of the checkout', () => {
+  for (const file of filesIn(installed).filter((name) => name.endsWith('.md'))) {
+    for (const [, target = ''] of readFileSync(join(installed, file), 'utf8').matchAll(/\]\((?!\w+:|#)([^)#]+)/g)) {
+      assert.ok(existsSync(join(root, dirname(file), target)), `${file} links to ${target}`)
+    }
   }
 })
 

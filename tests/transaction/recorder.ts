@@ -2,8 +2,6 @@ import type { DataManager, Transaction } from '../../source/transaction/index.ts
 
 export type Method = 'abort' | 'tpcBegin' | 'commit' | 'tpcVote' | 'tpcFinish' | 'tpcAbort'
 
-export const methods: readonly Method[] = ['abort', 'tpcBegin', 'commit', 'tpcVote', 'tpcFinish', 'tpcAbort']
-
 type Play = Partial<Record<Method, (transaction: Transaction) => unknown>>
 
 /** A data manager that notes what it is called, and does what it is told to. Its name is its sort key. */

@@ -1,0 +1,8 @@
+/** Koa alone. */
+import type { OpenServer } from './bench-server.ts'
+
+export const open: OpenServer = async () => ({
+  middleware: [],
+  handlers: { none: () => ({ ok: true }) },
+  close: async () => {},
+})

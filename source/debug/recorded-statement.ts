@@ -1,0 +1,53 @@
+import { inspect } from 'node:util'
+import type { StatementMessage } from '../session/channels.ts'
+import type { DebugPanelLimits } from './debug-panel-options.ts'
+import { maskLiterals, shapeOf } from './mask-literals.ts'
+import type { RecordedStatement } from './record.ts'
+
+const PARAMETERS = 50
+const PARAMETER_CHARACTERS = 200
+/** How much more of a statement is read than is kept: what is masked gets shorter. */
+const READ_AHEAD = 8
+
+/** A statement that begins, as it is kept. */
+export function recordedStatement(
+  message: StatementMessage,
+  atMs: number,
+  { statementLength, hideParameters }: DebugPanelLimits,
+): RecordedStatement {
+  const { role, state, inTransaction, begins, backend } = message
+  const read = message.sql.slice(0, READ_AHEAD * statementLength)
+  const text = hideParameters ? maskLiterals(read).trim() : read
+  const sql = text.slice(0, statementLength)
+  return {
+    atMs,
+    tookMs: undefined,
+    error: undefined,
+    role,
+    sql,
+    cutCharacters: message.sql.length - read.length + text.length - sql.length,
+    shape: shapeOf(read).slice(0, statementLength),
+    parameters: shownParameters(message.parameters, hideParameters),
+    rows: undefined,
+    inTransaction,
+    readOnly: state === 'readonly',
+    begins,
+    backend,
+  }
+}
+
+function shownParameters(parameters: readonly unknown[], hidden: boolean): string[] {
+  const shown = parameters.slice(0, PARAMETERS).map((value) => (hidden ? '?' : shownValue(value)))
+  const rest = parameters.length - shown.length
+  return rest > 0 ? [...shown, `… and ${rest} more`] : shown
+}
+
+function shownValue(value: unknown): string {
+  const text = inspect(value, {
+    depth: 2,
+    maxArrayLength: 20,
+    maxStringLength: PARAMETER_CHARACTERS,
+    breakLength: Infinity,
+  })
+  return text.length > PARAMETER_CHARACTERS ? `${text.slice(0, PARAMETER_CHARACTERS)}…` : text
+}

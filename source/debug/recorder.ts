@@ -1,0 +1,246 @@
+import type { Context } from 'koa'
+import {
+  registryCloseChannel,
+  unitEndChannel,
+  unitStartChannel,
+  type RegistryCloseMessage,
+  type UnitEndMessage,
+  type UnitMessage,
+} from '../engine/channels.ts'
+import type { EngineRegistry } from '../engine/engine-registry.ts'
+import {
+  sessionCloseChannel,
+  sessionOpenChannel,
+  statementChannel,
+  transactionEndChannel,
+  type SessionCloseMessage,
+  type SessionMessage,
+} from '../session/channels.ts'
+import {
+  abortChannel,
+  beginChannel,
+  callChannel,
+  commitChannel,
+  joinChannel,
+  rollbackChannel,
+  savepointChannel,
+} from '../transaction/channels.ts'
+import type {
+  BeginMessage,
+  CallMessage,
+  JoinMessage,
+  Savepoint,
+  Transaction,
+  TransactionManager,
+} from '../transaction/index.ts'
+import { AttemptTrace } from './attempt-trace.ts'
+import type { DebugPanelLimits } from './debug-panel-options.ts'
+import type { RecordedRequest, RecordedSpan, RecordedStatement, RecordedStep } from './record.ts'
+import { RequestLog } from './request-log.ts'
+import { Subscriptions } from './subscriptions.ts'
+
+const ATTEMPTS = 20
+const URL_CHARACTERS = 2000
+
+/** What is recorded of a request and the clock that its times are read from. */
+interface Recording {
+  readonly request: RecordedRequest
+  readonly now: () => number
+}
+
+/** Listens to what the library tells on its diagnostics channels, and records the requests and runs of one registry. */
+export class Recorder {
+  readonly log: RequestLog
+  readonly #registry: EngineRegistry
+  readonly #limits: DebugPanelLimits
+  readonly #subscriptions = new Subscriptions()
+  readonly #onClose: () => void
+  /** When a request came in, where that was told. */
+  readonly #arrivals = new WeakMap<object, number>()
+  readonly #recordings = new WeakMap<object, Recording>()
+  // What messages name, and the attempt they belong to.
+  readonly #byContainer = new WeakMap<object, AttemptTrace>()
+  readonly #byManager = new WeakMap<TransactionManager, AttemptTrace>()
+  readonly #byTransaction = new WeakMap<Transaction, AttemptTrace>()
+
+  /** `onClose` is called when the registry was closed. */
+  constructor(registry: EngineRegistry, limits: DebugPanelLimits, onClose: () => void) {
+    this.#registry = registry
+    this.#limits = limits
+    this.#onClose = onClose
+    this.log = new RequestLog(limits.keep)
+    this.#listenToUnits()
+    this.#listenToSessions()
+    this.#listenToTransactions()
+  }
+
+  /** Nothing is recorded from here on, and no channel has a subscriber left of it. */
+  close(): void {
+    this.#subscriptions.end()
+  }
+
+  /** A request came in, of which a unit of work may become known later. */
+  arrived(ctx: Context): void {
+    this.#arrivals.set(ctx, performance.now())
+  }
+
+  /** What is recorded of the request so far; undefined if no unit of work of the registry belongs to it. */
+  requestOf(ctx: Context): RecordedRequest | undefined {
+    return this.#recordings.get(ctx)?.request
+  }
+
+  #listenToUnits(): void {
+    this.#subscriptions.add(unitStartChannel, (message: UnitMessage) => {
+      if (message.registry === this.#registry) this.#started(message)
+    })
+    this.#subscriptions.add(unitEndChannel, (message: UnitEndMessage) => {
+      this.#withTrace(this.#byContainer.get(message.dbSession), (trace) => this.#ended(trace, message))
+    })
+    this.#subscriptions.add(registryCloseChannel, ({ registry }: RegistryCloseMessage) => {
+      if (registry === this.#registry) this.#onClose()
+    })
+  }
+
+  #listenToSessions(): void {
+    const traceOf = ({ dbSession }: SessionMessage): AttemptTrace | undefined =>
+      dbSession === undefined ? undefined : this.#byContainer.get(dbSession)
+    this.#subscriptions.add(sessionOpenChannel, (message: SessionMessage) => {
+      this.#withTrace(traceOf(message), (trace) => {
+        trace.request.property ??= propertyOf(message.owner, message.dbSession)
+        trace.opened(message)
+      })
+    })
+    this.#subscriptions.add(sessionCloseChannel, (message: SessionCloseMessage) => {
+      this.#withTrace(traceOf(message), (trace) => trace.closed(message, message.reason))
+    })
+    this.#subscriptions.addTracing(statementChannel, {
+      start: (message) => this.#withTrace(traceOf(message), (trace) => trace.statement(message)),
+      end: (message, span, error) =>
+        this.#withTrace(traceOf(message), (trace) => {
+          if (span === undefined) return
+          trace.statementEnded(message, span as RecordedStatement)
+          trace.finishSpan(span, error)
+        }),
+    })
+    this.#subscriptions.addTracing(transactionEndChannel, {
+      start: (message) => this.#withTrace(traceOf(message), (trace) => trace.end(message)),
+      end: (message, span, error) => this.#withTrace(traceOf(message), (trace) => finish(trace, span, error)),
+    })
+  }
+
+  #listenToTransactions(): void {
+    this.#subscriptions.add(beginChannel, ({ transaction, manager }: BeginMessage) => {
+      const trace = manager === undefined ? undefined : this.#byManager.get(manager)
+      if (trace === undefined || trace.attempt.outcome !== undefined) return
+      this.#byTransaction.set(transaction, trace)
+      this.#withTrace(trace, () => trace.began(transaction))
+    })
+    this.#subscriptions.add(joinChannel, (message: JoinMessage) => {
+      this.#withTrace(this.#byTransaction.get(message.transaction), (trace) => trace.joined(message))
+    })
+    this.#subscriptions.add(callChannel, (message: CallMessage) => {
+      this.#withTrace(this.#byTransaction.get(message.transaction), (trace) => trace.called(message))
+    })
+    this.#traceStep('commit', commitChannel)
+    this.#traceStep('abort', abortChannel)
+    this.#traceStep('savepoint', savepointChannel)
+    this.#traceStep('rollback', rollbackChannel)
+  }
+
+  #traceStep(step: RecordedStep['step'], channel: Parameters<Subscriptions['addTracing']>[0]): void {
+    type Message = {
+      readonly transaction: Transaction
+      readonly savepoint?: Savepoint
+      readonly result?: Savepoint
+    }
+    this.#subscriptions.addTracing<Message>(channel as never, {
+      start: ({ transaction, savepoint }) =>
+        this.#withTrace(this.#byTransaction.get(transaction), (trace) => trace.started(step, transaction, savepoint)),
+      end: ({ transaction, result }, span, error) =>
+        this.#withTrace(this.#byTransaction.get(transaction), (trace) => {
+          trace.finished(step, transaction, result)
+          finish(trace, span, error)
+        }),
+    })
+  }
+
+  #started({ owner, dbSession, tm, series, attempt }: UnitMessage): void {
+    const known = this.#recordings.get(series)
+    const recording = known ?? this.#newRecording(owner)
+    this.#recordings.set(series, recording)
+    const { request, now } = recording
+    const trace = new AttemptTrace(request, attempt, this.#registry.names, this.#limits, now)
+    if (request.attempts.length > ATTEMPTS) {
+      request.attempts.shift()
+      request.droppedAttempts++
+    }
+    this.#byContainer.set(dbSession, trace)
+    this.#byManager.set(tm, trace)
+    if (known === undefined) this.log.add(request)
+    else this.log.changed(request)
+  }
+
+  #newRecording(owner: unknown): Recording {
+    const ctx = isContext(owner) ? owner : undefined
+    const origin = (ctx && this.#arrivals.get(ctx)) ?? performance.now()
+    const now = (): number => performance.now() - origin
+    const request: RecordedRequest = {
+      id: this.log.newId(),
+      kind: ctx === undefined ? 'run' : 'request',
+      startedAt: Date.now() - now(),
+      method: ctx?.method,
+      url: ctx && shownUrl(ctx.originalUrl, this.#limits.hideParameters),
+      property: undefined,
+      status: undefined,
+      clientLeft: false,
+      tookMs: undefined,
+      attempts: [],
+      droppedAttempts: 0,
+    }
+    const recording = { request, now }
+    if (ctx !== undefined) this.#watchResponse(ctx, recording)
+    return recording
+  }
+
+  #watchResponse({ res }: Context, { request, now }: Recording): void {
+    res.once('close', () => {
+      request.clientLeft = !res.writableFinished
+      request.status = res.headersSent ? res.statusCode : undefined
+      request.tookMs = now()
+      this.log.changed(request)
+    })
+  }
+
+  #ended(trace: AttemptTrace, message: UnitEndMessage): void {
+    const { request } = trace
+    request.property ??= propertyOf(message.owner, message.dbSession)
+    trace.ended(message)
+  }
+
+  #withTrace<T>(trace: AttemptTrace | undefined, note: (trace: AttemptTrace) => T): T | undefined {
+    if (trace === undefined) return undefined
+    const noted = note(trace)
+    this.log.changed(trace.request)
+    return noted
+  }
+}
+
+function finish(trace: AttemptTrace, span: RecordedSpan | undefined, error: unknown): void {
+  if (span !== undefined) trace.finishSpan(span, error)
+}
+
+function isContext(owner: unknown): owner is Context {
+  return typeof owner === 'object' && owner !== null && 'req' in owner && 'res' in owner
+}
+
+/** The name of the property that holds the container. */
+function propertyOf(owner: unknown, container: unknown): string | undefined {
+  if (typeof owner !== 'object' || owner === null) return undefined
+  const entries = Object.entries(Object.getOwnPropertyDescriptors(owner))
+  return entries.find(([, { value }]) => value === container)?.[0]
+}
+
+function shownUrl(url: string, hidden: boolean): string {
+  const shown = hidden ? url.replace(/\?.+/s, '?…') : url
+  return shown.length > URL_CHARACTERS ? `${shown.slice(0, URL_CHARACTERS)}…` : shown
+}

@@ -1,0 +1,15 @@
+import type { RecordedRequest } from './record.ts'
+import { repeatedIn, type Repeated } from './repeated.ts'
+import { totalsOf, type Totals } from './totals.ts'
+
+/** A request as tools get it: what is recorded, and what follows from that. */
+export interface RequestSnapshot extends RecordedRequest {
+  /** What it cost, in all attempts at it. */
+  readonly totals: Totals
+  /** The repeated statements of each attempt. */
+  readonly repeated: readonly (readonly Repeated[])[]
+}
+
+export function snapshot(request: RecordedRequest): RequestSnapshot {
+  return { ...request, totals: totalsOf(request), repeated: request.attempts.map(repeatedIn) }
+}

@@ -1,0 +1,58 @@
+import type { Channel, TracingChannel } from 'node:diagnostics_channel'
+import process from 'node:process'
+import type { RecordedSpan } from './record.ts'
+
+/** What is done at both ends of something that takes time; `start` gives what is recorded of it. */
+interface Tracing<Message> {
+  readonly start: (message: Message) => RecordedSpan | undefined
+  readonly end: (message: Message, span: RecordedSpan | undefined, error: unknown) => void
+}
+
+/**
+ * Subscriptions to diagnostics channels. What a subscriber throws would end the process; a panel that cannot record
+ * something says so once, and the request goes on.
+ */
+export class Subscriptions {
+  readonly #undo: (() => void)[] = []
+  #warned = false
+
+  /** `note` takes what this channel tells. */
+  add(channel: Channel, note: (message: any) => void): void {
+    const subscriber = (message: unknown): void => this.#safely(() => note(message))
+    channel.subscribe(subscriber)
+    this.#undo.push(() => {
+      channel.unsubscribe(subscriber)
+    })
+  }
+
+  addTracing<Message extends object>(
+    channel: TracingChannel<unknown, Message>,
+    { start, end }: Tracing<Message>,
+  ): void {
+    const spans = new WeakMap<object, RecordedSpan>()
+    this.add(channel.start, (message: Message) => {
+      const span = start(message)
+      if (span !== undefined) spans.set(message, span)
+    })
+    this.add(channel.asyncEnd, (message: Message & { readonly error?: unknown }) =>
+      end(message, spans.get(message), message.error),
+    )
+  }
+
+  end(): void {
+    for (const undo of this.#undo.splice(0)) undo()
+  }
+
+  #safely(note: () => void): void {
+    try {
+      note()
+    } catch (error) {
+      if (this.#warned) return
+      this.#warned = true
+      process.emitWarning(`The debug panel could not record what it was told: ${String(error)}`, {
+        code: 'SQLASSIST_DEBUG_PANEL',
+        detail: String((error as Error)?.stack ?? error),
+      })
+    }
+  }
+}

@@ -1,0 +1,11 @@
+/** A pool of connections, counted. */
+export interface PoolReport {
+  /** How many connections it may open. */
+  readonly max: number
+  /** How many are open. */
+  readonly total: number
+  /** How many of those nobody uses. */
+  readonly idle: number
+  /** How many callers wait for one. */
+  readonly waiting: number
+}

