@@ -88,6 +88,10 @@ function guarded(connection: Connection, { role, wouldEscape }: Attachment): (()
     // Connecting sends statements of its own, such as foreign_keys on SQLite.
     if (context === undefined && connecting === 0 && wouldEscape()) throw new OutsideTransactionError(role, what)
   }
+  async function checked(what: string, send: () => Promise<unknown>): Promise<unknown> {
+    check(undefined, what)
+    return await send()
+  }
   return [
     override(
       connection,
@@ -106,9 +110,9 @@ function guarded(connection: Connection, { role, wouldEscape }: Attachment): (()
       connection,
       'execute',
       (original) =>
-        async function (...args) {
-          check(args[3], 'A statement without a transaction context')
-          return await original.apply(this, args)
+        function (...args) {
+          const sent = (): Promise<unknown> => original.apply(this, args)
+          return args[3] === undefined ? checked('A statement without a transaction context', sent) : sent()
         },
     ),
     override(

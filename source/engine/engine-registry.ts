@@ -20,6 +20,7 @@ import { reportOfPrepared, reportOfRole, type PreparedReport, type RegistryRepor
 import { checkRoleLength, defaultRole, resolveEngines } from './resolve-engines.ts'
 import { run, type RunContext, type RunOptions } from './run.ts'
 import { adviseOnJournalMode, adviseOnSharedWriters, rolesOfSharedFiles } from './shared-files.ts'
+import { Tally } from './tally.ts'
 import { UnitOfWork, type UnitOfWorkOptions } from './unit-of-work.ts'
 
 /** The entity manager of a session that its caller closes. */
@@ -52,13 +53,12 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
   readonly #application: string
   readonly #unitDefaults: UnitOfWorkOptions
   readonly #detach: (() => void)[] = []
-  readonly #units = new Set<UnitOfWork>()
-  readonly #background = new Set<Promise<void>>()
+  readonly #units = new Tally()
+  readonly #background = new Tally()
   readonly #recovery: RecoverySchedule
   /** How several databases are committed as one. For the unit of work. @internal */
   readonly atomicCommits: AtomicCommits
   #closing: Promise<void> | undefined
-  #whenIdle: (() => void) | undefined
 
   constructor(engines: E, registryOptions: EngineRegistryOptions<Sessions> = {}) {
     const {
@@ -148,9 +148,7 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
    */
   async run<T>(work: (context: RunContext<E, Sessions>) => Promise<T> | T, options: RunOptions = {}): Promise<T> {
     const series = {}
-    const start = (attempt: number, mayRetry: boolean): UnitOfWork =>
-      this.start({ ...this.#unitDefaults, series, attempt, mayRetry })
-    return await run(start, work, options)
+    return await run((unit) => this.start({ ...this.#unitDefaults, series, ...unit }), work, options)
   }
 
   /**
@@ -194,7 +192,7 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
   async inspect(): Promise<RegistryReport> {
     const engines = [...this.#engines.values()]
     return {
-      unitsUnderWay: this.#units.size,
+      unitsUnderWay: this.#units.count,
       disablesTransactions: this.disablesTransactions,
       roles: await Promise.all(engines.map((engine) => reportOfRole(engine, this.#default))),
     }
@@ -238,7 +236,7 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
   start(options: UnitOfWorkOptions): UnitOfWork {
     if (this.#closing !== undefined) throw new RegistryClosedError()
     const unit = new UnitOfWork(this as unknown as EngineRegistry, this.#Container, options)
-    this.#units.add(unit)
+    this.#units.add()
     return unit
   }
 
@@ -250,9 +248,8 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
   }
 
   /** A unit of work ended. @internal */
-  forget(unit: UnitOfWork): void {
-    this.#units.delete(unit)
-    if (this.#units.size === 0) this.#whenIdle?.()
+  forget(): void {
+    this.#units.remove()
   }
 
   #attach({ role, dialect, options }: Engine): () => void {
@@ -268,9 +265,9 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
   }
 
   async #close(): Promise<void> {
-    if (this.#units.size > 0) await new Promise<void>((resolve) => (this.#whenIdle = resolve))
+    await this.#units.empty()
     await this.#recovery.stop()
-    await Promise.all(this.#background)
+    await this.#background.empty()
     for (const detach of this.#detach.splice(0)) detach()
     for (const { options } of this.#engines.values()) await options.orm.close()
     if (registryCloseChannel.hasSubscribers) {
@@ -319,7 +316,7 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
 
   /** Owns a promise that nobody waits for. It must not reject. For the rooms above and below. @internal */
   watch(work: Promise<void>): void {
-    const watched = work.finally(() => this.#background.delete(watched))
-    this.#background.add(watched)
+    this.#background.add()
+    void work.finally(() => this.#background.remove())
   }
 }

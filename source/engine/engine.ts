@@ -5,6 +5,8 @@ import type { PoolReport } from '../session/pool-report.ts'
 import { PostgresDatabase } from '../session/postgres-database.ts'
 import type { PreparedSurvey } from '../session/postgres-prepared.ts'
 import { Session } from '../session/session.ts'
+import type { SessionSettings } from '../session/session-options.ts'
+import { sessionForks } from '../session/session-entity-manager.ts'
 import { SqliteDatabase } from '../session/sqlite-database.ts'
 import { connectionsOf } from './attach-orm.ts'
 import type { ResolvedEngineOptions } from './engine-options.ts'
@@ -28,24 +30,24 @@ export interface OpenOptions {
 /** One role at run time: opens its sessions. */
 export class Engine {
   readonly options: ResolvedEngineOptions
-  readonly #em: SqlEntityManager
+  readonly #forks: (options: ForkOptions) => SqlEntityManager
   // Not by way of the entity manager, which inside a unit of work stands for its session.
   readonly #driver: AbstractSqlDriver
   readonly database: Database
   /** The other roles on the same SQLite file. */
   sharesFileWith: readonly string[] = []
-  readonly #background: (work: Promise<void>) => void
+  readonly #settings: SessionSettings
   /** What its database can prepare, as far as it was asked. */
   #preparing: Promise<PreparedSurvey> | undefined
 
   constructor(options: ResolvedEngineOptions, background: (work: Promise<void>) => void) {
     this.options = options
-    this.#em = options.orm.em as SqlEntityManager
+    this.#forks = sessionForks(options.orm.em as SqlEntityManager)
     this.#driver = options.orm.driver
     refuseForeignPool(options)
     this.database = databaseOf(options.role, this.#driver)
     refusePipelining(options, this.database)
-    this.#background = background
+    this.#settings = settingsOf(options, background)
   }
 
   get role(): string {
@@ -119,21 +121,12 @@ export class Engine {
 
   /** A fresh session; nothing is sent, and no connection taken, before its first statement. */
   open({ owner, dbSession, coordinated, kept, beforeBegin }: OpenOptions): Session {
-    const { role, readOnly, commit, initialState, rawWrites, keepSession, isolationLevel, fork } = this.options
-    const snapshot = readOnly === 'snapshot'
-    const reads = readOnly !== false
-    return new Session(kept ?? this.#fork(fork), this.database, {
-      role,
-      initialState: reads ? 'readonly' : initialState,
-      scope: readOnly === true || commit === 'autocommit' ? 'statement' : 'transaction',
-      begin: { isolationLevel: snapshot ? 'repeatable read' : isolationLevel, readOnly: snapshot },
-      rawWrites,
-      keepSession,
-      coordinated: reads || coordinated,
+    const { readOnly, fork } = this.options
+    return new Session(kept ?? this.#fork(fork), this.database, this.#settings, {
       owner,
       dbSession,
+      coordinated: readOnly !== false || coordinated,
       beforeBegin,
-      background: this.#background,
     })
   }
 
@@ -162,7 +155,21 @@ export class Engine {
 
   #fork(options: ForkOptions): SqlEntityManager {
     // MikroORM writes into the options it is given, and would fork the session that a scoped role resolves to.
-    return this.#em.fork({ ...options, disableContextResolution: true })
+    return this.#forks({ ...options, disableContextResolution: true })
+  }
+}
+
+function settingsOf(options: ResolvedEngineOptions, background: SessionSettings['background']): SessionSettings {
+  const { role, readOnly, commit, initialState, rawWrites, keepSession, isolationLevel } = options
+  const snapshot = readOnly === 'snapshot'
+  return {
+    role,
+    initialState: readOnly === false ? initialState : 'readonly',
+    scope: readOnly === true || commit === 'autocommit' ? 'statement' : 'transaction',
+    begin: { isolationLevel: snapshot ? 'repeatable read' : isolationLevel, readOnly: snapshot },
+    rawWrites,
+    keepSession,
+    background,
   }
 }
 

@@ -5,7 +5,7 @@ import type { UnitOfWork } from './unit-of-work.ts'
 export function inUnit<T>(unit: UnitOfWork, work: () => T | Promise<T>): Promise<T> {
   return runInUnit(unit, async () => {
     try {
-      await unit.tm.begin()
+      await unit.begin()
       const result = await work()
       // The work may have ended it by itself.
       if (!unit.ended) await unit.commit()

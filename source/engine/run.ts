@@ -2,7 +2,7 @@ import type { Transaction, TransactionManager } from '../transaction/index.ts'
 import type { DbSessionsContainer, Engines } from './db-sessions-container.ts'
 import { ConfigurationError } from './errors.ts'
 import { inUnits } from './in-units.ts'
-import type { UnitOfWork } from './unit-of-work.ts'
+import type { UnitOfWork, UnitOfWorkOptions } from './unit-of-work.ts'
 
 /** What `registry.run` hands to the work. */
 export interface RunContext<E extends Engines, Sessions = DbSessionsContainer<E>> {
@@ -24,8 +24,8 @@ export interface RunOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-/** Starts the unit of an attempt, counted from 1; `mayRetry` tells whether there may be another one. @internal */
-type Start = (attempt: number, mayRetry: boolean) => UnitOfWork
+/** Starts the unit of an attempt. @internal */
+type Start = (options: Pick<UnitOfWorkOptions, 'attempt' | 'mayRetry' | 'note'>) => UnitOfWork
 
 /** A unit of work outside HTTP, as `registry.run` says. @internal */
 export async function run<E extends Engines, Sessions, T>(
@@ -34,11 +34,11 @@ export async function run<E extends Engines, Sessions, T>(
   options: RunOptions,
 ): Promise<T> {
   const { attempts = 1, name = work.name, signal } = checkedRunOptions(options)
+  const note = name === '' ? undefined : (): string => name
   return await inUnits({
-    start: (attempt) => start(attempt, attempt < attempts),
+    start: (attempt) => start({ attempt, mayRetry: attempt < attempts, note }),
     work: (unit) =>
       withSignal(unit, signal, async () => {
-        if (name !== '') unit.tm.get().note(name)
         const result = await work(runContext(unit))
         if (unit.transaction()?.isDoomed() === true) await unit.abort('doomed')
         return result
@@ -46,12 +46,14 @@ export async function run<E extends Engines, Sessions, T>(
   })
 }
 
-function runContext<E extends Engines, Sessions>({ container, tm }: UnitOfWork): RunContext<E, Sessions> {
+function runContext<E extends Engines, Sessions>(unit: UnitOfWork): RunContext<E, Sessions> {
   return {
-    dbSession: container as Sessions,
-    tm,
+    dbSession: unit.container as Sessions,
+    get tm() {
+      return unit.tm
+    },
     get txn() {
-      return tm.get()
+      return unit.tm.get()
     },
   }
 }

@@ -16,6 +16,7 @@ import { DEFAULT_ROLE, type RoleStatus } from './db-sessions-container.ts'
 import type { Engine } from './engine.ts'
 import type { EngineRegistry } from './engine-registry.ts'
 import { NotRetriedError, TransactionsDisabledError, UnitOfWorkEndedError } from './errors.ts'
+import { IndependentSessions } from './independent-sessions.ts'
 import { PlainCommits } from './plain-commits.ts'
 import { report } from './report.ts'
 
@@ -27,6 +28,8 @@ export interface UnitOfWorkOptions {
   readonly disableTransaction: boolean
   /** The manager to use; by default a new explicit one. */
   readonly manager?: TransactionManager | undefined
+  /** What its transaction is noted as, told its owner. */
+  readonly note?: ((owner: any) => string) | undefined
   /** The same for every attempt at the same work. Default: the owner, or what is the unit's own. */
   readonly series?: object | undefined
   /** Which attempt at the same work this is, counted from 1. Default 1. */
@@ -40,20 +43,28 @@ export interface UnitOfWorkOptions {
 /** How it ends. */
 type Ending = Pick<UnitEndMessage, 'outcome'> & Partial<Pick<UnitEndMessage, 'reason' | 'error'>>
 
+/** Who wants to know of a unit of work. */
+export interface UnitObserver {
+  /** Called once, when the first session is opened. */
+  firstSession(): void
+}
+
 /** One request or one run: its transaction manager and the sessions it opened. */
 export class UnitOfWork {
   readonly registry: EngineRegistry
-  readonly tm: TransactionManager
   readonly container: object
-  /** Called once, when the first session is opened. */
-  onFirstSession: (() => void) | undefined
+  observer: UnitObserver | undefined
   readonly #options: UnitOfWorkOptions
   /** The unit of work that this one was started in. */
   readonly #parent = currentUnit()
   /** The sessions last opened, by role. */
   readonly #sessions = new Map<string, Session>()
-  /** Those that no transaction manager ends. */
-  readonly #independent: { readonly session: Session; readonly engine: Engine }[] = []
+  #independent: IndependentSessions | undefined
+  #tm: TransactionManager | undefined
+  /** Whether its transaction is begun as soon as anybody asks for it. */
+  #beginsLater = false
+  /** The transaction that was begun in this way. */
+  #begunLater: Transaction | undefined
   /** How the sessions of the transaction last used are committed. */
   #atomicCommit: { readonly transaction: Transaction; readonly commit: AtomicCommit } | undefined
   #plainCommits: { readonly transaction: Transaction; readonly resource: PlainCommits } | undefined
@@ -68,13 +79,43 @@ export class UnitOfWork {
   constructor(registry: EngineRegistry, Container: new (unit: UnitOfWork) => object, options: UnitOfWorkOptions) {
     this.registry = registry
     this.#options = options
-    this.tm = managerFor(options)
     this.container = new Container(this)
     if (unitStartChannel.hasSubscribers) unitStartChannel.publish(this.#facts())
   }
 
   get ended(): boolean {
     return this.#ended
+  }
+
+  /** Its transaction manager. */
+  get tm(): TransactionManager {
+    const tm = (this.#tm ??= managerFor(this.#options))
+    if (this.#beginsLater) {
+      this.#beginsLater = false
+      // A new manager without synchronizers begins at once.
+      void tm.begin()
+      this.#begunLater = tm.get()
+      this.#note(this.#begunLater)
+    }
+    return tm
+  }
+
+  /**
+   * Begins its transaction: as soon as anybody asks for it, so that a unit of work in which nobody does goes without. Under a
+   * manager of the program's own, whose synchronizers are told, at once.
+   */
+  async begin(): Promise<void> {
+    if (this.#options.manager === undefined) {
+      this.#beginsLater = true
+      return
+    }
+    await this.tm.begin()
+    this.#note(this.tm.get())
+  }
+
+  #note(transaction: Transaction): void {
+    const { note, owner } = this.#options
+    if (note !== undefined) transaction.note(note(owner))
   }
 
   /** Whether the error that ended it is worth another attempt, and there is one. */
@@ -110,8 +151,10 @@ export class UnitOfWork {
     }
     const session = this.#open(engine, engine.options.keepSession ? open?.em : undefined)
     this.#sessions.set(role, session)
-    this.onFirstSession?.()
-    this.onFirstSession = undefined
+    if (this.observer !== undefined) {
+      this.observer.firstSession()
+      this.observer = undefined
+    }
     return session
   }
 
@@ -146,8 +189,9 @@ export class UnitOfWork {
 
   /** The transaction under way, if there is one. */
   transaction(): Transaction | undefined {
+    if (this.#tm === undefined || this.#beginsLater) return undefined
     try {
-      return this.tm.get()
+      return this.#tm.get()
     } catch (error) {
       if (error instanceof NoTransactionError) return undefined
       throw error
@@ -182,11 +226,21 @@ export class UnitOfWork {
   async commit(): Promise<void> {
     await this.#finish({ outcome: 'committed' }, async (transaction) => {
       try {
-        await transaction?.commit()
+        if (this.#independent !== undefined) await this.#flushReaders(this.#independent, transaction)
+        // A subscriber of that flush may have asked for it only now.
+        await this.transaction()?.commit()
       } catch (error) {
         await this.#abortTransaction(error)
         throw error
       }
+    })
+  }
+
+  /** Where the handler has committed by itself, what was changed through a read-only role is told afterwards. */
+  async #flushReaders(sessions: IndependentSessions, current: Transaction | undefined): Promise<void> {
+    await sessions.flushReaders((beside) => {
+      const transaction = beside ?? this.#begunLater
+      return transaction !== undefined && transaction !== current && transaction.status !== 'Committed'
     })
   }
 
@@ -236,26 +290,21 @@ export class UnitOfWork {
 
   /** Ends the transaction, then the sessions that do not belong to it, whatever came of the first. */
   async #finish(plan: Ending, endTransaction: (transaction: Transaction | undefined) => Promise<void>): Promise<void> {
-    const failures: unknown[] = []
+    let failures: unknown[] = []
     // It never rejects.
-    await this.#aborting
+    if (this.#aborting !== undefined) await this.#aborting
     const transaction = this.transaction()
-    let ending: Ending =
-      transaction === undefined && this.#aborting === undefined ? { ...plan, outcome: 'ended' } : plan
+    const wasEnded = transaction === undefined && this.#aborting === undefined && !this.#beginsLater
+    let ending: Ending = wasEnded ? { ...plan, outcome: 'ended' } : plan
     try {
       await endTransaction(transaction)
     } catch (error) {
       failures.push(error)
       ending = { outcome: 'aborted', reason: plan.reason ?? 'failed' }
     }
-    for (const { session, engine } of this.#independent) {
-      if (session.ended || session.state === 'readonly') continue
-      try {
-        await this.#endIndependent(session)
-      } catch (error) {
-        if (engine.options.bestEffort) report(error, `the best-effort role "${engine.role}" could not commit`)
-        else failures.push(error)
-      }
+    this.#beginsLater = false
+    if (this.#independent !== undefined) {
+      failures = [...failures, ...(await this.#independent.endWriters(this.#retries))]
     }
     this.#ended = true
     this.#endReaders()
@@ -275,27 +324,14 @@ export class UnitOfWork {
     return { registry: this.registry, owner, dbSession: this.container, tm: this.tm, series, attempt }
   }
 
-  /** What an attempt did that is made again is not the end of the request or run. */
-  async #endIndependent(session: Session): Promise<void> {
-    try {
-      if (this.#retries) await session.rollbackDatabase()
-      else await session.commitAlone()
-    } finally {
-      session.end('its request or run ended')
-    }
+  #endReaders(): void {
+    if (this.#readersOver === undefined || this.#independent === undefined) this.#close()
+    else this.registry.watch(this.#readersOver().finally(() => this.#close()))
   }
 
-  #endReaders(): void {
-    const end = (): void => {
-      for (const { session } of this.#independent) {
-        if (session.ended) continue
-        void session.rollbackDatabase()
-        session.end('its request or run ended')
-      }
-      this.registry.forget(this)
-    }
-    if (this.#readersOver === undefined || this.#independent.length === 0) end()
-    else this.registry.watch(this.#readersOver().finally(end))
+  #close(): void {
+    this.#independent?.endReaders()
+    this.registry.forget()
   }
 
   #open(engine: Engine, kept: Session['em'] | undefined): Session {
@@ -306,10 +342,8 @@ export class UnitOfWork {
     const options = { owner, dbSession: this.container, kept, beforeBegin }
     if (readOnly !== false || commit !== 'joined') {
       const session = engine.open({ ...options, coordinated: false })
-      this.#independent.push({ session, engine })
-      // Nothing else would tell that what was changed through a read-only role goes nowhere.
-      const refuseChanges = (): Promise<void> => session.flush()
-      if (readOnly !== false) this.transaction()?.addBeforeCommitHook(refuseChanges)
+      this.#independent ??= new IndependentSessions()
+      this.#independent.add({ session, engine, transaction: this.transaction() })
       return session
     }
     const transaction = this.tm.get()

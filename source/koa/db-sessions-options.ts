@@ -35,7 +35,8 @@ export interface ResolvedDbSessionsOptions {
   readonly activate: ((ctx: Context) => boolean | Promise<boolean>) | undefined
   readonly commitVeto: CommitVeto | null
   readonly manager: ((ctx: Context) => TransactionManager) | undefined
-  readonly annotate: (ctx: Context, txn: Transaction) => void | Promise<void>
+  /** Undefined: the note `METHOD /path`. */
+  readonly annotate: ((ctx: Context, txn: Transaction) => void | Promise<void>) | undefined
   readonly anyPreference: readonly string[]
   readonly attempts: number
   readonly abortOnDisconnect: boolean
@@ -72,16 +73,12 @@ export function resolveDbSessionsOptions(
     activate: options.activate,
     commitVeto: options.commitVeto === undefined ? serverErrorVeto : options.commitVeto,
     manager: options.manager,
-    annotate: options.annotate ?? noteMethodAndPath,
+    annotate: options.annotate,
     anyPreference: checkedPreference(options.anyPreference, roles),
     attempts: checkedAttempts(options.attempts, hasDownstream),
     abortOnDisconnect: options.abortOnDisconnect ?? true,
     disableTransaction: options.disableTransaction ?? disablesTransactions,
   }
-}
-
-function noteMethodAndPath(ctx: Context, txn: Transaction): void {
-  txn.note(`${ctx.method} ${ctx.path}`)
 }
 
 function mustBeFunction(name: string, value: unknown): void {

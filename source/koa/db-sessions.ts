@@ -58,13 +58,14 @@ export function dbSessions<
   const resolved = resolveDbSessionsOptions(options, registry, downstream !== undefined)
   const { property, activate, manager, annotate, anyPreference, disableTransaction, attempts } = resolved
   const { commitVeto, abortOnDisconnect } = resolved
+  const note = annotate === undefined ? methodAndPath : undefined
 
   /** The handler and what decides how it ends. Throws what the client is to be told. */
   async function handle(ctx: Context, unit: UnitOfWork, next: Next): Promise<void> {
     putOnContext(ctx, property, unit)
     const watch = abortOnDisconnect ? new DisconnectWatch(ctx, unit) : undefined
     try {
-      await annotate(ctx, unit.tm.get())
+      if (annotate !== undefined) await annotate(ctx, unit.tm.get())
       await next()
       if (watch?.disconnected === true) throw new ClientDisconnectedError(ctx.method, ctx.path)
       if (answeredTooEarly(ctx)) return await abandon(ctx, unit)
@@ -84,9 +85,8 @@ export function dbSessions<
       await next()
       return
     }
-    const unitOptions = { owner: ctx, anyPreference, disableTransaction }
     if (downstream === undefined) {
-      const unit = registry.start({ ...unitOptions, manager: manager?.(ctx) })
+      const unit = registry.start({ owner: ctx, anyPreference, disableTransaction, note, manager: manager?.(ctx) })
       await inUnit(unit, () => handle(ctx, unit, next))
       return
     }
@@ -94,7 +94,10 @@ export function dbSessions<
     await inUnits({
       start: (attempt) =>
         registry.start({
-          ...unitOptions,
+          owner: ctx,
+          anyPreference,
+          disableTransaction,
+          note,
           manager: manager?.(ctx),
           attempt,
           mayRetry: attempt < attempts,
@@ -110,13 +113,26 @@ export function dbSessions<
 function putOnContext(ctx: Context, property: string, unit: UnitOfWork): void {
   ctx[UNIT] = unit
   ctx[property] = unit.container
-  ctx.tm = unit.tm
   const prototype: object = ctx.app.context
-  if (!Object.hasOwn(prototype, 'txn')) Object.defineProperty(prototype, 'txn', { get: currentTransaction })
+  if (!Object.hasOwn(prototype, 'txn')) Object.defineProperties(prototype, TRANSACTION)
 }
 
-function currentTransaction(this: { readonly tm: TransactionManager }): Transaction {
-  return this.tm.get()
+/** On ctx, where most requests never ask for them. */
+const TRANSACTION: PropertyDescriptorMap & ThisType<{ readonly [UNIT]?: UnitOfWork }> = {
+  tm: {
+    get() {
+      return this[UNIT]?.tm
+    },
+  },
+  txn: {
+    get() {
+      return this[UNIT]?.tm.get()
+    },
+  },
+}
+
+function methodAndPath(ctx: Context): string {
+  return `${ctx.method} ${ctx.path}`
 }
 
 /** Koa answers when the outermost middleware is done; that must not be before this one is. */

@@ -1,19 +1,18 @@
 import type { Context } from 'koa'
-import type { UnitOfWork } from '../engine/unit-of-work.ts'
+import type { UnitObserver, UnitOfWork } from '../engine/unit-of-work.ts'
 import { ClientDisconnectedError } from './errors.ts'
 
 /** Watches for the client of a request to go away, from the moment its unit of work opens a session. */
-export class DisconnectWatch {
+export class DisconnectWatch implements UnitObserver {
   readonly #ctx: Context
   readonly #unit: UnitOfWork
-  readonly #onClose = () => this.#closed()
-  #watching = false
+  #onClose: (() => void) | undefined
   #disconnected = false
 
   constructor(ctx: Context, unit: UnitOfWork) {
     this.#ctx = ctx
     this.#unit = unit
-    unit.onFirstSession = () => this.#start()
+    unit.observer = this
   }
 
   /** Whether the client was gone before the end was decided. */
@@ -23,14 +22,14 @@ export class DisconnectWatch {
 
   /** From here on the end is decided: a commit that has begun is finished. */
   stop(): void {
-    if (this.#watching) this.#ctx.res.off('close', this.#onClose)
-    this.#unit.onFirstSession = undefined
+    if (this.#onClose !== undefined) this.#ctx.res.off('close', this.#onClose)
+    this.#unit.observer = undefined
   }
 
-  #start(): void {
-    if (this.#ctx.res.closed) this.#closed()
-    else this.#ctx.res.once('close', this.#onClose)
-    this.#watching = true
+  firstSession(): void {
+    if (this.#ctx.res.closed) return this.#closed()
+    this.#onClose = () => this.#closed()
+    this.#ctx.res.on('close', this.#onClose)
   }
 
   #closed(): void {

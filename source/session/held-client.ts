@@ -1,8 +1,6 @@
-import type { AbstractSqlConnection, SqlEntityManager } from '@mikro-orm/sql'
 import type { PoolClient, QueryResult } from 'pg'
 import { beginWithParameters } from './begin-with-parameters.ts'
 import { aside, type PoolOfClients } from './postgres-aside.ts'
-import { prepareClient } from './prepare-client.ts'
 
 type Results = QueryResult | QueryResult[]
 
@@ -14,16 +12,7 @@ export class HeldClient {
   #running = 0
   #cancelling: Promise<void> | undefined
 
-  /** Takes one out of the pool for a session, whose entity manager is `em`, as MikroORM would: its hooks have run. */
-  static async take(connection: AbstractSqlConnection, em: SqlEntityManager): Promise<HeldClient> {
-    const pool = (await connection.getNativeClient()) as PoolOfClients
-    const client = await pool.connect()
-    const preparing = prepareClient(client, connection, em)
-    if (preparing !== undefined) await preparing
-    return new HeldClient(client, pool)
-  }
-
-  private constructor(client: PoolClient, pool: PoolOfClients) {
+  constructor(client: PoolClient, pool: PoolOfClients) {
     this.#client = client
     this.#pool = pool
   }
@@ -55,12 +44,25 @@ export class HeldClient {
   }
 
   async query(sql: string, parameters?: readonly unknown[]): Promise<Results> {
-    return await this.#run(() => this.#client.query(sql, parameters as unknown[]))
+    // It would cancel this statement instead of the one before.
+    if (this.#cancelling !== undefined) await this.#cancelling
+    this.#running++
+    try {
+      return await this.#client.query(sql, parameters as unknown[])
+    } finally {
+      this.#running--
+    }
   }
 
   /** In one round trip: what begins a transaction, and a statement with parameters. */
   async beginWith(start: readonly string[], sql: string, parameters: readonly unknown[]): Promise<Results> {
-    return await this.#run(() => beginWithParameters(this.#client, start, sql, parameters))
+    if (this.#cancelling !== undefined) await this.#cancelling
+    this.#running++
+    try {
+      return await beginWithParameters(this.#client, start, sql, parameters)
+    } finally {
+      this.#running--
+    }
   }
 
   /** Asks the server to give up the statement on its way, if there is one. */
@@ -77,17 +79,6 @@ export class HeldClient {
   /** Gives the client back, or closes it where it is `broken` or still in a transaction. */
   release(broken = false): void {
     this.#client.release(broken || this.status !== 'I')
-  }
-
-  async #run(send: () => Promise<Results>): Promise<Results> {
-    // It would cancel this statement instead of the one before.
-    if (this.#cancelling !== undefined) await this.#cancelling
-    this.#running++
-    try {
-      return await send()
-    } finally {
-      this.#running--
-    }
   }
 }
 

@@ -1,7 +1,8 @@
 import type { SessionContext } from '@mikro-orm/core'
 import type { AbstractSqlConnection, AbstractSqlDriver, SqlEntityManager } from '@mikro-orm/sql'
 import type { BeginOptions, Database, DatabaseLink } from './database-link.ts'
-import { HeldClient } from './held-client.ts'
+import { ClientSource } from './client-source.ts'
+import type { HeldClient } from './held-client.ts'
 import type { PoolReport } from './pool-report.ts'
 import { aside, type PoolOfClients } from './postgres-aside.ts'
 import { PostgresDecisions, type Aside } from './postgres-decisions.ts'
@@ -19,6 +20,8 @@ export class PostgresDatabase implements Database {
   readonly prepared: PostgresPrepared
   readonly #role: string
   readonly #driver: AbstractSqlDriver
+  /** One for the primary and one for each replica. */
+  readonly #sources = new Map<AbstractSqlConnection, ClientSource>()
 
   constructor(role: string, driver: AbstractSqlDriver) {
     this.#role = role
@@ -33,13 +36,13 @@ export class PostgresDatabase implements Database {
   }
 
   reads(connection: AbstractSqlConnection, em: SqlEntityManager): PostgresReads {
-    return new PostgresReads(this.#role, connection, em)
+    return new PostgresReads(this.#role, this.#clientsOf(connection), em)
   }
 
   async begin(options: BeginOptions, em: SqlEntityManager): Promise<DatabaseLink> {
     const connection = this.#driver.getConnection(options.readOnly === true ? 'read' : 'write')
     const sessionContext = em.getTransactionSessionContext()
-    const held = await HeldClient.take(connection, em)
+    const held = await this.#clientsOf(connection).take(em)
     return new PostgresLink(held, this.#role, startOf(options, sessionContext, held))
   }
 
@@ -49,7 +52,13 @@ export class PostgresDatabase implements Database {
   }
 
   async #pool(): Promise<PoolOfClients> {
-    return (await this.#driver.getConnection('write').getNativeClient()) as PoolOfClients
+    return await this.#clientsOf(this.#driver.getConnection('write')).pool()
+  }
+
+  #clientsOf(connection: AbstractSqlConnection): ClientSource {
+    let source = this.#sources.get(connection)
+    if (source === undefined) this.#sources.set(connection, (source = new ClientSource(connection)))
+    return source
   }
 }
 

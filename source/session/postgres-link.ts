@@ -123,7 +123,7 @@ export class PostgresLink implements DatabaseLink {
   async #end<Done>(done: Done, tag: string, sql: string) {
     if (this.#held.isLost) return { outcome: 'lost' as const }
     // COMMIT outside of a transaction would answer like one that had something to commit.
-    if (await this.#isGone().catch(() => true)) return { outcome: 'rolled back' as const }
+    if (this.#mayBeGone && (await this.#isGone().catch(() => true))) return { outcome: 'rolled back' as const }
     try {
       const result = await this.#query(sql)
       const command = (Array.isArray(result) ? result.at(-1) : result)?.command
@@ -151,7 +151,7 @@ export class PostgresLink implements DatabaseLink {
 
   /** Sends the program's `sql`, behind `ahead`. @throws TransactionAbortedError where it would run in autocommit */
   async #query(sql: string, parameters: readonly unknown[] = [], ahead = ''): Promise<QueryResult | QueryResult[]> {
-    if (await this.#isGone()) throw new TransactionAbortedError(this.#role, this.#firstError)
+    if (this.#mayBeGone && (await this.#isGone())) throw new TransactionAbortedError(this.#role, this.#firstError)
     const start = this.#start
     this.#start = undefined
     try {
@@ -183,8 +183,11 @@ export class PostgresLink implements DatabaseLink {
    * it runs, not even the BEGIN in front.
    */
   async #isGone(): Promise<boolean> {
-    if (this.isFresh || this.#held.status !== 'I') return false
     return (await this.#freshStatus()) === 'I'
+  }
+
+  get #mayBeGone(): boolean {
+    return !this.isFresh && this.#held.status === 'I'
   }
 
   async #freshStatus(): Promise<string | null> {

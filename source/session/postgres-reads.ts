@@ -1,7 +1,8 @@
-import type { AbstractSqlConnection, SqlEntityManager } from '@mikro-orm/sql'
+import type { SqlEntityManager } from '@mikro-orm/sql'
 import type { CompiledQuery } from 'kysely'
 import type { Admit, Reads, StatementResult } from './database-link.ts'
-import { HeldClient } from './held-client.ts'
+import type { ClientSource } from './client-source.ts'
+import type { HeldClient } from './held-client.ts'
 import { PostgresLink, resultOf } from './postgres-link.ts'
 import { rollBackAndRelease } from './roll-back-and-release.ts'
 import { statementKind } from './statement-kind.ts'
@@ -9,18 +10,18 @@ import { statementKind } from './statement-kind.ts'
 /** Reads outside of any transaction, each over a client that is taken for it. */
 export class PostgresReads implements Reads {
   readonly #role: string
-  readonly #connection: AbstractSqlConnection
+  readonly #clients: ClientSource
   readonly #em: SqlEntityManager
   #held: HeldClient | undefined
 
-  constructor(role: string, connection: AbstractSqlConnection, em: SqlEntityManager) {
+  constructor(role: string, clients: ClientSource, em: SqlEntityManager) {
     this.#role = role
-    this.#connection = connection
+    this.#clients = clients
     this.#em = em
   }
 
   async execute({ sql, parameters }: CompiledQuery, admit: Admit): Promise<StatementResult> {
-    const held = (this.#held = await HeldClient.take(this.#connection, this.#em))
+    const held = (this.#held = await this.#clients.take(this.#em))
     try {
       admit(statementKind(sql))
       return resultOf(await held.query(sql, parameters))
@@ -33,7 +34,7 @@ export class PostgresReads implements Reads {
 
   /** A cursor lives in a transaction, and here it has one to itself. */
   async *stream({ sql, parameters }: CompiledQuery, chunkSize: number, admit: Admit): AsyncIterable<unknown[]> {
-    const held = (this.#held = await HeldClient.take(this.#connection, this.#em))
+    const held = (this.#held = await this.#clients.take(this.#em))
     const link = new PostgresLink(held, this.#role, ['begin read only'])
     try {
       admit(statementKind(sql))

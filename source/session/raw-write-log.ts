@@ -31,8 +31,8 @@ export class RawWriteLog {
     if (this.#writes.length < SHOWN_STATEMENTS) this.#writes.push(shown(sql))
   }
 
-  noteRead(sql: string, isRaw: boolean): void {
-    if (LOCKS_ROWS.test(sql)) this.#locksRows = true
+  noteRead(sql: string, isRaw: boolean, locksRows: boolean): void {
+    if (locksRows) this.#locksRows = true
     if (isRaw && this.#reads.length < SHOWN_STATEMENTS) this.#reads.push(shown(sql))
   }
 
@@ -65,6 +65,11 @@ export class RawWriteLog {
       )
     }
   }
+}
+
+/** Whether a statement that reads locks what it reads. */
+export function locksRowsIn(sql: string): boolean {
+  return LOCKS_ROWS.test(sql)
 }
 
 /** A statement as it is shown in a message. */

@@ -1,7 +1,7 @@
+import type { AbstractSqlConnection, SqlEntityManager } from '@mikro-orm/sql'
 import type { AbortableOperationOptions, CompiledQuery, DatabaseConnection, Kysely, QueryResult } from 'kysely'
-import type { SqlEntityManager } from '@mikro-orm/sql'
 import type { Admit, Database, Reads } from './database-link.ts'
-import { kyselyWith } from './session-kysely.ts'
+import { kyselyWith, type StatementSource } from './session-kysely.ts'
 import type { Session } from './session.ts'
 import { rowsOfResult, traceStatement, traceStream, type StatementDetails } from './trace.ts'
 
@@ -12,22 +12,42 @@ import { rowsOfResult, traceStatement, traceStream, type StatementDetails } from
 export function readOnlyKysely(session: Session, database: Database, em: SqlEntityManager): Kysely<any> {
   // One replica for the whole session, so that two reads of a request do not travel in time.
   const connection = em.getConnection('read')
-  const running = new Set<Reads>()
-  session.onCancel = () => {
-    for (const each of running) each.cancel()
+  const source = new ReadOnlySource(session, database, connection)
+  session.onCancel = source
+  return kyselyWith(session, connection.getClient(), source)
+}
+
+class ReadOnlySource implements StatementSource {
+  readonly #session: Session
+  readonly #database: Database
+  readonly #connection: AbstractSqlConnection
+  readonly #running = new Set<Reads>()
+
+  constructor(session: Session, database: Database, connection: AbstractSqlConnection) {
+    this.#session = session
+    this.#database = database
+    this.#connection = connection
   }
-  return kyselyWith(session, connection.getClient(), {
-    async provideConnection(consumer) {
-      session.assertUsable()
-      const reads = database.reads(connection, em)
-      running.add(reads)
-      try {
-        return await consumer(new ReadOnlyConnection(session, reads))
-      } finally {
-        running.delete(reads)
-      }
-    },
-  })
+
+  async provideConnection<T>(consumer: (connection: DatabaseConnection) => Promise<T>): Promise<T> {
+    this.#session.assertUsable()
+    const reads = this.#database.reads(this.#connection, this.#session.em)
+    this.#running.add(reads)
+    try {
+      return await consumer(new ReadOnlyConnection(this.#session, reads))
+    } finally {
+      this.#running.delete(reads)
+    }
+  }
+
+  executeQuery(query: CompiledQuery): Promise<QueryResult<unknown>> {
+    return this.provideConnection((connection) => connection.executeQuery(query))
+  }
+
+  /** Has the database give up what runs. */
+  cancel(): void {
+    for (const each of this.#running) each.cancel()
+  }
 }
 
 function byItself(): StatementDetails {
@@ -43,9 +63,9 @@ class ReadOnlyConnection implements DatabaseConnection {
     this.#reads = reads
   }
 
-  async executeQuery<R>(query: CompiledQuery, options?: AbortableOperationOptions): Promise<QueryResult<R>> {
+  executeQuery<R>(query: CompiledQuery, options?: AbortableOperationOptions): Promise<QueryResult<R>> {
     const send = () => this.#reads.execute(query, this.#admit(query, options), options)
-    return (await traceStatement(this.#session, query, byItself, send, rowsOfResult)) as QueryResult<R>
+    return traceStatement(this.#session, query, byItself, send, rowsOfResult) as Promise<QueryResult<R>>
   }
 
   async *streamQuery<R>(

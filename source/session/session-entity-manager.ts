@@ -17,16 +17,24 @@ type Transactional = SqlEntityManager['transactional']
 type TransactionalOptions = Parameters<Transactional>[1]
 
 /**
- * Turns a fresh fork, or the entity manager of a session that ended, into that of `session`.
+ * Lets `em` be forked for sessions; the answer makes such a fork.
  *
- * MikroORM has no hook for the calls refused or redirected here, and forks an entity manager by its constructor. So a fork
- * gets a subclass of its own class as prototype, and what is forked from it inherits the session.
+ * MikroORM has no hook for the calls refused or redirected here, and forks an entity manager by `new em.constructor(...)`.
+ * So that is a subclass of the entity manager's own class for as long as the call takes, and what is forked from a fork
+ * inherits the session. A prototype changed afterwards would make the fork a slow object.
  */
-export function bindToSession<EM extends SqlEntityManager>(fork: EM, session: Session): EM {
-  if (sessionOfEntityManager(fork) === undefined) {
-    Object.setPrototypeOf(fork, sessionEntityManagerClass(fork.constructor as EntityManagerClass).prototype)
+export function sessionForks(em: SqlEntityManager): (options: ForkOptions) => SqlEntityManager {
+  const own = em.constructor as EntityManagerClass
+  const SessionEntityManager = sessionEntityManagerClass(own)
+  Object.defineProperty(em, 'constructor', { value: own, configurable: true, writable: true })
+  return (options) => {
+    em.constructor = SessionEntityManager
+    try {
+      return em.fork(options)
+    } finally {
+      em.constructor = own
+    }
   }
-  return setSession(fork, session)
 }
 
 /**

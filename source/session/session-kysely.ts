@@ -20,8 +20,14 @@ interface Command<T> {
   execute(): Promise<T>
 }
 
+/** Where the statements of a session go. */
+export interface StatementSource extends ConnectionProvider {
+  /** Runs one that needs nothing else of Kysely. */
+  executeQuery(query: CompiledQuery): Promise<QueryResult<unknown>>
+}
+
 /** What MikroORM and Kysely run statements on: every one goes to the session, and so into its one database transaction. */
-class SessionConnection implements DatabaseConnection {
+class SessionConnection implements DatabaseConnection, StatementSource {
   readonly #session: Session
   readonly #origin: StatementOrigin
   /** Whether the next statement is the last one. */
@@ -31,6 +37,10 @@ class SessionConnection implements DatabaseConnection {
     this.#session = session
     this.#origin = origin
     this.#isLast = isLast
+  }
+
+  provideConnection<T>(consumer: (connection: DatabaseConnection) => Promise<T>): Promise<T> {
+    return consumer(this)
   }
 
   executeQuery<R>(query: CompiledQuery, options?: AbortableOperationOptions): Promise<QueryResult<R>> {
@@ -66,16 +76,13 @@ export function sessionKysely(
   origin: StatementOrigin,
   isLast?: () => boolean,
 ): Kysely<any> {
-  const connection = new SessionConnection(session, origin, isLast)
-  return kyselyWith(session, client, {
-    provideConnection: (consumer) => consumer(connection),
-  })
+  return kyselyWith(session, client, new SessionConnection(session, origin, isLast))
 }
 
-/** The same over a connection provider that the caller brings. */
-export function kyselyWith(session: Session, client: Kysely<any>, provider: ConnectionProvider): Kysely<any> {
+/** The same over a source that the caller brings. */
+export function kyselyWith(session: Session, client: Kysely<any>, source: StatementSource): Kysely<any> {
   const SessionKysely = sessionKyselyClass(client.constructor as KyselyClass)
-  return new SessionKysely(session, client.getExecutor().withConnectionProvider(provider))
+  return new SessionKysely(session, client.getExecutor().withConnectionProvider(source), source)
 }
 
 const classes = new WeakMap<KyselyClass, ReturnType<typeof makeClass>>()
@@ -90,11 +97,22 @@ function makeClass(Base: KyselyClass) {
   return class SessionKysely extends Base {
     readonly #session: Session
     readonly #executor: QueryExecutor
+    /** Undefined where plugins have a say. */
+    readonly #source: StatementSource | undefined
 
-    constructor(session: Session, executor: QueryExecutor) {
+    constructor(session: Session, executor: QueryExecutor, source?: StatementSource) {
       super({ config: {}, driver: {}, dialect: {}, executor } as unknown as KyselyProps)
       this.#session = session
       this.#executor = executor
+      this.#source = executor.plugins.length === 0 ? source : undefined
+    }
+
+    /** MikroORM's statements come here, compiled; without a signal there is nothing for Kysely's executor to do. */
+    override executeQuery(query: any, options?: AbortableOperationOptions): Promise<any> {
+      const isPlain = options?.signal === undefined && typeof query.compile !== 'function'
+      return isPlain && this.#source !== undefined
+        ? this.#source.executeQuery(query as CompiledQuery)
+        : super.executeQuery(query, options)
     }
 
     override get isTransaction(): boolean {
@@ -129,7 +147,7 @@ function makeClass(Base: KyselyClass) {
       return {
         execute: async () => {
           await this.#session.sendSavepoint(`savepoint ${name}`)
-          return new SessionKysely(this.#session, this.#executor)
+          return new SessionKysely(this.#session, this.#executor, this.#source)
         },
       }
     }

@@ -1,6 +1,6 @@
 import { helper, type AnyEntity, type EventArgs, type EventSubscriber, type FlushEventArgs } from '@mikro-orm/core'
 import type { SqlEntityManager } from '@mikro-orm/sql'
-import { SqlassistError } from '../transaction/index.ts'
+import { InvalidSavepointRollbackError, SqlassistError } from '../transaction/index.ts'
 import { IdentityMapSnapshot } from './identity-map-snapshot.ts'
 import { sessionOfEntityManager } from './session-binding.ts'
 
@@ -20,6 +20,14 @@ export class NestedTransactionOpenError extends SqlassistError {
         `and leave its callback; inside of it em.transactional() nests once more.`,
     )
   }
+}
+
+/** The error of a savepoint whose database transaction is over. */
+export function savepointIsGone(role: string): InvalidSavepointRollbackError {
+  return new InvalidSavepointRollbackError(
+    `The session of role "${role}" was committed or rolled back by itself after this savepoint, which is gone ` +
+      `with that. Leave em.commit() and em.rollback() alone while there are savepoints to go back to.`,
+  )
 }
 
 /** What a session remembers for its savepoints, oldest first. Which are still valid is the transaction's to know. @internal */

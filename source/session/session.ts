@@ -1,64 +1,21 @@
-import process from 'node:process'
 import type { CompiledQuery, Kysely } from 'kysely'
 import type { SqlEntityManager } from '@mikro-orm/sql'
-import { InvalidSavepointRollbackError, SqlassistError, type DataManagerSavepoint } from '../transaction/index.ts'
+import type { DataManagerSavepoint } from '../transaction/index.ts'
 import { sessionCloseChannel, sessionOpenChannel, type SessionCloseMessage, type SessionMessage } from './channels.ts'
-import type { BeginOptions, Database, DatabaseLink, StatementResult } from './database-link.ts'
-import {
-  CannotPrepareError,
-  CommitOutcomeUnknownError,
-  CommittedTooEarlyError,
-  ConnectionLostError,
-  ManagedSessionError,
-  ReadOnlySessionError,
-  SessionContextError,
-  SessionEndedError,
-  TransactionAbortedError,
-  UnmarkedWriteError,
-} from './errors.ts'
-import { flushAndCommit } from './flush-and-commit.ts'
-import { LazyTransaction, type TransactionHost } from './lazy-transaction.ts'
-import { RawWriteLog, shown } from './raw-write-log.ts'
-import type { RawWrites } from './raw-writes.ts'
-import { PreparedTransaction, refusesToPrepare } from './prepared-transaction.ts'
+import type { Database, DatabaseLink, StatementResult } from './database-link.ts'
+import { CommittedTooEarlyError, SessionContextError, SessionEndedError } from './errors.ts'
+import { flushAndCommit, reportAfterCommit } from './flush-and-commit.ts'
+import { DatabaseTransaction, type TransactionHost } from './database-transaction.ts'
+import type { PreparedTransaction } from './prepared-transaction.ts'
 import { readOnlyKysely } from './read-only-kysely.ts'
-import { bindToSession } from './session-entity-manager.ts'
+import { setSession } from './session-binding.ts'
 import { sessionKysely, type StatementOrigin } from './session-kysely.ts'
-import { NestedTransactionOpenError, SessionSavepoints } from './session-savepoints.ts'
+import type { Execution, SessionOptions, SessionSettings } from './session-options.ts'
 import type { SessionState } from './session-state.ts'
+import { NestedTransactionOpenError, savepointIsGone, SessionSavepoints } from './session-savepoints.ts'
 import type { StatementKind } from './statement-kind.ts'
-import { rowsOfResult, traceEnd, traceStatement, traceStream, type StatementDetails } from './trace.ts'
-
-/** What a session is told when it is opened. */
-export interface SessionOptions {
-  readonly role: string
-  readonly initialState: SessionState
-  /** `statement`: every statement by itself. `transaction`: one database transaction, begun by the first statement. */
-  readonly scope: 'statement' | 'transaction'
-  readonly begin: BeginOptions
-  readonly rawWrites: RawWrites
-  readonly keepSession: boolean
-  /** Whether a transaction manager commits it; otherwise `em.commit()` and `em.rollback()` are the program's own. */
-  readonly coordinated: boolean
-  /** What the session belongs to: the Koa ctx in a request. */
-  readonly owner: unknown
-  /** The container of its request or run. */
-  readonly dbSession: object | undefined
-  /** Called before the database transaction begins; throws to refuse it. */
-  readonly beforeBegin?: (() => void) | undefined
-  /** Takes over a promise that nobody waits for. */
-  readonly background: (work: Promise<void>) => void
-}
-
-/** How a statement is sent. */
-export interface Execution {
-  /** Aborted: it is not sent any more. */
-  readonly signal?: AbortSignal | undefined
-  /** Whether it is the last one: asked when it is about to be sent. */
-  readonly isLast?: (() => boolean) | undefined
-}
-
-const KYSELY_WRITES = new Set(['InsertQueryNode', 'UpdateQueryNode', 'DeleteQueryNode', 'MergeQueryNode'])
+import { rowsOfResult, traceStatement, traceStream, type StatementDetails } from './trace.ts'
+import { WriteState } from './write-state.ts'
 
 /**
  * One role's session in one unit of work: a forked EntityManager whose statements all run in one database transaction,
@@ -68,17 +25,15 @@ export class Session implements TransactionHost {
   readonly em: SqlEntityManager
   readonly owner: unknown
   readonly #database: Database
+  readonly #settings: SessionSettings
   readonly #options: SessionOptions
   readonly #client: Kysely<any> | undefined
-  #state: SessionState
-  #transaction: LazyTransaction
+  #transaction: DatabaseTransaction
+  #writes: WriteState
   #ending: string | undefined
   #cancelled: Error | undefined
-  /** Cancels a statement that runs by itself, outside of a transaction. */
-  onCancel: (() => void) | undefined
-  /** The first error since the last savepoint that was rolled back to: why PostgreSQL refuses to go on. */
-  #firstError: unknown
-  #rawWrites = new RawWriteLog()
+  /** Cancels statements that run by themselves, outside of a transaction. */
+  onCancel: { cancel(): void } | undefined
   #rawContext: Kysely<any> | undefined
   /** Made with the first savepoint. */
   #savepoints: SessionSavepoints | undefined
@@ -88,18 +43,19 @@ export class Session implements TransactionHost {
   #commits = 0
 
   /** `fork` becomes the session's entity manager. */
-  constructor(fork: SqlEntityManager, database: Database, options: SessionOptions) {
+  constructor(fork: SqlEntityManager, database: Database, settings: SessionSettings, options: SessionOptions) {
     this.#database = database
+    this.#settings = settings
     this.#options = options
-    this.#state = options.initialState
     this.owner = options.owner
-    this.em = bindToSession(fork, this)
-    this.#transaction = new LazyTransaction(this)
-    if (options.scope === 'transaction') {
+    this.em = setSession(fork, this)
+    this.#transaction = new DatabaseTransaction(this)
+    this.#writes = new WriteState(settings)
+    if (settings.scope === 'transaction') {
       this.#client = fork.getConnection('write').getClient()
       fork.setTransactionContext(sessionKysely(this, this.#client, 'orm'))
-    } else if (options.initialState === 'readonly') {
-      if (fork.getTransactionSessionContext() !== undefined) throw new SessionContextError(options.role)
+    } else if (settings.initialState === 'readonly') {
+      if (fork.getTransactionSessionContext() !== undefined) throw new SessionContextError(settings.role)
       this.#rawContext = readOnlyKysely(this, database, fork)
       fork.setTransactionContext(this.#rawContext)
     }
@@ -108,16 +64,16 @@ export class Session implements TransactionHost {
 
   /** What is told of it on the diagnostics channels. */
   get facts(): SessionMessage {
-    const { role, owner, dbSession } = this.#options
-    return { role, em: this.em, owner, dbSession, state: this.#state }
+    const { owner, dbSession } = this.#options
+    return { role: this.role, em: this.em, owner, dbSession, state: this.state }
   }
 
   get role(): string {
-    return this.#options.role
+    return this.#settings.role
   }
 
   get state(): SessionState {
-    return this.#state
+    return this.#writes.state
   }
 
   get coordinated(): boolean {
@@ -126,7 +82,7 @@ export class Session implements TransactionHost {
 
   /** Whether MikroORM's own `em.begin()`, `em.commit()` and `em.rollback()` apply: a role that commits every flush. */
   get leavesTransactionsToMikroOrm(): boolean {
-    return this.#options.scope === 'statement' && this.#options.initialState !== 'readonly'
+    return this.#settings.scope === 'statement' && this.#settings.initialState !== 'readonly'
   }
 
   /** Whether its database transaction was begun. */
@@ -149,7 +105,7 @@ export class Session implements TransactionHost {
     if (this.ended) return
     this.#cancelled = reason
     this.#transaction.cancel()
-    this.onCancel?.()
+    this.onCancel?.cancel()
   }
 
   /** Has the database give up the statement on its way, and nothing else. */
@@ -163,9 +119,7 @@ export class Session implements TransactionHost {
    */
   markChanged(): void {
     this.assertUsable()
-    if (this.#state === 'readonly') throw new ReadOnlySessionError(this.role, 'it cannot be marked as changed')
-    this.#state = 'changed'
-    this.#rawWrites = new RawWriteLog()
+    this.#writes.markChanged()
   }
 
   /** @throws ReadOnlySessionError, ManagedSessionError, SessionEndedError before anything is sent; else the driver's error */
@@ -179,25 +133,14 @@ export class Session implements TransactionHost {
       signal?.throwIfAborted()
       const send = async (): Promise<StatementResult> => {
         const kind = link.kindOf(query.sql)
-        this.admit(kind, query, origin)
-        if (isLast !== undefined && kind === 'write' && isLast()) return await this.#executeLast(link, query)
+        this.#writes.admit(kind, query, origin)
+        if (isLast !== undefined && kind === 'write' && query.parameters.length === 0 && isLast()) {
+          return await this.#transaction.executeLast(link, query.sql)
+        }
         return await link.execute(query.sql, query.parameters)
       }
       return await traceStatement(this, query, () => detailsOf(link), send, rowsOfResult)
     })
-  }
-
-  /** @throws CommitOutcomeUnknownError */
-  async #executeLast(link: DatabaseLink, { sql, parameters }: CompiledQuery): Promise<StatementResult> {
-    if (parameters.length > 0) return await link.execute(sql, parameters)
-    const result = await this.#transaction.executeLast(link, sql)
-    this.#throwIfUnknown()
-    return result
-  }
-
-  #throwIfUnknown(): void {
-    const answer = this.#transaction.earlyAnswer
-    if (answer?.outcome === 'unknown') throw new CommitOutcomeUnknownError(this.role, answer.error)
   }
 
   async *stream(query: CompiledQuery, chunkSize: number, origin: StatementOrigin): AsyncIterable<unknown[]> {
@@ -218,18 +161,18 @@ export class Session implements TransactionHost {
     chunkSize: number,
     origin: StatementOrigin,
   ): AsyncIterable<unknown[]> {
-    this.admit(link.kindOf(query.sql), query, origin)
+    this.#writes.admit(link.kindOf(query.sql), query, origin)
     yield* link.stream(query.sql, query.parameters, chunkSize, (work) => this.#exclusive(work))
   }
 
   /** For MikroORM's nested transactions. */
   async sendSavepoint(sql: string): Promise<void> {
-    if (this.#options.scope === 'statement') return
+    if (this.#settings.scope === 'statement') return
     const isRollback = sql.startsWith('rollback')
     // It is over even if the connection is.
     if (isRollback) this.#nesting--
     await this.#exclusive((link) => link.execute(sql, []))
-    if (isRollback) this.#firstError = undefined
+    if (isRollback) this.#transaction.forgetErrors()
     else this.#nesting += sql.startsWith('savepoint') ? 1 : -1
   }
 
@@ -253,43 +196,26 @@ export class Session implements TransactionHost {
     const name = transaction.begun ? savepoints.newName() : undefined
     // In one go with the savepoint's place among the statements.
     const snapshot = savepoints.take(this.em)
-    const [state, rawWrites, commits] = [this.#state, this.#rawWrites.copy(), this.#commits]
+    const written = this.#writes.now()
+    const commits = this.#commits
     if (name !== undefined) await this.#exclusive((link) => link.execute(`savepoint ${name}`, []))
     const rollback = async (): Promise<void> => {
       this.#refuseNested('The rollback of a savepoint')
       if (commits !== this.#commits || (name !== undefined && transaction !== this.#transaction)) {
-        throw new InvalidSavepointRollbackError(
-          `The session of role "${this.role}" was committed or rolled back by itself after this savepoint, which is gone ` +
-            `with that. Leave em.commit() and em.rollback() alone while there are savepoints to go back to.`,
-        )
+        throw savepointIsGone(this.role)
       }
       if (name === undefined) await this.#startOver()
       else await this.#exclusive((link) => link.execute(`rollback to ${name}`, []))
-      const mayHaveWritten = this.#state !== state || this.#rawWrites.length > rawWrites.length
-      this.#state = state
-      this.#rawWrites = rawWrites.copy()
-      if (name !== undefined && mayHaveWritten) this.#rawWrites.noteUndoneWrite()
-      this.#firstError = undefined
+      this.#writes.goBackTo(written, name !== undefined)
+      this.#transaction.forgetErrors()
       savepoints.restore(snapshot)
     }
     return { rollback }
   }
 
-  /** Lets a statement pass, or refuses it; notes what a write does to the state. */
+  /** Lets a statement pass, or refuses it. @throws as {@link WriteState.admit} */
   admit(kind: StatementKind, query: CompiledQuery, origin: StatementOrigin): void {
-    if (kind === 'read') {
-      if (this.#state === 'active') {
-        this.#rawWrites.noteRead(query.sql, origin === 'raw' && query.query.kind === 'RawNode')
-      }
-      return
-    }
-    if (kind === 'control') throw new ManagedSessionError(this.role, `"${shown(query.sql)}"`)
-    if (this.#state === 'readonly') throw new ReadOnlySessionError(this.role, `"${shown(query.sql)}" would write`)
-    if (origin === 'orm' || KYSELY_WRITES.has(query.query.kind) || this.#options.rawWrites === 'commit') {
-      this.#state = 'changed'
-    } else if (this.#state !== 'changed') {
-      this.#rawWrites.noteWrite(query.sql)
-    }
+    this.#writes.admit(kind, query, origin)
   }
 
   async flush(): Promise<void> {
@@ -308,80 +234,38 @@ export class Session implements TransactionHost {
     } catch (error) {
       // Given up by a signal, it may still be on its way.
       await this.#transaction.idle()
-      this.#throwIfUnknown()
-      if (!this.#hasCommitted) throw error
+      this.#transaction.assertOutcomeKnown()
+      if (!this.#transaction.committedEarly) throw error
       if (error instanceof SessionEndedError) throw new CommittedTooEarlyError(this.role, error)
       reportAfterCommit(this.role, error)
     }
   }
 
-  /** Whether it was committed together with its last statement. */
-  get #hasCommitted(): boolean {
-    return this.#transaction.earlyAnswer?.outcome === 'committed'
-  }
-
-  /**
-   * Makes sure that the database will commit what was sent.
-   * @throws TransactionAbortedError or ConnectionLostError with the statement's error as cause
-   */
+  /** @throws TransactionAbortedError or ConnectionLostError when the database would not commit what was sent */
   async assertCommittable(): Promise<void> {
-    if (!this.#transaction.begun || this.#hasCommitted) return
-    if (await this.#transaction.exclusive((link) => this.#isAborted(link))) {
-      throw new TransactionAbortedError(this.role, this.#firstError)
-    }
-  }
-
-  async #isAborted(link: DatabaseLink): Promise<boolean> {
-    try {
-      return await link.isAborted()
-    } catch (error) {
-      throw link.isLost(error) ? new ConnectionLostError(this.role, this.#firstError ?? error) : error
-    }
+    await this.#transaction.assertCommittable()
   }
 
   /**
    * Commits the database transaction, with a decision written down in it where there is one.
-   * @throws TransactionAbortedError, ConnectionLostError, CommitOutcomeUnknownError, or the driver's error as it is
+   * @throws as {@link DatabaseTransaction.commit}
    */
   async commitDatabase(decision?: string): Promise<void> {
-    const decides = decision !== undefined
-    const answer = await traceEnd(this, { how: 'commit', decides }, () => this.#transaction.commit(decision))
-    if (answer === undefined) return
-    if (answer.outcome === 'lost') throw new ConnectionLostError(this.role, this.#firstError)
-    if (answer.outcome === 'rolled back') throw new TransactionAbortedError(this.role, this.#firstError)
-    if (answer.outcome === 'unknown') throw new CommitOutcomeUnknownError(this.role, answer.error)
-    if (answer.outcome === 'refused') throw answer.error
+    await this.#transaction.commit(decision)
   }
 
-  /**
-   * Prepares the database transaction under that id: from here on it outlives its connection, and the process.
-   * @throws CannotPrepareError, TransactionAbortedError, or the driver's error as it is, when nothing is prepared;
-   *   ConnectionLostError when it may be, all the same
-   */
+  /** @throws as {@link DatabaseTransaction.prepare} */
   async prepareDatabase(gid: string): Promise<PreparedTransaction> {
-    const prepared = await traceEnd(this, { how: 'prepare', gid }, () => this.#transaction.prepare(gid))
-    if (prepared === undefined) throw this.tooLate()
-    const { answer, link } = prepared
-    switch (answer.outcome) {
-      case 'prepared':
-        return new PreparedTransaction(gid, link)
-      case 'rolled back':
-        throw new TransactionAbortedError(this.role, this.#firstError)
-      case 'lost':
-        throw new ConnectionLostError(this.role, this.#firstError)
-      case 'unknown':
-        throw new ConnectionLostError(this.role, answer.error)
-      case 'refused':
-        throw refusesToPrepare(answer.error) ? new CannotPrepareError(this.role, answer.error) : answer.error
-    }
+    return await this.#transaction.prepare(gid)
   }
 
   /** Rolls the database transaction back and gives the connection back; what was not begun costs nothing. */
   async rollbackDatabase(): Promise<void> {
-    const rollback = this.#rollBack()
+    const rollback = this.#transaction.rollback()
+    if (rollback === undefined) return
     // Nobody has to wait for the end of a transaction that wrote nothing.
-    if (this.#state === 'changed') await rollback
-    else this.#options.background(rollback)
+    if (this.state === 'changed') await rollback
+    else this.#settings.background(rollback)
   }
 
   /** Flushes and commits, or rolls back what did not change: the whole of a commit for a session nobody coordinates. */
@@ -389,7 +273,7 @@ export class Session implements TransactionHost {
     try {
       await this.flush()
       await this.settleUnmarkedWrites()
-      if (this.#state === 'changed') {
+      if (this.state === 'changed') {
         await this.assertCommittable()
         await this.commitDatabase()
       }
@@ -416,40 +300,16 @@ export class Session implements TransactionHost {
     await this.#startOver()
   }
 
-  /**
-   * Before the end of a session that nobody marked as changed: does with raw SQL that wrote what `rawWrites` says.
-   * @throws UnmarkedWriteError for `'error'`
-   */
+  /** Before the end of a session that nobody marked as changed. @throws as {@link WriteState.settle} */
   async settleUnmarkedWrites(): Promise<void> {
-    if (this.#state !== 'active') return
-    if (this.#options.rawWrites === 'rollback') {
-      // Where the question fails there was an error already, and what could be told about is rolled back all the same.
-      const asked = this.#findHiddenWrites().then(
-        () => this.#rawWrites.warn(this.role),
-        () => undefined,
-      )
-      this.#options.background(asked)
-      return
-    }
-    await this.#findHiddenWrites()
-    const { writes } = this.#rawWrites
-    if (writes.length === 0) return
-    if (this.#options.rawWrites === 'error') throw new UnmarkedWriteError(this.role, writes)
-    this.#state = 'changed'
-  }
-
-  /** A function that writes looks like a read. */
-  async #findHiddenWrites(): Promise<void> {
-    if (this.#rawWrites.mayHideWrites && (await this.#exclusive((link) => link.wrote()))) {
-      this.#rawWrites.takeReadsForWrites()
-    }
+    await this.#writes.settle(() => this.#exclusive((link) => link.wrote()))
   }
 
   /** Ends the session: from here on every use of it throws and tells `ending`. */
   end(ending: string): void {
     if (this.#ending !== undefined) return
     this.#cancelled = undefined
-    if (!this.#options.keepSession) this.em.clear()
+    if (!this.#settings.keepSession) this.em.clear()
     this.#ending = ending
     if (sessionCloseChannel.hasSubscribers) {
       sessionCloseChannel.publish({ ...this.facts, reason: ending } satisfies SessionCloseMessage)
@@ -464,29 +324,14 @@ export class Session implements TransactionHost {
 
   async #exclusive<T>(work: (link: DatabaseLink) => Promise<T>): Promise<T> {
     this.assertUsable()
-    return await this.#transaction.exclusive(async (link) => {
-      try {
-        return await work(link)
-      } catch (error) {
-        // What was refused here never reached the database.
-        if (!(error instanceof SqlassistError)) this.#firstError ??= error
-        throw error
-      }
-    })
+    return await this.#transaction.exclusive(work)
   }
 
   async #startOver(): Promise<void> {
-    const rollback = this.#rollBack()
-    this.#transaction = new LazyTransaction(this)
-    this.#state = this.#options.initialState
-    this.#firstError = undefined
-    this.#rawWrites = new RawWriteLog()
+    const rollback = this.#transaction.rollback()
+    this.#transaction = new DatabaseTransaction(this)
+    this.#writes = new WriteState(this.#settings)
     await rollback
-  }
-
-  #rollBack(): Promise<void> {
-    const transaction = this.#transaction
-    return transaction.open ? traceEnd(this, { how: 'rollback' }, () => transaction.rollback()) : transaction.rollback()
   }
 
   #refuseNested(what: string): void {
@@ -496,22 +341,14 @@ export class Session implements TransactionHost {
 
   /** For its transaction. */
   async begin(): Promise<DatabaseLink> {
-    const { begin, beforeBegin } = this.#options
-    beforeBegin?.()
-    return await this.#database.begin(begin, this.em)
+    this.#options.beforeBegin?.()
+    return await this.#database.begin(this.#settings.begin, this.em)
   }
 
   /** For its transaction. */
   tooLate(): SessionEndedError {
     return new SessionEndedError(this.role, this.#ending ?? 'its database transaction is over')
   }
-}
-
-function reportAfterCommit(role: string, error: unknown): void {
-  process.emitWarning(
-    `The session of role "${role}" is committed; MikroORM failed when it took the answer over: ${String(error)}`,
-    { code: 'SQLASSIST_FAILED_AFTER_COMMIT', detail: String((error as Error)?.stack ?? error) },
-  )
 }
 
 function detailsOf({ isFresh, backend }: DatabaseLink): StatementDetails {

@@ -11,7 +11,7 @@ const ENDS_OR_BEGINS =
 const LEADING_NOISE = /^(?:\s+|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/|\(|;)+/
 const FIRST_WORD = /^[a-z_]+/i
 const QUOTED_OR_COMMENT = /'(?:[^']|'')*'|"(?:[^"]|"")*"|\$([a-z_]*)\$[\s\S]*?\$\1\$|--[^\n]*|\/\*[\s\S]*?\*\//gi
-const HINT_OF_A_WRITE = /insert|update|delete|merge|into|nextval|setval|pg_notify|;/i
+const HINT_OF_A_WRITE = /\b(?:insert|update|delete|merge|into|nextval|setval|pg_notify)\b|;/i
 const WRITES_INSIDE =
   /\binsert\s+into\b|\bupdate\s+\S+\s+(?:as\s+\S+\s+|\S+\s+)?set\b|\bdelete\s+from\b|\bmerge\s+into\b|\bselect\b[^;]*?\binto\b|\b(?:nextval|setval|pg_notify)\b/i
 
@@ -20,6 +20,8 @@ const WRITES_INSIDE =
  * counts as a write, so that a statement is rather reported once too often than lost in silence.
  */
 export function statementKind(sql: string): StatementKind {
+  // What MikroORM itself sends in the first place.
+  if (sql.startsWith('select ') && !HINT_OF_A_WRITE.test(sql)) return 'read'
   const text = sql.replace(LEADING_NOISE, '')
   const word = FIRST_WORD.exec(text)?.[0].toLowerCase() ?? ''
   if (ENDS_OR_BEGINS.test(text) || endsOrBeginsLater(text, word)) return 'control'

@@ -72,12 +72,11 @@ for (const dialect of DIALECTS) {
       [['writer', 'commit', false]],
     )
     assert.equal(stepsOf(request), [
-      'begin',
       'open reader',
+      'begin',
       'open writer',
       'join session writer',
       'commit',
-      'call beforeCommitHook refuseChanges',
       'call tpcBegin session writer',
       'call commit session writer',
       'call tpcVote session writer',

@@ -1,0 +1,68 @@
+import { hasChanges } from '../session/has-changes.ts'
+import type { Session } from '../session/session.ts'
+import type { Transaction } from '../transaction/index.ts'
+import type { Engine } from './engine.ts'
+import { report } from './report.ts'
+
+/** A session that no transaction manager ends, and the transaction that it was opened beside, where there was one yet. */
+interface Independent {
+  readonly session: Session
+  readonly engine: Engine
+  readonly transaction: Transaction | undefined
+}
+
+const ENDING = 'its request or run ended'
+
+/** The sessions of a unit of work that no transaction manager ends: those that only read, or commit by themselves. */
+export class IndependentSessions {
+  readonly #list: Independent[] = []
+
+  add(independent: Independent): void {
+    this.#list.push(independent)
+  }
+
+  /**
+   * Nothing else would tell that what was changed through a read-only role goes nowhere. `lost` says of the transaction
+   * beside it whether it was aborted, when nothing is lost that was not to be.
+   * @throws ReadOnlySessionError
+   */
+  async flushReaders(lost: (transaction: Transaction | undefined) => boolean): Promise<void> {
+    for (const { session, transaction } of this.#list) {
+      if (session.ended || session.state !== 'readonly' || lost(transaction)) continue
+      if (hasChanges(session.em)) await session.flush()
+    }
+  }
+
+  /** Commits those that write, or rolls them back where the same work is attempted again. The errors that were not reported. */
+  async endWriters(again: boolean): Promise<unknown[]> {
+    const failures: unknown[] = []
+    for (const { session, engine } of this.#list) {
+      if (session.ended || session.state === 'readonly') continue
+      try {
+        await endWriter(session, again)
+      } catch (error) {
+        if (engine.options.bestEffort) report(error, `the best-effort role "${engine.role}" could not commit`)
+        else failures.push(error)
+      }
+    }
+    return failures
+  }
+
+  /** Ends those that are left. */
+  endReaders(): void {
+    for (const { session } of this.#list) {
+      if (session.ended) continue
+      void session.rollbackDatabase()
+      session.end(ENDING)
+    }
+  }
+}
+
+async function endWriter(session: Session, again: boolean): Promise<void> {
+  try {
+    if (again) await session.rollbackDatabase()
+    else await session.commitAlone()
+  } finally {
+    session.end(ENDING)
+  }
+}

@@ -1,0 +1,37 @@
+import type { AbstractSqlConnection, SqlEntityManager } from '@mikro-orm/sql'
+import { ClientHooks } from './client-hooks.ts'
+import { HeldClient } from './held-client.ts'
+import type { PoolOfClients } from './postgres-aside.ts'
+
+/** Takes clients out of the pool of one of an ORM's connections: to the primary, or to a replica. */
+export class ClientSource {
+  readonly #connection: AbstractSqlConnection
+  #pool: PoolOfClients | undefined
+  #hooks: ClientHooks | undefined
+  /** Of which Kysely client that pool is; the connection makes another when it is opened again. */
+  #kysely: unknown
+
+  constructor(connection: AbstractSqlConnection) {
+    this.#connection = connection
+  }
+
+  /** Takes one for a session, whose entity manager is `em`, as MikroORM would: its hooks have run. */
+  async take(em: SqlEntityManager): Promise<HeldClient> {
+    const pool = this.#known() ?? (await this.pool())
+    const client = await pool.connect()
+    if (this.#hooks !== undefined) await this.#hooks.run(client, em)
+    return new HeldClient(client, pool)
+  }
+
+  async pool(): Promise<PoolOfClients> {
+    const pool = (await this.#connection.getNativeClient()) as PoolOfClients
+    this.#pool = pool
+    this.#kysely = this.#connection.getClient()
+    this.#hooks = ClientHooks.of(this.#connection)
+    return pool
+  }
+
+  #known(): PoolOfClients | undefined {
+    return this.#connection.getClient() === this.#kysely ? this.#pool : undefined
+  }
+}

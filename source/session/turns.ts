@@ -1,0 +1,27 @@
+/** Lets one in after the other, in the order in which they came. */
+export class Turns {
+  #taken = false
+  #waiting: (() => void)[] | undefined
+
+  /** Whether somebody waits for the turn after the present one. */
+  get awaited(): boolean {
+    return this.#waiting !== undefined && this.#waiting.length > 0
+  }
+
+  /** Takes a turn, at once where there is nothing to wait for; whoever takes one owes `pass`. */
+  take(): Promise<void> | undefined {
+    if (this.#taken) {
+      const waiting = (this.#waiting ??= [])
+      return new Promise((resolve) => waiting.push(resolve))
+    }
+    this.#taken = true
+    return undefined
+  }
+
+  /** Hands the turn to whoever came next. */
+  pass(): void {
+    const next = this.#waiting?.shift()
+    if (next === undefined) this.#taken = false
+    else next()
+  }
+}

@@ -1,0 +1,105 @@
+import type { CompiledQuery } from 'kysely'
+import { ManagedSessionError, ReadOnlySessionError, UnmarkedWriteError } from './errors.ts'
+import { locksRowsIn, RawWriteLog, shown } from './raw-write-log.ts'
+import type { StatementOrigin } from './session-kysely.ts'
+import type { SessionSettings } from './session-options.ts'
+import type { SessionState } from './session-state.ts'
+import type { StatementKind } from './statement-kind.ts'
+
+const KYSELY_WRITES = new Set(['InsertQueryNode', 'UpdateQueryNode', 'DeleteQueryNode', 'MergeQueryNode'])
+
+/** What it was at some time. */
+export interface WrittenThen {
+  readonly state: SessionState
+  readonly log: RawWriteLog | undefined
+}
+
+/** What a session wrote, as far as known: which statements it lets pass, and whether it is to be committed. */
+export class WriteState {
+  readonly #settings: SessionSettings
+  #state: SessionState
+  /** What is known of raw SQL that nobody declared, if there was any. */
+  #log: RawWriteLog | undefined
+
+  constructor(settings: SessionSettings) {
+    this.#settings = settings
+    this.#state = settings.initialState
+  }
+
+  get state(): SessionState {
+    return this.#state
+  }
+
+  /**
+   * Lets a statement pass, or refuses it; notes what a write does to the state.
+   * @throws ReadOnlySessionError, ManagedSessionError
+   */
+  admit(kind: StatementKind, query: CompiledQuery, origin: StatementOrigin): void {
+    if (kind === 'read') {
+      if (this.#state === 'active') this.#noteRead(query, origin)
+      return
+    }
+    const { role, rawWrites } = this.#settings
+    if (kind === 'control') throw new ManagedSessionError(role, `"${shown(query.sql)}"`)
+    if (this.#state === 'readonly') throw new ReadOnlySessionError(role, `"${shown(query.sql)}" would write`)
+    if (origin === 'orm' || KYSELY_WRITES.has(query.query.kind) || rawWrites === 'commit') this.#state = 'changed'
+    else if (this.#state !== 'changed') this.#undeclared.noteWrite(query.sql)
+  }
+
+  /** @throws ReadOnlySessionError */
+  markChanged(): void {
+    if (this.#state === 'readonly') {
+      throw new ReadOnlySessionError(this.#settings.role, 'it cannot be marked as changed')
+    }
+    this.#state = 'changed'
+    this.#log = undefined
+  }
+
+  /**
+   * At the end: does with raw SQL that wrote, and that nobody declared, what the role's `rawWrites` says. `wrote` asks the
+   * database, since a function that writes looks like a read.
+   * @throws UnmarkedWriteError for `'error'`
+   */
+  async settle(wrote: () => Promise<boolean>): Promise<void> {
+    const log = this.#log
+    if (this.#state !== 'active' || log === undefined) return
+    const { role, rawWrites, background } = this.#settings
+    const asked = findHiddenWrites(log, wrote)
+    if (rawWrites === 'rollback') {
+      // Where the question fails there was an error already, and what could be told about is rolled back all the same.
+      const warn = (): void => log.warn(role)
+      background(asked.then(warn, () => undefined))
+      return
+    }
+    await asked
+    if (log.writes.length === 0) return
+    if (rawWrites === 'error') throw new UnmarkedWriteError(role, log.writes)
+    this.#state = 'changed'
+  }
+
+  now(): WrittenThen {
+    return { state: this.#state, log: this.#log?.copy() }
+  }
+
+  /** Goes back to what it was, with the database: what was written since, and undone there, may have left its trace. */
+  goBackTo({ state, log }: WrittenThen, leavesTraces: boolean): void {
+    const mayHaveWritten = this.#state !== state || (this.#log?.length ?? 0) > (log?.length ?? 0)
+    this.#state = state
+    this.#log = log?.copy()
+    if (leavesTraces && mayHaveWritten) this.#undeclared.noteUndoneWrite()
+  }
+
+  #noteRead({ sql, query }: CompiledQuery, origin: StatementOrigin): void {
+    const isRaw = origin === 'raw' && query.kind === 'RawNode'
+    const locksRows = locksRowsIn(sql)
+    if (isRaw || locksRows) this.#undeclared.noteRead(sql, isRaw, locksRows)
+  }
+
+  get #undeclared(): RawWriteLog {
+    return (this.#log ??= new RawWriteLog())
+  }
+}
+
+async function findHiddenWrites(log: RawWriteLog, wrote: () => Promise<boolean>): Promise<void> {
+  if (log.mayHideWrites && (await wrote())) log.takeReadsForWrites()
+}
