@@ -1,4 +1,4 @@
-/** What a request may be asked to do. Each server answers `METHOD /work/argument`; all bodies are the same JSON. */
+/** What a request may be asked to do. Each server answers at a path of the kind of work and its argument; all bodies are the same JSON. */
 export const WORKS = ['none', 'read', 'read-in-transaction', 'write', 'read-write', 'two', 'fail'] as const
 export type Work = (typeof WORKS)[number]
 

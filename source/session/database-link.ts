@@ -77,6 +77,8 @@ export type Admit = (kind: StatementKind) => void
 
 /** Statements outside of any transaction, one at a time. */
 export interface Reads {
+  /** The number of the server's process that the last of them went to, where there is one. */
+  readonly backend?: number | undefined
   execute(query: CompiledQuery, admit: Admit, options?: AbortableOperationOptions): Promise<StatementResult>
   /** Rows in chunks of `chunkSize`. */
   stream(

@@ -13,6 +13,7 @@ export class PostgresReads implements Reads {
   readonly #clients: ClientSource
   readonly #em: SqlEntityManager
   #held: HeldClient | undefined
+  backend: number | undefined
 
   constructor(role: string, clients: ClientSource, em: SqlEntityManager) {
     this.#role = role
@@ -21,7 +22,7 @@ export class PostgresReads implements Reads {
   }
 
   async execute({ sql, parameters }: CompiledQuery, admit: Admit): Promise<StatementResult> {
-    const held = (this.#held = await this.#clients.take(this.#em))
+    const held = await this.#take()
     try {
       admit(statementKind(sql))
       return resultOf(await held.query(sql, parameters))
@@ -34,7 +35,7 @@ export class PostgresReads implements Reads {
 
   /** A cursor lives in a transaction, and here it has one to itself. */
   async *stream({ sql, parameters }: CompiledQuery, chunkSize: number, admit: Admit): AsyncIterable<unknown[]> {
-    const held = (this.#held = await this.#clients.take(this.#em))
+    const held = await this.#take()
     const link = new PostgresLink(held, this.#role, ['begin read only'])
     try {
       admit(statementKind(sql))
@@ -47,5 +48,11 @@ export class PostgresReads implements Reads {
 
   cancel(): void {
     this.#held?.cancel()
+  }
+
+  async #take(): Promise<HeldClient> {
+    this.#held = await this.#clients.take(this.#em)
+    this.backend = this.#held.backend
+    return this.#held
   }
 }

@@ -50,10 +50,6 @@ class ReadOnlySource implements StatementSource {
   }
 }
 
-function byItself(): StatementDetails {
-  return { inTransaction: false, begins: false, backend: undefined }
-}
-
 class ReadOnlyConnection implements DatabaseConnection {
   readonly #session: Session
   readonly #reads: Reads
@@ -65,7 +61,7 @@ class ReadOnlyConnection implements DatabaseConnection {
 
   executeQuery<R>(query: CompiledQuery, options?: AbortableOperationOptions): Promise<QueryResult<R>> {
     const send = () => this.#reads.execute(query, this.#admit(query, options), options)
-    return traceStatement(this.#session, query, byItself, send, rowsOfResult) as Promise<QueryResult<R>>
+    return traceStatement(this.#session, query, this.#details, send, rowsOfResult) as Promise<QueryResult<R>>
   }
 
   async *streamQuery<R>(
@@ -74,7 +70,7 @@ class ReadOnlyConnection implements DatabaseConnection {
     options?: AbortableOperationOptions,
   ): AsyncIterableIterator<QueryResult<R>> {
     const chunks = this.#reads.stream(query, chunkSize, this.#admit(query, options), options)
-    for await (const rows of traceStream(this.#session, query, byItself, chunks, ({ length }) => length)) {
+    for await (const rows of traceStream(this.#session, query, this.#details, chunks, ({ length }) => length)) {
       yield { rows: rows as R[] }
     }
   }
@@ -85,6 +81,8 @@ class ReadOnlyConnection implements DatabaseConnection {
   async cancelQuery(): Promise<void> {
     this.#reads.cancel()
   }
+
+  readonly #details = (): StatementDetails => ({ inTransaction: false, begins: false, backend: this.#reads.backend })
 
   /** A connection may have been waited for, and what was to be done with it be moot by now. */
   #admit(query: CompiledQuery, options: AbortableOperationOptions | undefined): Admit {

@@ -31,9 +31,14 @@ export async function traceStatement<Result>(
   if (!statementChannel.hasSubscribers) return await send()
   const message = statementMessage(session, query, details())
   return await statementChannel.tracePromise(async () => {
-    const result = await send()
-    message.rows = rowsOf(result)
-    return result
+    try {
+      const result = await send()
+      message.rows = rowsOf(result)
+      return result
+    } finally {
+      // A statement by itself has taken its connection meanwhile.
+      message.backend ??= details().backend
+    }
   }, message)
 }
 
@@ -59,6 +64,7 @@ export async function* traceStream<Chunk>(
     statementChannel.error.publish(message)
     throw error
   } finally {
+    message.backend ??= details().backend
     statementChannel.asyncEnd.publish(message)
   }
 }

@@ -146,6 +146,8 @@ for (const dialect of DIALECTS) {
     assert.match(started[0].sql, /select 1 as one/)
     assert.match(messages(told, 'session:statement error')[0].error.message, /nothing_of_the_kind/)
     assert.is(messages(told, 'session:statement end').length, 5)
+    const ofReads = started.filter(({ role }) => role === 'reader').map(({ backend }) => typeof backend)
+    assert.equal(ofReads, dialect === 'postgresql' ? ['number', 'number'] : ['undefined', 'undefined'])
     const backends = new Set(started.filter(({ role }) => role === 'writer').map(({ backend }) => backend))
     assert.is(backends.size, 1)
     assert.is(
