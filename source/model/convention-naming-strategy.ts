@@ -1,5 +1,6 @@
 import { Configuration, UnderscoreNamingStrategy, type MetadataStorage, type NamingStrategy } from '@mikro-orm/core'
 import { foreignKeyTarget, withoutSchema } from './foreign-key-targets.ts'
+import { readForeignKeysWhole } from './whole-foreign-keys.ts'
 import { shortenName } from './shorten-name.ts'
 
 type NameType = Parameters<UnderscoreNamingStrategy['indexName']>[2]
@@ -19,9 +20,8 @@ const PREFIXES: Partial<Record<NameType, string>> = { primary: 'pk', unique: 'uq
  * | foreign key | `fk_<table>_<columns>_<referred table>` |
  *
  * Several columns are joined by `_`. The same entities get the same names in every process and on every database, so the
- * diff of a schema that was applied is empty; not so on SQLite for a foreign key of several columns, which MikroORM itself
- * reads back as several. A name that was given by hand is left as it is: MikroORM does not ask for it, and so a check that
- * has a name is given all of it (`ck_<table>_<name>`) where it is declared.
+ * diff of a schema that was applied is empty. A name that was given by hand is left as it is: MikroORM does not ask for it,
+ * and so a check that has a name is given all of it (`ck_<table>_<name>`) where it is declared.
  *
  * A name of more than 63 bytes, which is what PostgreSQL allows, becomes its beginning and a hash of the whole: always the
  * same, and never that of another. SQLite has no limit; the names are shortened there as well, so that they are the same
@@ -38,7 +38,10 @@ export class ConventionNamingStrategy extends UnderscoreNamingStrategy {
     }
     Configuration.prototype.getNamingStrategy = function getNamingStrategy() {
       const strategy = handOut.call(this)
-      if (#configuration in strategy) strategy.#configuration ??= this
+      if (#configuration in strategy && strategy.#configuration === undefined) {
+        strategy.#configuration = this
+        readForeignKeysWhole(this)
+      }
       return strategy
     }
   }

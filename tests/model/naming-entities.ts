@@ -60,8 +60,15 @@ export const Truck = defineEntity({ name: 'Truck', extends: Vehicle, properties:
 
 export const NAMED = [Publisher, Volume, Cover, LongNames, Vehicle, Truck]
 
-/** A foreign key of two columns, which MikroORM reads back from SQLite as two. */
+/** Foreign keys of two columns: one by itself, one that is checked late, one of a join table, and one that shares a column. */
 export const Slot = defineEntity({
   name: 'Slot',
-  properties: { id: p.integer().primary(), shelf: () => p.manyToOne(Shelf) },
+  properties: {
+    id: p.integer().primary(),
+    shelf: () => p.manyToOne(Shelf),
+    next: () => p.manyToOne(Shelf).nullable().deferMode('deferred'),
+    lent: () => p.manyToOne(Shelf).joinColumns('publisher_id', 'lent_place').nullable(),
+    publisher: () => p.manyToOne(Publisher).nullable(),
+    seen: () => p.manyToMany(Shelf),
+  },
 })
