@@ -39,22 +39,29 @@ export async function run<E extends Engines, Sessions, T>(
     start: (attempt) => start({ attempt, mayRetry: attempt < attempts, note }),
     work: (unit) =>
       withSignal(unit, signal, async () => {
-        const result = await work(runContext(unit))
+        const result = await work(new UnitContext(unit))
         if (unit.transaction()?.isDoomed() === true) await unit.abort('doomed')
         return result
       }),
   })
 }
 
-function runContext<E extends Engines, Sessions>(unit: UnitOfWork): RunContext<E, Sessions> {
-  return {
-    dbSession: unit.container as Sessions,
-    get tm() {
-      return unit.tm
-    },
-    get txn() {
-      return unit.tm.get()
-    },
+/** A class: an object literal with getters would have a hidden class to itself, which outlives many a garbage collection. */
+class UnitContext<E extends Engines, Sessions> implements RunContext<E, Sessions> {
+  readonly dbSession: Sessions
+  readonly #unit: UnitOfWork
+
+  constructor(unit: UnitOfWork) {
+    this.dbSession = unit.container as Sessions
+    this.#unit = unit
+  }
+
+  get tm(): TransactionManager {
+    return this.#unit.tm
+  }
+
+  get txn(): Transaction {
+    return this.#unit.tm.get()
   }
 }
 
