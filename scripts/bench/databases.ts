@@ -21,6 +21,7 @@ export function isPostgres(target: string): boolean {
 /** Makes the tables in an empty database, with the articles. */
 export async function fill(target: string): Promise<SecondLook> {
   const look = await secondLook(target)
+  if (!isPostgres(target)) await look.rows('pragma journal_mode = wal')
   const id = isPostgres(target) ? 'serial primary key' : 'integer primary key'
   await look.rows(`create table article (id ${id}, title varchar(255) not null, views int not null)`)
   await look.rows(`create table note (id ${id}, label varchar(255) not null)`)

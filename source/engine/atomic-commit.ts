@@ -54,15 +54,16 @@ export class AtomicCommit implements CommitGroup {
     this.#entered++
   }
 
-  async vote(): Promise<void> {
-    if (++this.#votes < this.#entered) return
+  vote(): Promise<void> | undefined {
+    if (++this.#votes < this.#entered) return undefined
     const vote = this.#vote()
     this.#voting = vote.catch(() => undefined)
-    await vote
+    return vote
   }
 
-  finish(): Promise<void> {
-    return (this.#finishing ??= this.#finishBranches('commit'))
+  finish(): Promise<void> | undefined {
+    if (this.#plan !== undefined) this.#finishing ??= this.#finishBranches('commit')
+    return this.#finishing
   }
 
   async giveUp(session: Session): Promise<void> {

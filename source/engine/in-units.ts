@@ -5,10 +5,12 @@ import type { UnitOfWork } from './unit-of-work.ts'
 export function inUnit<T>(unit: UnitOfWork, work: () => T | Promise<T>): Promise<T> {
   return runInUnit(unit, async () => {
     try {
-      await unit.begin()
+      const beginning = unit.begin()
+      if (beginning !== undefined) await beginning
       const result = await work()
       // The work may have ended it by itself.
-      if (!unit.ended) await unit.commit()
+      const committing = unit.ended ? undefined : unit.commit()
+      if (committing !== undefined) await committing
       return result
     } catch (error) {
       if (!unit.ended) await unit.abortBecauseOf(error)

@@ -17,6 +17,11 @@ const ENDING = 'its request or run ended'
 export class IndependentSessions {
   readonly #list: Independent[] = []
 
+  /** Whether one of them writes, or was changed although it only reads. */
+  get needsCommit(): boolean {
+    return this.#list.some(({ session }) => !session.ended && (session.state !== 'readonly' || hasChanges(session.em)))
+  }
+
   add(independent: Independent): void {
     this.#list.push(independent)
   }

@@ -104,11 +104,13 @@ export class UnitOfWork {
    * Begins its transaction: as soon as anybody asks for it, so that a unit of work in which nobody does goes without. Under a
    * manager of the program's own, whose synchronizers are told, at once.
    */
-  async begin(): Promise<void> {
-    if (this.#options.manager === undefined) {
-      this.#beginsLater = true
-      return
-    }
+  begin(): Promise<void> | undefined {
+    if (this.#options.manager !== undefined) return this.#beginNow()
+    this.#beginsLater = true
+    return undefined
+  }
+
+  async #beginNow(): Promise<void> {
     await this.tm.begin()
     this.#note(this.tm.get())
   }
@@ -220,13 +222,18 @@ export class UnitOfWork {
   }
 
   /**
-   * Ends the unit of work by a commit.
+   * Ends the unit of work by a commit: at once, without a promise, where there is nothing to wait for.
    * @throws the first error: of the transaction, which is then aborted, else of an autonomous session
    */
-  async commit(): Promise<void> {
-    await this.#finish({ outcome: 'committed' }, async (transaction) => {
+  commit(): Promise<void> | undefined {
+    if (this.#beginsLater && this.#independent?.needsCommit !== true) {
+      this.#beginsLater = false
+      this.#end({ outcome: 'committed' })
+      return undefined
+    }
+    return this.#finish({ outcome: 'committed' }, async (transaction) => {
       try {
-        if (this.#independent !== undefined) await this.#flushReaders(this.#independent, transaction)
+        await this.#independent?.flushReaders((beside) => this.#isLost(beside, transaction))
         // A subscriber of that flush may have asked for it only now.
         await this.transaction()?.commit()
       } catch (error) {
@@ -237,11 +244,9 @@ export class UnitOfWork {
   }
 
   /** Where the handler has committed by itself, what was changed through a read-only role is told afterwards. */
-  async #flushReaders(sessions: IndependentSessions, current: Transaction | undefined): Promise<void> {
-    await sessions.flushReaders((beside) => {
-      const transaction = beside ?? this.#begunLater
-      return transaction !== undefined && transaction !== current && transaction.status !== 'Committed'
-    })
+  #isLost(beside: Transaction | undefined, current: Transaction | undefined): boolean {
+    const transaction = beside ?? this.#begunLater
+    return transaction !== undefined && transaction !== current && transaction.status !== 'Committed'
   }
 
   /** Ends the unit of work by an abort. @throws the first error */
@@ -306,14 +311,15 @@ export class UnitOfWork {
     if (this.#independent !== undefined) {
       failures = [...failures, ...(await this.#independent.endWriters(this.#retries))]
     }
-    this.#ended = true
-    this.#endReaders()
-    if (unitEndChannel.hasSubscribers) this.#tellOfEnd({ error: failures[0], ...ending })
+    this.#end({ error: failures[0], ...ending })
     for (const later of failures.slice(1)) report(later, `after: ${String(failures[0])}`)
     if (failures.length > 0) throw failures[0]
   }
 
-  #tellOfEnd({ outcome, reason, error }: Ending): void {
+  #end({ outcome, reason, error }: Ending): void {
+    this.#ended = true
+    this.#endReaders()
+    if (!unitEndChannel.hasSubscribers) return
     const message: UnitEndMessage = { ...this.#facts(), outcome, reason, error, retries: this.#retries }
     unitEndChannel.publish(message)
   }

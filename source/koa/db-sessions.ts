@@ -70,7 +70,8 @@ export function dbSessions<
       if (watch?.disconnected === true) throw new ClientDisconnectedError(ctx.method, ctx.path)
       if (answeredTooEarly(ctx)) return await abandon(ctx, unit)
       if (unit.transaction()?.isDoomed() === true) return await unit.abort('doomed')
-      if (commitVeto !== null && (await commitVeto(ctx))) return await unit.abort('vetoed')
+      const veto = commitVeto?.(ctx) ?? false
+      if (veto !== false && (await veto)) return await unit.abort('vetoed')
       if (isStreamed(ctx.body)) unit.keepReadersUntil(() => bodyIsOver(ctx))
     } catch (error) {
       if (watch?.disconnected !== true || error instanceof ClientDisconnectedError) throw error
@@ -80,16 +81,22 @@ export function dbSessions<
     }
   }
 
-  async function dbSessionsMiddleware(ctx: Context, next: Next): Promise<void> {
-    if (ctx[UNIT] !== undefined || (activate !== undefined && !(await activate(ctx)))) {
-      await next()
-      return
-    }
-    if (downstream === undefined) {
-      const unit = registry.start({ owner: ctx, anyPreference, disableTransaction, note, manager: manager?.(ctx) })
-      await inUnit(unit, () => handle(ctx, unit, next))
-      return
-    }
+  function dbSessionsMiddleware(ctx: Context, next: Next): Promise<unknown> {
+    if (ctx[UNIT] !== undefined) return next()
+    return activate === undefined ? withSessions(ctx, next) : whereActive(ctx, next, activate)
+  }
+
+  async function whereActive(ctx: Context, next: Next, isActive: NonNullable<typeof activate>): Promise<unknown> {
+    return await ((await isActive(ctx)) ? withSessions(ctx, next) : next())
+  }
+
+  function withSessions(ctx: Context, next: Next): Promise<unknown> {
+    if (downstream !== undefined) return inAttempts(ctx, next, downstream)
+    const unit = registry.start({ owner: ctx, anyPreference, disableTransaction, note, manager: manager?.(ctx) })
+    return inUnit(unit, () => handle(ctx, unit, next))
+  }
+
+  async function inAttempts(ctx: Context, next: Next, handler: Middleware<any, any>): Promise<void> {
     const state = new AttemptState(ctx)
     await inUnits({
       start: (attempt) =>
@@ -103,7 +110,7 @@ export function dbSessions<
           mayRetry: attempt < attempts,
           obstacle: () => state.obstacle(),
         }),
-      work: (unit) => handle(ctx, unit, async () => void (await downstream(ctx, () => state.passOn(next)))),
+      work: (unit) => handle(ctx, unit, async () => void (await handler(ctx, () => state.passOn(next)))),
       again: () => state.restore(),
     })
   }

@@ -5,9 +5,9 @@ export interface CommitGroup {
   /** A session takes part in the commit that has begun. */
   enter(): void
   /** A session is ready. With the last of them, all that changed are committed, or the error is thrown that kept them. */
-  vote(): Promise<void>
+  vote(): Promise<void> | undefined
   /** Finishes what was only prepared; does not fail. */
-  finish(): Promise<void>
+  finish(): Promise<void> | undefined
   /**
    * Gives the session's part up, whatever became of it by now.
    * @throws CommittedTooEarlyError when it is committed and stays so

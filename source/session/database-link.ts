@@ -27,6 +27,8 @@ export interface DatabaseLink {
   execute(sql: string, parameters: readonly unknown[]): Promise<StatementResult>
   /** Rows in chunks of `chunkSize`; `exclusive` runs each round trip of it while no other statement is on its way. */
   stream(sql: string, parameters: readonly unknown[], chunkSize: number, exclusive: Exclusive): AsyncIterable<unknown[]>
+  /** Whether it is known, without asking, that the database would commit what was sent. */
+  readonly isIntact: boolean
   /** Whether the database will refuse to commit what was sent. */
   isAborted(): Promise<boolean>
   /** Whether anything was written that the statements' texts did not show, such as by a function. */
@@ -72,13 +74,14 @@ export type PrepareAnswer =
 
 export type Exclusive = <T>(work: () => Promise<T>) => Promise<T>
 
-/** Told what a statement does when it is about to be sent; throws to refuse it. */
-export type Admit = (kind: StatementKind) => void
+/**
+ * Told what a statement does when it is about to be sent, and the number of the server's process that it goes to, where there
+ * is one; throws to refuse it.
+ */
+export type Admit = (kind: StatementKind, backend?: number) => void
 
-/** Statements outside of any transaction, one at a time. */
+/** Statements outside of any transaction. */
 export interface Reads {
-  /** The number of the server's process that the last of them went to, where there is one. */
-  readonly backend?: number | undefined
   execute(query: CompiledQuery, admit: Admit, options?: AbortableOperationOptions): Promise<StatementResult>
   /** Rows in chunks of `chunkSize`. */
   stream(
@@ -87,7 +90,7 @@ export interface Reads {
     admit: Admit,
     options?: AbortableOperationOptions,
   ): AsyncIterable<unknown[]>
-  /** Asks the database to give up the statement on its way, if there is one. */
+  /** Asks the database to give up the statements on their way. */
   cancel(): void
 }
 

@@ -120,11 +120,16 @@ export class DatabaseTransaction {
   }
 
   /**
-   * Makes sure that the database will commit what was sent.
+   * Makes sure that the database will commit what was sent; without a promise where that is known.
    * @throws TransactionAbortedError or ConnectionLostError with the statement's error as cause
    */
-  async assertCommittable(): Promise<void> {
-    if (!this.begun || this.committedEarly) return
+  assertCommittable(): Promise<void> | undefined {
+    if (!this.begun || this.committedEarly) return undefined
+    const isIdle = !this.#ended && !this.#cancelled && !this.#turns.taken
+    return isIdle && this.#link?.isIntact === true ? undefined : this.#askWhetherCommittable()
+  }
+
+  async #askWhetherCommittable(): Promise<void> {
     if (await this.exclusive((link) => this.#isAborted(link))) throw this.#aborted()
   }
 
@@ -153,7 +158,8 @@ export class DatabaseTransaction {
   }
 
   async #commit(decision: string | undefined): Promise<CommitAnswer | undefined> {
-    const link = await this.#end()
+    const ending = this.#end()
+    const link = ending instanceof Promise ? await ending : ending
     if (link === undefined) return undefined
     const answer = await link.commit(decision)
     if (answer.outcome === 'refused') await rollBackAndRelease(link)
@@ -213,8 +219,16 @@ export class DatabaseTransaction {
     if (link !== undefined) await rollBackAndRelease(link)
   }
 
-  /** Waits for the statements under way, refuses any further one, and hands out the connection to whoever comes first. */
-  async #end(): Promise<DatabaseLink | undefined> {
+  /** Refuses any further statement, and hands out the connection to whoever comes first. */
+  #end(): DatabaseLink | Promise<DatabaseLink | undefined> | undefined {
+    if (this.#turns.taken || this.#link === undefined) return this.#endInTurn()
+    const link = this.#ended ? undefined : this.#link
+    this.#ended = true
+    return link
+  }
+
+  /** Behind the statements under way. */
+  async #endInTurn(): Promise<DatabaseLink | undefined> {
     const turn = this.#turns.take()
     if (turn !== undefined) await turn
     const opening = this.#ended ? undefined : this.#opening

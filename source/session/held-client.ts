@@ -48,7 +48,11 @@ export class HeldClient {
     if (this.#cancelling !== undefined) await this.#cancelling
     this.#running++
     try {
-      return await this.#client.query(sql, parameters as unknown[])
+      return await send(this.#client, sql, parameters)
+    } catch (error) {
+      // pg's tells where its socket was read, and not who asked.
+      Error.captureStackTrace(error as Error)
+      throw error
     } finally {
       this.#running--
     }
@@ -80,6 +84,16 @@ export class HeldClient {
   release(broken = false): void {
     this.#client.release(broken || this.status !== 'I')
   }
+}
+
+/** As `client.query()` does it, which goes by way of another promise. */
+function send(client: PoolClient, sql: string, parameters: readonly unknown[] | undefined): Promise<Results> {
+  return new Promise((resolve, reject) => {
+    client.query(sql, parameters as unknown[], (error: Error | null, result) => {
+      if (error === null) resolve(result)
+      else reject(error)
+    })
+  })
 }
 
 /** By a connection of its own. */

@@ -77,6 +77,10 @@ export class PostgresLink implements DatabaseLink {
     }
   }
 
+  get isIntact(): boolean {
+    return this.isFresh || (!this.#statusIsStale && this.#held.status === 'T')
+  }
+
   async isAborted(): Promise<boolean> {
     return !this.isFresh && (await this.#freshStatus()) !== 'T'
   }
@@ -91,9 +95,9 @@ export class PostgresLink implements DatabaseLink {
     return (error as { readonly severity?: string } | undefined)?.severity !== 'ERROR'
   }
 
-  async commit(decision?: string): Promise<CommitAnswer> {
-    if (this.isFresh && decision === undefined) return { outcome: 'committed' }
-    return await this.#end('committed', 'COMMIT', decision === undefined ? 'commit' : `${decision}; commit`)
+  commit(decision?: string): Promise<CommitAnswer> {
+    if (this.isFresh && decision === undefined) return Promise.resolve({ outcome: 'committed' })
+    return this.#end('committed', 'COMMIT', decision === undefined ? 'commit' : `${decision}; commit`)
   }
 
   async executeAndCommit(sql: string): Promise<CommittedStatement> {
@@ -111,8 +115,8 @@ export class PostgresLink implements DatabaseLink {
     }
   }
 
-  async prepare(gid: string): Promise<PrepareAnswer> {
-    return await this.#end('prepared', 'PREPARE', `${AS_WHO_LOGGED_IN}; prepare transaction ${quoted(gid)}`)
+  prepare(gid: string): Promise<PrepareAnswer> {
+    return this.#end('prepared', 'PREPARE', `${AS_WHO_LOGGED_IN}; prepare transaction ${quoted(gid)}`)
   }
 
   async finishPrepared(gid: string, how: Finish): Promise<void> {
@@ -152,28 +156,20 @@ export class PostgresLink implements DatabaseLink {
   /** Sends the program's `sql`, behind `ahead`. @throws TransactionAbortedError where it would run in autocommit */
   async #query(sql: string, parameters: readonly unknown[] = [], ahead = ''): Promise<QueryResult | QueryResult[]> {
     if (this.#mayBeGone && (await this.#isGone())) throw new TransactionAbortedError(this.#role, this.#firstError)
-    const start = this.#start
+    const start = this.#start ?? []
     this.#start = undefined
+    const inFront = (parameters.length === 0 ? start.map((each) => `${each};`).join('') : '') + ahead
     try {
-      if (start !== undefined) return await this.#begin(start, sql, parameters, ahead)
-      return await this.#held.query(ahead + sql, parameters)
+      if (start.length === 0) return await this.#held.query(inFront + sql, parameters)
+      const results =
+        parameters.length > 0
+          ? await this.#held.beginWith(start, inFront + sql, parameters)
+          : await this.#held.query(inFront + sql)
+      return withoutFirst(start.length, results)
     } catch (error) {
       this.#statusIsStale = true
       this.#firstError ??= error
-      moveBack(error, ahead.length)
-      throw error
-    }
-  }
-
-  async #begin(start: readonly string[], sql: string, parameters: readonly unknown[], ahead: string) {
-    if (parameters.length > 0) {
-      return withoutFirst(start.length, await this.#held.beginWith(start, ahead + sql, parameters))
-    }
-    const text = `${start.join(';')};`
-    try {
-      return withoutFirst(start.length, await this.#held.query(text + ahead + sql))
-    } catch (error) {
-      moveBack(error, Array.from(text).length)
+      moveBack(error, Array.from(inFront).length)
       throw error
     }
   }

@@ -12,8 +12,7 @@ export class PostgresReads implements Reads {
   readonly #role: string
   readonly #clients: ClientSource
   readonly #em: SqlEntityManager
-  #held: HeldClient | undefined
-  backend: number | undefined
+  readonly #held = new Set<HeldClient>()
 
   constructor(role: string, clients: ClientSource, em: SqlEntityManager) {
     this.#role = role
@@ -22,12 +21,13 @@ export class PostgresReads implements Reads {
   }
 
   async execute({ sql, parameters }: CompiledQuery, admit: Admit): Promise<StatementResult> {
-    const held = await this.#take()
+    const held = await this.#clients.take(this.#em)
+    this.#held.add(held)
     try {
-      admit(statementKind(sql))
+      admit(statementKind(sql), held.backend)
       return resultOf(await held.query(sql, parameters))
     } finally {
-      this.#held = undefined
+      this.#held.delete(held)
       if (held.cancelling !== undefined) await held.cancelling
       held.release()
     }
@@ -35,24 +35,19 @@ export class PostgresReads implements Reads {
 
   /** A cursor lives in a transaction, and here it has one to itself. */
   async *stream({ sql, parameters }: CompiledQuery, chunkSize: number, admit: Admit): AsyncIterable<unknown[]> {
-    const held = await this.#take()
+    const held = await this.#clients.take(this.#em)
+    this.#held.add(held)
     const link = new PostgresLink(held, this.#role, ['begin read only'])
     try {
-      admit(statementKind(sql))
+      admit(statementKind(sql), held.backend)
       yield* link.stream(sql, parameters, chunkSize, (work) => work())
     } finally {
-      this.#held = undefined
+      this.#held.delete(held)
       await rollBackAndRelease(link)
     }
   }
 
   cancel(): void {
-    this.#held?.cancel()
-  }
-
-  async #take(): Promise<HeldClient> {
-    this.#held = await this.#clients.take(this.#em)
-    this.backend = this.#held.backend
-    return this.#held
+    for (const held of this.#held) held.cancel()
   }
 }

@@ -21,32 +21,45 @@ class ReadOnlySource implements StatementSource {
   readonly #session: Session
   readonly #database: Database
   readonly #connection: AbstractSqlConnection
-  readonly #running = new Set<Reads>()
+  readonly #plain: ReadOnlyConnection
+  /** Those that can be cancelled by themselves. */
+  readonly #single = new Set<ReadOnlyConnection>()
 
   constructor(session: Session, database: Database, connection: AbstractSqlConnection) {
     this.#session = session
     this.#database = database
     this.#connection = connection
+    this.#plain = this.#connect()
   }
 
   async provideConnection<T>(consumer: (connection: DatabaseConnection) => Promise<T>): Promise<T> {
     this.#session.assertUsable()
-    const reads = this.#database.reads(this.#connection, this.#session.em)
-    this.#running.add(reads)
+    const connection = this.#connect()
+    this.#single.add(connection)
     try {
-      return await consumer(new ReadOnlyConnection(this.#session, reads))
+      return await consumer(connection)
     } finally {
-      this.#running.delete(reads)
+      this.#single.delete(connection)
     }
   }
 
   executeQuery(query: CompiledQuery): Promise<QueryResult<unknown>> {
-    return this.provideConnection((connection) => connection.executeQuery(query))
+    try {
+      this.#session.assertUsable()
+    } catch (error) {
+      return Promise.reject(error as Error)
+    }
+    return this.#plain.executeQuery(query)
   }
 
   /** Has the database give up what runs. */
   cancel(): void {
-    for (const each of this.#running) each.cancel()
+    this.#plain.cancel()
+    for (const each of this.#single) each.cancel()
+  }
+
+  #connect(): ReadOnlyConnection {
+    return new ReadOnlyConnection(this.#session, this.#database.reads(this.#connection, this.#session.em))
   }
 }
 
@@ -60,8 +73,9 @@ class ReadOnlyConnection implements DatabaseConnection {
   }
 
   executeQuery<R>(query: CompiledQuery, options?: AbortableOperationOptions): Promise<QueryResult<R>> {
-    const send = () => this.#reads.execute(query, this.#admit(query, options), options)
-    return traceStatement(this.#session, query, this.#details, send, rowsOfResult) as Promise<QueryResult<R>>
+    const statement = new Statement(this.#session, query, options)
+    const send = () => this.#reads.execute(query, statement.admit, options)
+    return traceStatement(this.#session, query, statement.details, send, rowsOfResult) as Promise<QueryResult<R>>
   }
 
   async *streamQuery<R>(
@@ -69,27 +83,45 @@ class ReadOnlyConnection implements DatabaseConnection {
     chunkSize: number,
     options?: AbortableOperationOptions,
   ): AsyncIterableIterator<QueryResult<R>> {
-    const chunks = this.#reads.stream(query, chunkSize, this.#admit(query, options), options)
-    for await (const rows of traceStream(this.#session, query, this.#details, chunks, ({ length }) => length)) {
+    const { admit, details } = new Statement(this.#session, query, options)
+    const chunks = this.#reads.stream(query, chunkSize, admit, options)
+    for await (const rows of traceStream(this.#session, query, details, chunks, ({ length }) => length)) {
       yield { rows: rows as R[] }
     }
+  }
+
+  cancel(): void {
+    this.#reads.cancel()
   }
 
   /** For MikroORM's `signal` with the strategy 'cancel query'. */
   async collectSessionInfo(): Promise<void> {}
 
   async cancelQuery(): Promise<void> {
-    this.#reads.cancel()
+    this.cancel()
   }
+}
 
-  readonly #details = (): StatementDetails => ({ inTransaction: false, begins: false, backend: this.#reads.backend })
+/** One statement, and where it went. */
+class Statement {
+  readonly #session: Session
+  readonly #query: CompiledQuery
+  readonly #options: AbortableOperationOptions | undefined
+  #backend: number | undefined
+
+  constructor(session: Session, query: CompiledQuery, options: AbortableOperationOptions | undefined) {
+    this.#session = session
+    this.#query = query
+    this.#options = options
+  }
 
   /** A connection may have been waited for, and what was to be done with it be moot by now. */
-  #admit(query: CompiledQuery, options: AbortableOperationOptions | undefined): Admit {
-    return (kind) => {
-      options?.signal?.throwIfAborted()
-      this.#session.assertUsable()
-      this.#session.admit(kind, query, 'orm')
-    }
+  readonly admit: Admit = (kind, backend) => {
+    this.#backend = backend
+    this.#options?.signal?.throwIfAborted()
+    this.#session.assertUsable()
+    this.#session.admit(kind, this.#query, 'orm')
   }
+
+  readonly details = (): StatementDetails => ({ inTransaction: false, begins: false, backend: this.#backend })
 }

@@ -25,32 +25,32 @@ export class SessionDataManager implements DataManager {
     return `~mikro-orm:${this.#session.role}`
   }
 
-  async tpcBegin(transaction: Transaction): Promise<void> {
+  tpcBegin(transaction: Transaction): Promise<void> {
     this.#group.enter()
-    if (this.#pipelines && transaction.resourceCount === 1) await this.#session.flushAndCommit()
-    else await this.#session.flush()
+    return this.#pipelines && transaction.resourceCount === 1 ? this.#session.flushAndCommit() : this.#session.flush()
   }
 
-  async commit(): Promise<void> {
+  commit(): Promise<void> | undefined {
+    return this.#session.state === 'changed' ? this.#session.assertCommittable() : this.#settle()
+  }
+
+  async #settle(): Promise<void> {
     await this.#session.settleUnmarkedWrites()
-    if (this.#session.state === 'changed') {
-      await this.#session.assertCommittable()
-      return
-    }
+    if (this.#session.state === 'changed') return await this.#session.assertCommittable()
     await this.#session.rollbackDatabase()
     this.#session.end('its transaction was committed, with nothing to commit in it')
   }
 
-  async tpcVote(): Promise<void> {
-    await this.#group.vote()
+  tpcVote(): Promise<void> | undefined {
+    return this.#group.vote()
   }
 
-  async tpcFinish(): Promise<void> {
-    await this.#group.finish()
+  tpcFinish(): Promise<void> | undefined {
+    return this.#group.finish()
   }
 
-  async tpcAbort(): Promise<void> {
-    await this.#group.giveUp(this.#session)
+  tpcAbort(): Promise<void> {
+    return this.#group.giveUp(this.#session)
   }
 
   savepoint(): Promise<DataManagerSavepoint> {

@@ -128,19 +128,28 @@ export class Session implements TransactionHost {
     origin: StatementOrigin,
     { signal, isLast }: Execution = {},
   ): Promise<StatementResult> {
-    return await this.#exclusive(async (link) => {
+    this.assertUsable()
+    return await this.#transaction.exclusive((link) => {
       // Whoever gave it up while it waited was told so already.
       signal?.throwIfAborted()
-      const send = async (): Promise<StatementResult> => {
-        const kind = link.kindOf(query.sql)
-        this.#writes.admit(kind, query, origin)
-        if (isLast !== undefined && kind === 'write' && query.parameters.length === 0 && isLast()) {
-          return await this.#transaction.executeLast(link, query.sql)
-        }
-        return await link.execute(query.sql, query.parameters)
-      }
-      return await traceStatement(this, query, () => detailsOf(link), send, rowsOfResult)
+      const send = () => this.#send(link, query, origin, isLast)
+      return traceStatement(this, query, () => detailsOf(link), send, rowsOfResult)
     })
+  }
+
+  #send(
+    link: DatabaseLink,
+    query: CompiledQuery,
+    origin: StatementOrigin,
+    isLast: Execution['isLast'],
+  ): Promise<StatementResult> {
+    const { sql, parameters } = query
+    const kind = link.kindOf(sql)
+    this.#writes.admit(kind, query, origin)
+    if (isLast !== undefined && kind === 'write' && parameters.length === 0 && isLast()) {
+      return this.#transaction.executeLast(link, sql)
+    }
+    return link.execute(sql, parameters)
   }
 
   async *stream(query: CompiledQuery, chunkSize: number, origin: StatementOrigin): AsyncIterable<unknown[]> {
@@ -218,8 +227,8 @@ export class Session implements TransactionHost {
     this.#writes.admit(kind, query, origin)
   }
 
-  async flush(): Promise<void> {
-    await this.em.flush()
+  flush(): Promise<void> {
+    return this.em.flush()
   }
 
   /**
@@ -241,17 +250,17 @@ export class Session implements TransactionHost {
     }
   }
 
-  /** @throws TransactionAbortedError or ConnectionLostError when the database would not commit what was sent */
-  async assertCommittable(): Promise<void> {
-    await this.#transaction.assertCommittable()
+  /** @throws as {@link DatabaseTransaction.assertCommittable} */
+  assertCommittable(): Promise<void> | undefined {
+    return this.#transaction.assertCommittable()
   }
 
   /**
    * Commits the database transaction, with a decision written down in it where there is one.
    * @throws as {@link DatabaseTransaction.commit}
    */
-  async commitDatabase(decision?: string): Promise<void> {
-    await this.#transaction.commit(decision)
+  commitDatabase(decision?: string): Promise<void> {
+    return this.#transaction.commit(decision)
   }
 
   /** @throws as {@link DatabaseTransaction.prepare} */
@@ -301,8 +310,8 @@ export class Session implements TransactionHost {
   }
 
   /** Before the end of a session that nobody marked as changed. @throws as {@link WriteState.settle} */
-  async settleUnmarkedWrites(): Promise<void> {
-    await this.#writes.settle(() => this.#exclusive((link) => link.wrote()))
+  settleUnmarkedWrites(): Promise<void> | undefined {
+    return this.#writes.settle(() => this.#exclusive((link) => link.wrote()))
   }
 
   /** Ends the session: from here on every use of it throws and tells `ending`. */
@@ -340,9 +349,9 @@ export class Session implements TransactionHost {
   }
 
   /** For its transaction. */
-  async begin(): Promise<DatabaseLink> {
+  begin(): Promise<DatabaseLink> {
     this.#options.beforeBegin?.()
-    return await this.#database.begin(this.#settings.begin, this.em)
+    return this.#database.begin(this.#settings.begin, this.em)
   }
 
   /** For its transaction. */

@@ -3,8 +3,9 @@ import type { Database as SqliteHandle, Statement } from 'better-sqlite3'
 import type { BeginOptions, CommitAnswer, Database, DatabaseLink, Exclusive, StatementResult } from './database-link.ts'
 import { SqliteDecisions } from './sqlite-decisions.ts'
 import { SqliteReads } from './sqlite-reads.ts'
-import { statementKind, type StatementKind } from './statement-kind.ts'
-import { waitWhileBusy } from './wait-while-busy.ts'
+import { control, kindOf, runPrepared } from './sqlite-statements.ts'
+import type { StatementKind } from './statement-kind.ts'
+import { waitOutsideOfWal, waitWhileBusy } from './wait-while-busy.ts'
 
 /** The SQLite database of an ORM: one handle, which Kysely's mutex gives to one user at a time. */
 export class SqliteDatabase implements Database {
@@ -54,7 +55,7 @@ export class SqliteDatabase implements Database {
     try {
       await first?.(handle)
       // A transaction that reads first and writes later would fail with SQLITE_BUSY_SNAPSHOT as soon as anyone else wrote.
-      await waitWhileBusy(handle, () => handle.prepare(readOnly === true ? 'begin' : 'begin immediate').run())
+      await waitWhileBusy(handle, () => control(handle, readOnly === true ? 'begin' : 'begin immediate'))
     } catch (error) {
       released.resolve()
       throw error
@@ -76,16 +77,13 @@ class SqliteLink implements DatabaseLink {
   }
 
   kindOf(sql: string): StatementKind {
-    if (statementKind(sql) === 'control') return 'control'
-    return this.#prepare(sql).readonly ? 'read' : 'write'
+    return kindOf(sql, () => this.#prepare(sql))
   }
 
   async execute(sql: string, parameters: readonly unknown[]): Promise<StatementResult> {
     const statement = this.#prepare(sql)
     this.isFresh = false
-    if (statement.reader) return { rows: statement.all(parameters) }
-    const { changes, lastInsertRowid } = statement.run(parameters)
-    return { rows: [], numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid) }
+    return runPrepared(statement, parameters)
   }
 
   async *stream(
@@ -108,9 +106,13 @@ class SqliteLink implements DatabaseLink {
     return false
   }
 
-  async isAborted(): Promise<boolean> {
+  get isIntact(): boolean {
     // SQLite ends a transaction by itself after some errors (disk full, I/O, out of memory).
-    return !this.#handle.inTransaction
+    return this.#handle.inTransaction
+  }
+
+  async isAborted(): Promise<boolean> {
+    return !this.isIntact
   }
 
   async commit(decision?: string): Promise<CommitAnswer> {
@@ -119,7 +121,7 @@ class SqliteLink implements DatabaseLink {
     try {
       if (decision !== undefined) this.#handle.prepare(decision).run()
       // In a journal mode other than WAL a reader elsewhere holds up a commit.
-      await waitWhileBusy(this.#handle, () => this.#handle.prepare('commit').run())
+      await waitOutsideOfWal(this.#handle, () => control(this.#handle, 'commit'))
       return { outcome: 'committed' }
     } catch (error) {
       return { outcome: 'refused', error }
@@ -127,7 +129,7 @@ class SqliteLink implements DatabaseLink {
   }
 
   async rollback(): Promise<void> {
-    if (this.#handle.inTransaction) this.#handle.prepare('rollback').run()
+    if (this.#handle.inTransaction) control(this.#handle, 'rollback')
   }
 
   cancel(): void {

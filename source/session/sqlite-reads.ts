@@ -1,9 +1,9 @@
 import type { AbstractSqlConnection } from '@mikro-orm/sql'
-import type { Database as SqliteHandle } from 'better-sqlite3'
+import type { Database as SqliteHandle, Statement } from 'better-sqlite3'
 import type { AbortableOperationOptions, CompiledQuery } from 'kysely'
 import type { Admit, Reads, StatementResult } from './database-link.ts'
-import { statementKind, type StatementKind } from './statement-kind.ts'
-import { waitWhileBusy } from './wait-while-busy.ts'
+import { kindOf, runPrepared } from './sqlite-statements.ts'
+import { waitOutsideOfWal } from './wait-while-busy.ts'
 
 /** Reads outside of any transaction; Kysely's mutex gives the one handle to one of them at a time. */
 export class SqliteReads implements Reads {
@@ -13,12 +13,20 @@ export class SqliteReads implements Reads {
     this.#connection = connection
   }
 
-  async execute(query: CompiledQuery, admit: Admit, options?: AbortableOperationOptions): Promise<StatementResult> {
+  async execute(
+    { sql, parameters }: CompiledQuery,
+    admit: Admit,
+    options?: AbortableOperationOptions,
+  ): Promise<StatementResult> {
     const handle = (await this.#connection.getNativeClient()) as SqliteHandle
     const executor = this.#connection.getClient().getExecutor()
-    return await executor.provideConnection(async (connection) => {
-      admit(kindOn(handle, query.sql))
-      return await waitWhileBusy(handle, () => connection.executeQuery(query))
+    return await executor.provideConnection(async () => {
+      return await waitOutsideOfWal(handle, () => {
+        let statement: Statement | undefined
+        const prepare = () => (statement ??= handle.prepare(sql))
+        admit(kindOf(sql, prepare))
+        return runPrepared(prepare(), parameters)
+      })
     }, options)
   }
 
@@ -29,7 +37,7 @@ export class SqliteReads implements Reads {
     options?: AbortableOperationOptions,
   ): AsyncIterable<unknown[]> {
     const handle = (await this.#connection.getNativeClient()) as SqliteHandle
-    admit(kindOn(handle, query.sql))
+    admit(kindOf(query.sql, (sql) => handle.prepare(sql)))
     const results = this.#connection.getClient().getExecutor().stream(query, chunkSize, options)
     for await (const { rows } of results) yield rows
   }
@@ -37,9 +45,4 @@ export class SqliteReads implements Reads {
   cancel(): void {
     // A statement of better-sqlite3 is over before anyone could ask.
   }
-}
-
-function kindOn(handle: SqliteHandle, sql: string): StatementKind {
-  if (statementKind(sql) === 'control') return 'control'
-  return handle.prepare(sql).readonly ? 'read' : 'write'
 }

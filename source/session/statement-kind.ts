@@ -8,6 +8,9 @@ const MAY_CARRY_A_WRITE = new Set(['select', 'with', 'explain', 'declare'])
 const ENDS_OR_BEGINS =
   /^(?:begin|start|commit|end|abort|prepare\s+transaction|rollback(?!\s+(?:work\s+|transaction\s+)?to\b))\b/i
 
+/** As MikroORM begins its own. */
+const WRITES_PLAINLY = ['insert into ', 'update ', 'delete from ']
+
 const LEADING_NOISE = /^(?:\s+|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/|\(|;)+/
 const FIRST_WORD = /^[a-z_]+/i
 const QUOTED_OR_COMMENT = /'(?:[^']|'')*'|"(?:[^"]|"")*"|\$([a-z_]*)\$[\s\S]*?\$\1\$|--[^\n]*|\/\*[\s\S]*?\*\//gi
@@ -22,6 +25,7 @@ const WRITES_INSIDE =
 export function statementKind(sql: string): StatementKind {
   // What MikroORM itself sends in the first place.
   if (sql.startsWith('select ') && !HINT_OF_A_WRITE.test(sql)) return 'read'
+  if (!sql.includes(';') && WRITES_PLAINLY.some((start) => sql.startsWith(start))) return 'write'
   const text = sql.replace(LEADING_NOISE, '')
   const word = FIRST_WORD.exec(text)?.[0].toLowerCase() ?? ''
   if (ENDS_OR_BEGINS.test(text) || endsOrBeginsLater(text, word)) return 'control'

@@ -21,16 +21,16 @@ export interface Query {
 export type StatementDetails = Pick<StatementMessage, 'inTransaction' | 'begins' | 'backend'>
 
 /** Sends a statement by `send`, and tells whoever listens how it went. */
-export async function traceStatement<Result>(
+export function traceStatement<Result>(
   session: Traceable,
   query: Query,
   details: () => StatementDetails,
   send: () => Promise<Result>,
   rowsOf: (result: Result) => number,
 ): Promise<Result> {
-  if (!statementChannel.hasSubscribers) return await send()
+  if (!statementChannel.hasSubscribers) return send()
   const message = statementMessage(session, query, details())
-  return await statementChannel.tracePromise(async () => {
+  return statementChannel.tracePromise(async () => {
     try {
       const result = await send()
       message.rows = rowsOf(result)
@@ -70,13 +70,13 @@ export async function* traceStream<Chunk>(
 }
 
 /** Ends a database transaction by `work`, and tells whoever listens how it went. */
-export async function traceEnd<T>(
+export function traceEnd<T>(
   session: Traceable,
   details: Pick<TransactionEndMessage, 'how' | 'gid' | 'decides' | 'backend'>,
   work: () => Promise<T>,
 ): Promise<T> {
-  if (!transactionEndChannel.hasSubscribers) return await work()
-  return await transactionEndChannel.tracePromise(work, { ...session.facts, ...details })
+  if (!transactionEndChannel.hasSubscribers) return work()
+  return transactionEndChannel.tracePromise(work, { ...session.facts, ...details })
 }
 
 function statementMessage({ facts }: Traceable, query: Query, details: StatementDetails): StatementMessage {

@@ -3,6 +3,11 @@ export class Turns {
   #taken = false
   #waiting: (() => void)[] | undefined
 
+  /** Whether somebody has a turn. */
+  get taken(): boolean {
+    return this.#taken
+  }
+
   /** Whether somebody waits for the turn after the present one. */
   get awaited(): boolean {
     return this.#waiting !== undefined && this.#waiting.length > 0

@@ -24,6 +24,22 @@ export async function waitWhileBusy<T>(handle: SqliteHandle, work: () => T | Pro
   }
 }
 
+/**
+ * The same for what has to wait for nobody in WAL mode: reading, and going on once BEGIN IMMEDIATE has the lock. The mode is
+ * asked once: nobody else can end it while the handle is open.
+ */
+export async function waitOutsideOfWal<T>(handle: SqliteHandle, work: () => T | Promise<T>): Promise<T> {
+  return await (isWal(handle) ? work() : waitWhileBusy(handle, work))
+}
+
+const walModes = new WeakMap<SqliteHandle, boolean>()
+
+function isWal(handle: SqliteHandle): boolean {
+  let isIt = walModes.get(handle)
+  if (isIt === undefined) walModes.set(handle, (isIt = handle.pragma('journal_mode', { simple: true }) === 'wal'))
+  return isIt
+}
+
 function withoutBlocking<T>(handle: SqliteHandle, timeoutMs: number, work: () => T): T {
   handle.pragma('busy_timeout = 0')
   try {

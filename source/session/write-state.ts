@@ -60,9 +60,11 @@ export class WriteState {
    * database, since a function that writes looks like a read.
    * @throws UnmarkedWriteError for `'error'`
    */
-  async settle(wrote: () => Promise<boolean>): Promise<void> {
-    const log = this.#log
-    if (this.#state !== 'active' || log === undefined) return
+  settle(wrote: () => Promise<boolean>): Promise<void> | undefined {
+    return this.#state === 'active' && this.#log !== undefined ? this.#settle(this.#log, wrote) : undefined
+  }
+
+  async #settle(log: RawWriteLog, wrote: () => Promise<boolean>): Promise<void> {
     const { role, rawWrites, background } = this.#settings
     const asked = findHiddenWrites(log, wrote)
     if (rawWrites === 'rollback') {

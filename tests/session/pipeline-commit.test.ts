@@ -564,7 +564,7 @@ test('a commit that took longer than the manager waits, and is done all the same
   })
   await unit.tm.begin()
   ;(unit.session('writer').em as Em).create(Note, { text: 'new' })
-  const error = await rejection(unit.commit())
+  const error = await rejection(Promise.resolve(unit.commit()))
   assert.is((error as Em).code, 'SQLASSIST_CALL_TIMEOUT')
   held.release()
   assert.instance(await reported.promise, CommittedTooEarlyError)
