@@ -24,18 +24,36 @@ export function beginWithParameters(
   values: readonly unknown[],
 ): Promise<QueryResult | QueryResult[]> {
   const { Query } = client.constructor as unknown as { readonly Query: QueryClass }
+  const BeginningQuery = beginningQueryClass(Query)
   return new Promise((resolve, reject) => {
-    const query = new Query(text, values, (error, results) => (error === null ? resolve(results) : reject(error)))
-    const prepare = query.prepare.bind(query)
-    query.prepare = (connection) => {
-      for (const statement of start) {
+    const query = new BeginningQuery(text, values, (error, results) =>
+      error === null ? resolve(results) : reject(error),
+    )
+    query.start = start
+    client.query(query as never)
+  })
+}
+
+const classes = new WeakMap<QueryClass, ReturnType<typeof makeClass>>()
+
+function beginningQueryClass(Query: QueryClass): ReturnType<typeof makeClass> {
+  let BeginningQuery = classes.get(Query)
+  if (BeginningQuery === undefined) classes.set(Query, (BeginningQuery = makeClass(Query)))
+  return BeginningQuery
+}
+
+function makeClass(Query: QueryClass) {
+  return class BeginningQuery extends Query {
+    start: readonly string[] = []
+
+    override prepare(connection: ProtocolConnection): void {
+      for (const statement of this.start) {
         connection.parse({ text: statement })
         connection.bind({})
         connection.describe({ type: 'P' })
         connection.execute({})
       }
-      prepare(connection)
+      super.prepare(connection)
     }
-    client.query(query as never)
-  })
+  }
 }

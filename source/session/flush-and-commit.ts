@@ -11,6 +11,17 @@ interface Internals {
   persistToDatabase?: (groups: unknown, context: Kysely<any>) => Promise<void>
 }
 
+const PIPELINE = Symbol('koa-sqlassist pipelined commit')
+
+/** A unit of work of MikroORM's whose next flush may commit. */
+type Pipelined = Changes & Internals & { [PIPELINE]?: Pipeline | undefined }
+type Changes = Pick<UnitOfWork, 'getChangeSets' | 'getCollectionUpdates' | 'getExtraUpdates'>
+
+interface Pipeline extends Required<Internals> {
+  readonly em: SqlEntityManager
+  readonly committing: (isLast: () => boolean) => Kysely<any>
+}
+
 /** A call of these may send statements behind that of the change set, or fail when it is committed. */
 const ENTITY_EVENTS = [
   EventType.beforeCreate,
@@ -35,35 +46,43 @@ export async function flushAndCommit(
   em: SqlEntityManager,
   committing: (isLast: () => boolean) => Kysely<any>,
 ): Promise<void> {
-  const uow = em.getUnitOfWork(false)
-  const internals = uow as unknown as Internals
-  const { doCommit, persistToDatabase } = internals
+  const uow = em.getUnitOfWork(false) as unknown as Pipelined
+  const { doCommit, persistToDatabase } = uow
   if (doCommit === undefined || persistToDatabase === undefined || !isMikroOrmsOwn(em)) return await em.flush()
 
+  uow[PIPELINE] = { em, committing, doCommit, persistToDatabase }
   // Called at once where no other flush is under way, which the statement could as well be of.
-  internals.doCommit = () => {
-    delete internals.doCommit
-    internals.persistToDatabase = (groups, context) => {
-      delete internals.persistToDatabase
-      if (!isOneStatement(em, uow)) return persistToDatabase.call(uow, groups, context)
-      const done = persistToDatabase.call(
-        uow,
-        groups,
-        committing(() => nothingElse(uow)),
-      )
-      // It has become the one of the entity manager, and so of whatever else runs now.
-      em.setTransactionContext(context)
-      return done
-    }
-    return doCommit.call(uow)
-  }
+  uow.doCommit = pipelinedDoCommit
   try {
     const flushing = em.flush()
-    delete internals.doCommit
+    delete uow.doCommit
     await flushing
   } finally {
-    delete internals.persistToDatabase
+    delete uow.persistToDatabase
+    uow[PIPELINE] = undefined
   }
+}
+
+// Functions for all of them: V8 would keep a closure for each, with its request, until the next full collection.
+
+function pipelinedDoCommit(this: Pipelined): Promise<void> {
+  delete this.doCommit
+  this.persistToDatabase = pipelinedPersist
+  return this[PIPELINE]!.doCommit.call(this)
+}
+
+function pipelinedPersist(this: Pipelined, groups: unknown, context: Kysely<any>): Promise<void> {
+  delete this.persistToDatabase
+  const { em, committing, persistToDatabase } = this[PIPELINE]!
+  if (!isOneStatement(em, this)) return persistToDatabase.call(this, groups, context)
+  const done = persistToDatabase.call(
+    this,
+    groups,
+    committing(() => nothingElse(this)),
+  )
+  // It has become the one of the entity manager, and so of whatever else runs now.
+  em.setTransactionContext(context)
+  return done
 }
 
 function isMikroOrmsOwn(em: SqlEntityManager): boolean {
@@ -71,7 +90,7 @@ function isMikroOrmsOwn(em: SqlEntityManager): boolean {
   return em.flush === EntityManager.prototype.flush && driver.constructor.name === 'PostgreSqlDriver'
 }
 
-function isOneStatement(em: SqlEntityManager, uow: UnitOfWork): boolean {
+function isOneStatement(em: SqlEntityManager, uow: Changes): boolean {
   const [only] = uow.getChangeSets() as AnyChangeSet[]
   if (only === undefined || !nothingElse(uow)) return false
   const { meta, type } = only
@@ -89,7 +108,7 @@ function hasListeners(em: SqlEntityManager, { meta }: AnyChangeSet): boolean {
   return ofFlush || ENTITY_EVENTS.some((event) => manager.hasListeners(event, meta))
 }
 
-function nothingElse(uow: UnitOfWork): boolean {
+function nothingElse(uow: Changes): boolean {
   return uow.getChangeSets().length === 1 && uow.getCollectionUpdates().length === 0 && uow.getExtraUpdates().size === 0
 }
 
