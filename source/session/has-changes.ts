@@ -1,8 +1,46 @@
+import { helper, Reference, Utils, type EntityComparator } from '@mikro-orm/core'
 import type { SqlEntityManager } from '@mikro-orm/sql'
 
 /** Whether a flush would find anything. It calls no subscriber, and sends nothing. */
 export function hasChanges(em: SqlEntityManager): boolean {
+  return !isAsLoaded(em) && wouldFlush(em)
+}
+
+/** MikroORM's own computation, which looks at every entity several times. */
+function wouldFlush(em: SqlEntityManager): boolean {
   const uow = em.getUnitOfWork(false)
   uow.computeChangeSets()
   return uow.getChangeSets().length > 0 || uow.getCollectionUpdates().length > 0 || uow.getExtraUpdates().size > 0
+}
+
+/** Whether there is plainly nothing to flush. Of what is not plain it says no, and MikroORM is asked. */
+function isAsLoaded(em: SqlEntityManager): boolean {
+  const uow = em.getUnitOfWork(false)
+  const scheduled = [uow.getRemoveStack(), uow.getOrphanRemoveStack(), uow.getExtraUpdates()]
+  if (scheduled.some(({ size }) => size > 0) || uow.getCollectionUpdates().length > 0) return false
+  const comparator = em.getComparator()
+  for (const entity of uow.getIdentityMap()) if (!isEntityAsLoaded(entity, em, comparator)) return false
+  // MikroORM puts some here that it has just loaded.
+  for (const entity of uow.getPersistStack()) if (!isEntityAsLoaded(entity, em, comparator)) return false
+  return true
+}
+
+function isEntityAsLoaded(entity: any, em: SqlEntityManager, comparator: EntityComparator): boolean {
+  const { __meta: meta, __originalEntityData: original, __initialized: isInitialized } = helper(entity)
+  if (original === undefined) return false
+  for (const { name, embedded, mapToPk } of meta.relations) {
+    if (embedded !== undefined) return false
+    if (mapToPk !== true && !isRelationAsLoaded(entity[name], em)) return false
+  }
+  const now = comparator.prepareEntity(entity)
+  if (!isInitialized) return Utils.equals(now, original)
+  return !Utils.hasObjectKeys(comparator.getEntityComparator(meta.class)(original, now))
+}
+
+/** Another target than before shows in the columns; here it is about targets that are new, and about collections. */
+function isRelationAsLoaded(value: any, em: SqlEntityManager): boolean {
+  if (value === undefined || value === null) return true
+  if (Utils.isCollection(value)) return !value.isDirty()
+  const target: any = Reference.unwrapReference(value)
+  return Utils.isEntity(target) && helper(target).__managed === true && helper(target).__em === em
 }
