@@ -29,7 +29,7 @@ interface Preset {
   readonly databases: readonly Database[]
 }
 
-const FULL: Preset = { seconds: '0.4', rounds: '9', servers: Object.keys(SERVERS), databases: DATABASES }
+const FULL: Preset = { seconds: '1', rounds: '7', servers: Object.keys(SERVERS), databases: DATABASES }
 const QUICK: Preset = {
   seconds: '0.25',
   rounds: '5',

@@ -62,12 +62,13 @@ class Turns implements Measured {
   /** Long enough that what is measured is compiled code. */
   async warmUp(): Promise<void> {
     await this.#run(400)
-    await this.#run(this.#perSecond * Math.max(0.5, this.#options.seconds))
+    await this.#run(this.#perSecond * Math.max(1, this.#options.seconds))
   }
 
   async slice(): Promise<void> {
     const { seconds } = this.#options
-    await this.#run(this.#perSecond * Math.min(0.1, seconds))
+    // It stood idle while the others had their turns.
+    await this.#run(this.#perSecond * Math.min(0.3, seconds))
     const before = await this.server.process.ask<number>('cpuMicros')
     const { requests, p99Ms, busy } = await this.#run(this.#perSecond * seconds)
     const cpuMicros = ((await this.server.process.ask<number>('cpuMicros')) - before) / requests
