@@ -38,7 +38,7 @@ const QUICK: Preset = {
 }
 
 export const USAGE = `usage: npm run bench -- [options], or node scripts/bench/run.ts [options]
-  --quick              less than two minutes on a machine that is idle otherwise: fewer servers, shorter slices, PostgreSQL only
+  --quick              about three minutes on a machine that is idle otherwise: fewer servers, shorter slices, PostgreSQL only
   --seconds N          of a measured slice (${FULL.seconds})
   --rounds N           how often the servers take turns (${FULL.rounds})
   --connections N      of the load (8)
