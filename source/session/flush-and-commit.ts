@@ -14,7 +14,7 @@ interface Internals {
 const PIPELINE = Symbol('koa-sqlassist pipelined commit')
 
 /** A unit of work of MikroORM's whose next flush may commit. */
-type Pipelined = Changes & Internals & { [PIPELINE]?: Pipeline | undefined }
+type Pipelined = Changes & Internals & { [PIPELINE]: Pipeline }
 type Changes = Pick<UnitOfWork, 'getChangeSets' | 'getCollectionUpdates' | 'getExtraUpdates'>
 
 interface Pipeline extends Required<Internals> {
@@ -59,7 +59,6 @@ export async function flushAndCommit(
     await flushing
   } finally {
     delete uow.persistToDatabase
-    uow[PIPELINE] = undefined
   }
 }
 
@@ -68,12 +67,12 @@ export async function flushAndCommit(
 function pipelinedDoCommit(this: Pipelined): Promise<void> {
   delete this.doCommit
   this.persistToDatabase = pipelinedPersist
-  return this[PIPELINE]!.doCommit.call(this)
+  return this[PIPELINE].doCommit.call(this)
 }
 
 function pipelinedPersist(this: Pipelined, groups: unknown, context: Kysely<any>): Promise<void> {
   delete this.persistToDatabase
-  const { em, committing, persistToDatabase } = this[PIPELINE]!
+  const { em, committing, persistToDatabase } = this[PIPELINE]
   if (!isOneStatement(em, this)) return persistToDatabase.call(this, groups, context)
   const done = persistToDatabase.call(
     this,

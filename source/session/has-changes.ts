@@ -42,5 +42,5 @@ function isRelationAsLoaded(value: any, em: SqlEntityManager): boolean {
   if (value === undefined || value === null) return true
   if (Utils.isCollection(value)) return !value.isDirty()
   const target: any = Reference.unwrapReference(value)
-  return Utils.isEntity(target) && helper(target).__managed === true && helper(target).__em === em
+  return Utils.isEntity(target) && helper(target).__managed && helper(target).__em === em
 }

@@ -47,7 +47,7 @@ class ReadOnlySource implements StatementSource {
     try {
       this.#session.assertUsable()
     } catch (error) {
-      return Promise.reject(error as Error)
+      return Promise.reject(error)
     }
     return this.#plain.executeQuery(query)
   }
