@@ -19,7 +19,10 @@ export class IndependentSessions {
 
   /** Whether one of them writes, or was changed although it only reads. */
   get needsCommit(): boolean {
-    return this.#list.some(({ session }) => !session.ended && (session.state !== 'readonly' || hasChanges(session.em)))
+    const open = this.#list.filter(({ session }) => !session.ended)
+    return (
+      open.some(({ session }) => session.state !== 'readonly') || open.some(({ session }) => hasChanges(session.em))
+    )
   }
 
   add(independent: Independent): void {

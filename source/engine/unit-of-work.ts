@@ -243,7 +243,10 @@ export class UnitOfWork {
     })
   }
 
-  /** Where the handler has committed by itself, what was changed through a read-only role is told afterwards. */
+  /**
+   * Whether what was changed through a read-only role beside a transaction was given up with it: one that the handler has
+   * aborted by itself.
+   */
   #isLost(beside: Transaction | undefined, current: Transaction | undefined): boolean {
     const transaction = beside ?? this.#begunLater
     return transaction !== undefined && transaction !== current && transaction.status !== 'Committed'

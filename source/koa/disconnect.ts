@@ -36,6 +36,7 @@ export class DisconnectWatch implements UnitObserver {
     watchesOf(res).add(this)
   }
 
+  /** For the response: it is over, in whatever way. */
   closed(): void {
     if (this.#ctx.res.writableFinished) return
     this.#disconnected = true

@@ -1,4 +1,5 @@
 import type { PoolClient, QueryResult } from 'pg'
+import { oncePerClass } from './once-per-class.ts'
 
 /** The part of pg's own queries that is called here; pg-cursor relies on the same: https://node-postgres.com/apis/client */
 interface ProtocolConnection {
@@ -34,15 +35,9 @@ export function beginWithParameters(
   })
 }
 
-const classes = new WeakMap<QueryClass, ReturnType<typeof makeClass>>()
+const beginningQueryClass = oncePerClass(makeBeginningQueryClass)
 
-function beginningQueryClass(Query: QueryClass): ReturnType<typeof makeClass> {
-  let BeginningQuery = classes.get(Query)
-  if (BeginningQuery === undefined) classes.set(Query, (BeginningQuery = makeClass(Query)))
-  return BeginningQuery
-}
-
-function makeClass(Query: QueryClass) {
+function makeBeginningQueryClass(Query: QueryClass) {
   return class BeginningQuery extends Query {
     start: readonly string[] = []
 

@@ -2,6 +2,7 @@ import { TransactionContext, type ForkOptions } from '@mikro-orm/core'
 import type { SqlEntityManager } from '@mikro-orm/sql'
 import { assertOwn } from './entity-ownership.ts'
 import { ManagedSessionError, OutsideTransactionError } from './errors.ts'
+import { oncePerClass } from './once-per-class.ts'
 import { inOneConnection } from './session-connection-facade.ts'
 import { sessionOfEntityManager, setSession } from './session-binding.ts'
 import type { Session } from './session.ts'
@@ -57,15 +58,9 @@ export const REDIRECTED = [
   'getConnection',
 ] as const satisfies readonly (keyof SqlEntityManager)[]
 
-const classes = new WeakMap<EntityManagerClass, EntityManagerClass>()
+const sessionEntityManagerClass = oncePerClass(makeSessionEntityManagerClass)
 
-function sessionEntityManagerClass(Base: EntityManagerClass): EntityManagerClass {
-  let SessionEntityManager = classes.get(Base)
-  if (SessionEntityManager === undefined) classes.set(Base, (SessionEntityManager = makeClass(Base)))
-  return SessionEntityManager
-}
-
-function makeClass(Base: EntityManagerClass): EntityManagerClass {
+function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerClass {
   return class SessionEntityManager extends Base {
     declare [STREAMS]?: boolean
     declare [NESTED]?: Promise<unknown>

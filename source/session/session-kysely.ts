@@ -9,6 +9,7 @@ import type {
   QueryResult,
 } from 'kysely'
 import { ManagedSessionError } from './errors.ts'
+import { oncePerClass } from './once-per-class.ts'
 import type { Session } from './session.ts'
 
 /** Who wrote a statement: MikroORM, whose DML is known to change the session, or the program itself in raw SQL. */
@@ -85,15 +86,9 @@ export function kyselyWith(session: Session, client: Kysely<any>, source: Statem
   return new SessionKysely(session, client.getExecutor().withConnectionProvider(source), source)
 }
 
-const classes = new WeakMap<KyselyClass, ReturnType<typeof makeClass>>()
+const sessionKyselyClass = oncePerClass(makeSessionKyselyClass)
 
-function sessionKyselyClass(Base: KyselyClass): ReturnType<typeof makeClass> {
-  let SessionKysely = classes.get(Base)
-  if (SessionKysely === undefined) classes.set(Base, (SessionKysely = makeClass(Base)))
-  return SessionKysely
-}
-
-function makeClass(Base: KyselyClass) {
+function makeSessionKyselyClass(Base: KyselyClass) {
   return class SessionKysely extends Base {
     readonly #session: Session
     readonly #executor: QueryExecutor

@@ -348,10 +348,10 @@ export class Session implements TransactionHost {
     if (this.#nesting > 0) throw new NestedTransactionOpenError(this.role, what)
   }
 
-  /** For its transaction. */
-  begin(): Promise<DatabaseLink> {
+  /** For its transaction. What is thrown rejects, so that the failure stays. */
+  async begin(): Promise<DatabaseLink> {
     this.#options.beforeBegin?.()
-    return this.#database.begin(this.#settings.begin, this.em)
+    return await this.#database.begin(this.#settings.begin, this.em)
   }
 
   /** For its transaction. */

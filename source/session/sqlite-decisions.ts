@@ -15,6 +15,7 @@ import {
 import { DecisionTableError } from './errors.ts'
 import { newDatabaseName } from './postgres-decisions.ts'
 import { quoted } from './quoted.ts'
+import { control } from './sqlite-statements.ts'
 import { waitWhileBusy } from './wait-while-busy.ts'
 
 /** SQLite's own number for synchronous=FULL. */
@@ -129,17 +130,17 @@ export class SqliteDecisions implements Decisions {
 }
 
 async function create(handle: SqliteHandle): Promise<string> {
-  await waitWhileBusy(handle, () => handle.prepare('begin immediate').run())
+  await waitWhileBusy(handle, () => control(handle, 'begin immediate'))
   try {
     handle.prepare(DECISION_TABLE_SQL.sqlite).run()
     handle
       .prepare(`insert or ignore into ${DECISION_TABLE} (id, decision) values ('${DATABASE_ROW}', ?)`)
       .run(newDatabaseName())
     const database = databaseIn(handle) as string
-    await waitWhileBusy(handle, () => handle.prepare('commit').run())
+    await waitWhileBusy(handle, () => control(handle, 'commit'))
     return database
   } finally {
-    if (handle.inTransaction) handle.prepare('rollback').run()
+    if (handle.inTransaction) control(handle, 'rollback')
   }
 }
 

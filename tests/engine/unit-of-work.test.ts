@@ -412,6 +412,13 @@ sqlite('are told of at start-up, and fail at once where they would wait for each
   )
   assert.instance(error, SharedFileError)
   assert.match(error.message, /"log" would wait for itself: the role "writer" has a transaction open/)
+  await registry.run(async ({ dbSession, txn }: any) => {
+    await dbSession.writer.insert(Author, { name: 'holds the lock' })
+    const refused = await rejection(dbSession.log.insert(Author, { name: 'would wait' }))
+    await txn.abort()
+    const later = await rejection(dbSession.log.insert(Author, { name: 'of a session that is half done' }))
+    assert.is(later, refused, 'a BEGIN that failed stays failed')
+  })
   await registry.run(async ({ dbSession }: any) => {
     dbSession.writer.create(Author, { name: 'first' })
     dbSession.log.create(Author, { name: 'then' })

@@ -1,0 +1,11 @@
+/** `make`, called once for each class: whatever is made of it lives as long as the class. */
+export function oncePerClass<Base extends object, Made extends object>(
+  make: (base: Base) => Made,
+): (base: Base) => Made {
+  const made = new WeakMap<Base, Made>()
+  return (base) => {
+    let known = made.get(base)
+    if (known === undefined) made.set(base, (known = make(base)))
+    return known
+  }
+}
