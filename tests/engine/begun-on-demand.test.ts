@@ -142,6 +142,10 @@ test('what was changed through a read-only role is told, before a commit that go
   assert.is(await database.look.value(`select count(*) from author where name <> 'Ada'`), 0)
 })
 
+test('it is told where nothing else was done', async ({ registry }) => {
+  assert.instance(await rejection(registry.run(({ dbSession }) => change(dbSession))), ReadOnlySessionError)
+})
+
 test('it is told afterwards where the work had committed by itself, and not where it aborted', async ({ registry }) => {
   const error = await rejection(
     registry.run(async ({ dbSession, txn }) => {
