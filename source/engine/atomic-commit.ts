@@ -4,6 +4,7 @@ import {
   CommitOutcomeUnknownError,
   CommittedTooEarlyError,
   ConnectionLostError,
+  EndlessFlushError,
 } from '../session/errors.ts'
 import type { Finish } from '../session/postgres-prepared.ts'
 import type { Session } from '../session/session.ts'
@@ -22,7 +23,8 @@ export interface Member {
 
 /**
  * The commit of one transaction's sessions. Nothing happens before the last of them votes: only then it is known who
- * changed, and that every other resource agreed.
+ * changed, and that every other resource agreed. First they are flushed until nothing is left: the flush of one may make
+ * changes in another.
  *
  * 1. One changed session: COMMIT.
  * 2. Several: PREPARE TRANSACTION in all but the commit point, at the same time; then the commit point writes the decision
@@ -72,17 +74,14 @@ export class AtomicCommit implements CommitGroup {
     await this.#voting
     if (this.#outcome === 'committed') await this.finish()
     if (this.#outcome === 'open') await (this.#finishing ??= this.#finishBranches('rollback'))
-    if (!session.ended) {
-      const rollback = session.rollbackDatabase()
-      session.end('its transaction was aborted')
-      await rollback
-    }
-    if (this.#committed.has(session)) throw new CommittedTooEarlyError(session.role)
+    await session.abandon('its transaction was aborted')
+    if (this.#committed.has(session) || session.committedEarly) throw new CommittedTooEarlyError(session.role)
   }
 
   async #vote(): Promise<void> {
     const open = this.#members.filter(({ session }) => !session.ended)
-    const changed = open.filter(({ session }) => session.begun)
+    await settle(open)
+    const changed = await judge(open)
     const [only] = changed
     if (changed.length > 1) await this.#commitSeveral(changed)
     else if (only !== undefined) await this.#commitPlainly(only)
@@ -155,6 +154,42 @@ export class AtomicCommit implements CommitGroup {
     const finished = await Promise.all(this.#branches.map((branch) => branch.finish(how)))
     if (finished.includes(false)) this.#commits.needRecovery()
   }
+}
+
+/** How often the sessions of one transaction are flushed at most. */
+const LONGEST_FLUSH = 100
+
+/** Flushes all of them until none has changes, then refuses every further statement. */
+async function settle(members: readonly Member[]): Promise<void> {
+  const sessions = members.map(({ session }) => session)
+  for (let round = 1; ; round++) {
+    const writing: string[] = []
+    for (const session of sessions) if (!session.isSettled && (await session.settle())) writing.push(session.role)
+    if (writing.length === 0 && sessions.every((session) => session.idle() === undefined)) break
+    if (round === LONGEST_FLUSH) throw new EndlessFlushError(writing, LONGEST_FLUSH)
+  }
+  for (const { session } of members) {
+    session.assertNotNested('The commit')
+    session.seal()
+  }
+}
+
+/** Those that have to be committed, and can be; the others are over with that. */
+async function judge(members: readonly Member[]): Promise<Member[]> {
+  const changed: Member[] = []
+  for (const member of members) {
+    const { session } = member
+    if (!session.needsCommit) await session.settleUnmarkedWrites()
+    if (session.needsCommit) {
+      const asking = session.assertCommittable()
+      if (asking !== undefined) await asking
+      if (session.begun) changed.push(member)
+    }
+  }
+  for (const { session } of members) {
+    if (!session.needsCommit) await session.endUnchanged('its transaction was committed, with nothing to commit in it')
+  }
+  return changed
 }
 
 /** Waits for all of them, then throws the first error in their order; the others are reported. */

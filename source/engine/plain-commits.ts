@@ -70,10 +70,5 @@ export class PlainCommits implements DataManager {
 }
 
 async function rollBack(sessions: readonly Session[]): Promise<void> {
-  for (const session of sessions) {
-    if (session.ended) continue
-    const rollback = session.rollbackDatabase()
-    session.end('its session was rolled back')
-    await rollback
-  }
+  for (const session of sessions) await session.abandon('its session was rolled back')
 }
