@@ -299,7 +299,7 @@ interface TwoRoles {
 for (const dialect of DIALECTS) {
   const test = suite<TwoRoles>(`what comes up while a transaction is committed, on ${dialect}`)
   let onCreate: ((entity: any) => void) | undefined
-  const subscriber = { afterCreate: async ({ entity }: any) => void onCreate?.(entity) }
+  const subscriber = { afterCreate: async ({ entity }: any) => onCreate?.(entity) }
 
   test.before(async (world) => {
     world.shop = await openDatabase(dialect, { config: { subscribers: [subscriber] } })
