@@ -15,7 +15,7 @@ import { currentUnit } from './current-unit.ts'
 import { DEFAULT_ROLE, type RoleStatus } from './db-sessions-container.ts'
 import type { Engine } from './engine.ts'
 import type { EngineRegistry } from './engine-registry.ts'
-import { NotRetriedError, TransactionsDisabledError, UnitOfWorkEndedError } from './errors.ts'
+import { NotRetriedError, PartialCommitError, TransactionsDisabledError, UnitOfWorkEndedError } from './errors.ts'
 import { IndependentSessions } from './independent-sessions.ts'
 import { PlainCommits } from './plain-commits.ts'
 import { report } from './report.ts'
@@ -286,14 +286,16 @@ export class UnitOfWork {
 
   async #decideOnRetry(error: unknown): Promise<void> {
     if (this.#options.mayRetry !== true || this.#cancelled !== undefined) return
+    const partial = error instanceof PartialCommitError ? error : undefined
+    const reason = partial === undefined ? error : partial.cause
     const worthIt =
-      error instanceof TransientError ||
-      isRetryable(error) ||
-      (await this.transaction()?.isRetryableError(error)) === true
+      reason instanceof TransientError ||
+      isRetryable(reason) ||
+      (await this.transaction()?.isRetryableError(reason)) === true
     if (!worthIt) return
-    const obstacle = this.#options.obstacle?.()
+    const obstacle = partial === undefined ? this.#options.obstacle?.() : partial.obstacle
     if (obstacle === undefined) this.#retries = true
-    else this.#notRetried = new NotRetriedError(obstacle, error)
+    else this.#notRetried = new NotRetriedError(obstacle, reason)
   }
 
   /** Ends the transaction, then the sessions that do not belong to it, whatever came of the first. */

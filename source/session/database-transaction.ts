@@ -1,5 +1,5 @@
 import { SqlassistError } from '../transaction/index.ts'
-import type { CommitAnswer, DatabaseLink, StatementResult } from './database-link.ts'
+import type { CommitAnswer, DatabaseLink, PrepareAnswer, StatementResult } from './database-link.ts'
 import {
   CannotPrepareError,
   CommitOutcomeUnknownError,
@@ -107,7 +107,8 @@ export class DatabaseTransaction {
     if (answer === undefined) return result
     this.#ended = true
     this.#earlyAnswer = answer
-    link.release(answer.outcome !== 'committed')
+    const releasing = releaseAfter(answer, link)
+    if (releasing !== undefined) await releasing
     this.assertOutcomeKnown()
     return result
   }
@@ -130,15 +131,7 @@ export class DatabaseTransaction {
   }
 
   async #askWhetherCommittable(): Promise<void> {
-    if (await this.exclusive((link) => this.#isAborted(link))) throw this.#aborted()
-  }
-
-  async #isAborted(link: DatabaseLink): Promise<boolean> {
-    try {
-      return await link.isAborted()
-    } catch (error) {
-      throw link.isLost(error) ? new ConnectionLostError(this.#host.role, this.#firstError ?? error) : error
-    }
+    if (await this.exclusive((link) => link.isAborted())) throw this.#aborted()
   }
 
   /**
@@ -151,10 +144,9 @@ export class DatabaseTransaction {
     const answer = await traceEnd(this.#host, details, () => this.#commit(decision))
     const { role } = this.#host
     if (answer === undefined) return
-    if (answer.outcome === 'lost') throw new ConnectionLostError(role, this.#firstError)
     if (answer.outcome === 'rolled back') throw this.#aborted()
     if (answer.outcome === 'unknown') throw new CommitOutcomeUnknownError(role, answer.error)
-    if (answer.outcome === 'refused') throw answer.error
+    if (answer.outcome === 'lost' || answer.outcome === 'refused') throw answer.error
   }
 
   async #commit(decision: string | undefined): Promise<CommitAnswer | undefined> {
@@ -163,7 +155,10 @@ export class DatabaseTransaction {
     if (link === undefined) return undefined
     const answer = await link.commit(decision)
     if (answer.outcome === 'refused') await rollBackAndRelease(link)
-    else link.release(answer.outcome === 'unknown' || answer.outcome === 'lost')
+    else {
+      const releasing = releaseAfter(answer, link)
+      if (releasing !== undefined) await releasing
+    }
     return answer
   }
 
@@ -182,7 +177,7 @@ export class DatabaseTransaction {
       case 'rolled back':
         throw this.#aborted()
       case 'lost':
-        throw new ConnectionLostError(role, this.#firstError)
+        throw answer.error
       case 'unknown':
         throw new ConnectionLostError(role, answer.error)
       case 'refused':
@@ -195,7 +190,7 @@ export class DatabaseTransaction {
     if (link?.prepare === undefined) throw this.#host.tooLate()
     const answer = await link.prepare(gid)
     if (answer.outcome === 'refused') await rollBackAndRelease(link)
-    else if (answer.outcome !== 'prepared') link.release(answer.outcome !== 'rolled back')
+    else if (answer.outcome !== 'prepared') await releaseAfter(answer, link)
     return { answer, link }
   }
 
@@ -240,4 +235,9 @@ export class DatabaseTransaction {
   #aborted(): TransactionAbortedError {
     return new TransactionAbortedError(this.#host.role, this.#firstError)
   }
+}
+
+/** Gives the connection back after a COMMIT or PREPARE that left no transaction open on it, or closes it. */
+function releaseAfter({ outcome }: CommitAnswer | PrepareAnswer, link: DatabaseLink): Promise<void> | undefined {
+  return link.release(outcome === 'unknown' || outcome === 'lost')
 }
