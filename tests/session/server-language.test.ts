@@ -158,7 +158,10 @@ test('an error with the code of a lost connection, on one that lives, is the err
 })
 
 test('a PREPARE that is refused is CannotPrepareError, and nothing is stored', async ({ orm, other, look }) => {
-  const registry = new EngineRegistry<any>({ writer: { orm, default: true, twoPhase: true }, other }, { recover: false })
+  const registry = new EngineRegistry<any>(
+    { writer: { orm, default: true, twoPhase: true }, other },
+    { recover: false },
+  )
   const error = await rejection(
     registry.run(async ({ dbSession }: Em) => {
       await dbSession.writer.execute('create temporary table mine (n int)')
