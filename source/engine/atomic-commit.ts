@@ -11,7 +11,7 @@ import type { Session } from '../session/session.ts'
 import type { AtomicCommits, Plan } from './atomic-commits.ts'
 import type { Branch } from './branch.ts'
 import type { Engine } from './engine.ts'
-import { CommitGivenUpError } from './errors.ts'
+import { CommitGivenUpError, commitError } from './errors.ts'
 import { persistently } from './persistently.ts'
 import { report } from './report.ts'
 
@@ -93,9 +93,34 @@ export class AtomicCommit implements CommitGroup {
     const plan = (this.#plan = await this.#commits.plan(changed))
     await allSettled(plan.branches.map((branch) => branch.prepare()))
     if (this.#givenUp) throw new CommitGivenUpError()
-    for (const member of plan.plain) await this.#commitPlainly(member)
-    await this.#decide(plan)
+    if (plan.plain.length === 0) await this.#decide(plan)
+    else await this.#commitOneByOne(plan, changed)
     for (const { session } of changed) this.#committed.add(session)
+  }
+
+  /** Those that can neither be prepared nor decide, and then the others. @throws PartialCommitError once one is committed, or may be */
+  async #commitOneByOne(plan: Plan, changed: readonly Member[]): Promise<void> {
+    let current = plan.point
+    try {
+      for (current of plan.plain) await this.#commitPlainly(current)
+      current = plan.point
+      await this.#decide(plan)
+    } catch (error) {
+      throw this.#partial(plan, changed, current, error)
+    }
+  }
+
+  #partial({ plain, point }: Plan, changed: readonly Member[], failed: Member, error: unknown): unknown {
+    const left = changed.filter(({ session }) => !this.#committed.has(session))
+    // What is prepared goes as the commit point does.
+    const mayBeCommitted = failed === point ? left.filter((member) => !plain.includes(member)) : [failed]
+    const unknown = error instanceof CommitOutcomeUnknownError ? mayBeCommitted : []
+    const outcome = {
+      committed: rolesOf(changed.filter((member) => !left.includes(member))),
+      rolledBack: rolesOf(left.filter((member) => !unknown.includes(member))),
+      unknown: rolesOf(unknown),
+    }
+    return commitError(failed.session.role, outcome, error)
   }
 
   async #commitPlainly({ session }: Member): Promise<void> {
@@ -113,6 +138,7 @@ export class AtomicCommit implements CommitGroup {
       if (decision === undefined) throw error
       if (error instanceof CommitOutcomeUnknownError) {
         await this.#learn(point, decision.id, error)
+        point.session.committed()
         return
       }
       if (error instanceof ConnectionLostError || decisions.isGone(error)) decisions.lookAgain()
@@ -190,6 +216,11 @@ async function judge(members: readonly Member[]): Promise<Member[]> {
     if (!session.needsCommit) await session.endUnchanged('its transaction was committed, with nothing to commit in it')
   }
   return changed
+}
+
+/** Their names. */
+function rolesOf(members: readonly Member[]): string[] {
+  return members.map(({ session }) => session.role)
 }
 
 /** Waits for all of them, then throws the first error in their order; the others are reported. */

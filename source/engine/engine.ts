@@ -25,7 +25,7 @@ export interface OpenOptions {
   readonly kept?: SqlEntityManager | undefined
   /** Called before its database transaction begins; throws to refuse it. */
   readonly beforeBegin?: (() => void) | undefined
-  /** Called when something of it was committed, or may have been. */
+  /** Called when something of it was committed. */
   readonly committed?: ((role: string) => void) | undefined
 }
 

@@ -21,7 +21,7 @@ import { currentUnit } from './current-unit.ts'
 import { DEFAULT_ROLE, type RoleStatus } from './db-sessions-container.ts'
 import type { Engine } from './engine.ts'
 import type { EngineRegistry } from './engine-registry.ts'
-import { NotRetriedError, TransactionsDisabledError, UnitOfWorkEndedError } from './errors.ts'
+import { NotRetriedError, PartialCommitError, TransactionsDisabledError, UnitOfWorkEndedError } from './errors.ts'
 import { IndependentSessions } from './independent-sessions.ts'
 import { PlainCommits } from './plain-commits.ts'
 import { report } from './report.ts'
@@ -79,7 +79,7 @@ export class UnitOfWork {
   /** The abort that a cancellation started from outside. */
   #aborting: Promise<void> | undefined
   #ended = false
-  /** The roles of which something is committed, or may be; and `resource` for other data managers. */
+  /** What is committed: roles, and other data managers. */
   readonly #committed = new Set<string>()
   #retries = false
   #notRetried: NotRetriedError | undefined
@@ -312,16 +312,19 @@ export class UnitOfWork {
 
   async #decideOnRetry(error: unknown): Promise<void> {
     if (!this.#isAttempted || this.#cancelled !== undefined) return
+    const partial = error instanceof PartialCommitError ? error : undefined
+    const reason = partial === undefined ? error : partial.cause
     const worthIt =
-      error instanceof TransientError ||
-      isRetryable(error) ||
-      (await this.transaction()?.isRetryableError(error)) === true
+      reason instanceof TransientError ||
+      isRetryable(reason) ||
+      (await this.transaction()?.isRetryableError(reason)) === true
     if (!worthIt) return
-    if (this.#committed.size > 0) this.#notRetried = this.#notRetriedSince(error) as NotRetriedError
-    if (this.#committed.size > 0 || this.#options.mayRetry !== true) return
+    if (partial !== undefined) this.#notRetried = new NotRetriedError(partial.obstacle, reason)
+    else if (this.#committed.size > 0) this.#notRetried = this.#notRetriedSince(error) as NotRetriedError
+    if (this.#notRetried !== undefined || this.#options.mayRetry !== true) return
     const obstacle = this.#options.obstacle?.()
     if (obstacle === undefined) this.#retries = true
-    else this.#notRetried = new NotRetriedError(obstacle, error)
+    else this.#notRetried = new NotRetriedError(obstacle, reason)
   }
 
   /** Ends the transaction, then the sessions that do not belong to it, whatever came of the first. */

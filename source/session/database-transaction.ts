@@ -1,5 +1,5 @@
 import { SqlassistError } from '../transaction/index.ts'
-import type { CommitAnswer, DatabaseLink, StatementResult } from './database-link.ts'
+import type { CommitAnswer, DatabaseLink, PrepareAnswer, StatementResult } from './database-link.ts'
 import {
   CannotPrepareError,
   CommitOutcomeUnknownError,
@@ -22,7 +22,7 @@ export interface TransactionHost extends Traceable {
   begin(): Promise<DatabaseLink>
   /** The error for a statement that comes when it is over. */
   tooLate(): Error
-  /** A COMMIT was carried out, or may have been. */
+  /** A COMMIT was carried out. */
   committed(): void
 }
 
@@ -238,9 +238,10 @@ export class DatabaseTransaction {
     if (answer === undefined) return result
     this.#ended = true
     this.#earlyAnswer = answer
-    link.release(answer.outcome !== 'committed')
-    this.#host.committed()
+    const releasing = releaseAfter(answer, link)
+    if (releasing !== undefined) await releasing
     this.assertOutcomeKnown()
+    this.#host.committed()
     return result
   }
 
@@ -264,16 +265,8 @@ export class DatabaseTransaction {
   }
 
   async #askWhetherCommittable(): Promise<void> {
-    const isAborted = this.begun && (await this.#inTurn(async () => await this.#isAborted(await this.#open())))
+    const isAborted = this.begun && (await this.#inTurn(async () => await (await this.#open()).isAborted()))
     if (isAborted || this.hasFailed) throw this.#aborted()
-  }
-
-  async #isAborted(link: DatabaseLink): Promise<boolean> {
-    try {
-      return await link.isAborted()
-    } catch (error) {
-      throw link.isLost(error) ? new ConnectionLostError(this.#host.role, this.#firstError ?? error) : error
-    }
   }
 
   /**
@@ -294,11 +287,10 @@ export class DatabaseTransaction {
     const answer = await traceEnd(this.#host, details, () => this.#commit(decision))
     const { role } = this.#host
     if (answer === undefined) return
-    if (answer.outcome === 'lost') throw new ConnectionLostError(role, this.#firstError)
     if (answer.outcome === 'rolled back') throw this.#aborted()
-    if (answer.outcome === 'refused') throw answer.error
-    this.#host.committed()
+    if (answer.outcome === 'lost' || answer.outcome === 'refused') throw answer.error
     if (answer.outcome === 'unknown') throw new CommitOutcomeUnknownError(role, answer.error)
+    this.#host.committed()
   }
 
   async #commit(decision: string | undefined): Promise<CommitAnswer | undefined> {
@@ -307,7 +299,10 @@ export class DatabaseTransaction {
     if (link === undefined) return undefined
     const answer = await link.commit(decision)
     if (answer.outcome === 'refused') await rollBackAndRelease(link)
-    else link.release(answer.outcome === 'unknown' || answer.outcome === 'lost')
+    else {
+      const releasing = releaseAfter(answer, link)
+      if (releasing !== undefined) await releasing
+    }
     return answer
   }
 
@@ -326,7 +321,7 @@ export class DatabaseTransaction {
       case 'rolled back':
         throw this.#aborted()
       case 'lost':
-        throw new ConnectionLostError(role, this.#firstError)
+        throw answer.error
       case 'unknown':
         throw new ConnectionLostError(role, answer.error)
       case 'refused':
@@ -339,7 +334,7 @@ export class DatabaseTransaction {
     if (link?.prepare === undefined) throw this.#host.tooLate()
     const answer = await link.prepare(gid)
     if (answer.outcome === 'refused') await rollBackAndRelease(link)
-    else if (answer.outcome !== 'prepared') link.release(answer.outcome !== 'rolled back')
+    else if (answer.outcome !== 'prepared') await releaseAfter(answer, link)
     return { answer, link }
   }
 
@@ -388,4 +383,9 @@ export class DatabaseTransaction {
   #aborted(cause: unknown = this.#firstError): TransactionAbortedError {
     return new TransactionAbortedError(this.#host.role, cause)
   }
+}
+
+/** Gives the connection back after a COMMIT or PREPARE that left no transaction open on it, or closes it. */
+function releaseAfter({ outcome }: CommitAnswer | PrepareAnswer, link: DatabaseLink): Promise<void> | undefined {
+  return link.release(outcome === 'unknown' || outcome === 'lost')
 }

@@ -63,7 +63,7 @@ export class TransactionAbortedError extends SqlassistError {
   }
 }
 
-/** The connection was lost before COMMIT was sent: nothing was committed. `cause` is the first error seen on it, if any. */
+/** The connection was lost before COMMIT was sent: nothing was committed. `cause` is the last word of the server or the network. */
 export class ConnectionLostError extends SqlassistError {
   static {
     this.prototype.name = 'ConnectionLostError'
