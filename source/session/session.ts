@@ -190,6 +190,11 @@ export class Session implements TransactionHost {
     return this.#savepoints
   }
 
+  /** The same, made if there is none yet. */
+  remembering(): SessionSavepoints {
+    return (this.#savepoints ??= new SessionSavepoints(this.em, this.role))
+  }
+
   /**
    * The present state as something to go back to: flushes, and sends a savepoint unless nothing was sent yet, when going
    * back means to send nothing.
@@ -200,11 +205,11 @@ export class Session implements TransactionHost {
     await this.assertCommittable()
     await this.flush()
     this.#refuseNested('txn.savepoint()')
-    const savepoints = (this.#savepoints ??= new SessionSavepoints())
+    const savepoints = this.remembering()
     const transaction = this.#transaction
     const name = transaction.begun ? savepoints.newName() : undefined
     // In one go with the savepoint's place among the statements.
-    const snapshot = savepoints.take(this.em)
+    const snapshot = savepoints.take()
     const written = this.#writes.now()
     const commits = this.#commits
     if (name !== undefined) await this.#exclusive((link) => link.execute(`savepoint ${name}`, []))
@@ -217,7 +222,7 @@ export class Session implements TransactionHost {
       else await this.#exclusive((link) => link.execute(`rollback to ${name}`, []))
       this.#writes.goBackTo(written, name !== undefined)
       this.#transaction.forgetErrors()
-      savepoints.restore(snapshot)
+      await savepoints.restore(snapshot)
     }
     return { rollback }
   }

@@ -226,13 +226,13 @@ for (const dialect of DIALECTS) {
               const innerMemory = memoryOf(em)
               await playRoughly(em, later, inner)
               await innerSavepoint.rollback()
-              same(memoryOf(em), innerMemory)
+              same(memoryOf(em, innerMemory), innerMemory)
               await playRoughly(em, later, inner)
               counts.inner++
             }
             counts.outer++
             await savepoint.rollback()
-            same(memoryOf(em), memory)
+            same(memoryOf(em, memory), memory)
             assert.equal(await tablesInside(em), tables)
           }
           recording.reset()

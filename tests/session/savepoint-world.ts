@@ -151,12 +151,21 @@ export function brief(statements: readonly string[]): string[] {
   })
 }
 
-/** What an entity manager has in memory, in every respect that a later flush or read could notice. */
-export function memoryOf(em: any): unknown[] {
-  return [...em.getUnitOfWork().getIdentityMap()].map((entity) => stateOf(entity))
+/**
+ * What an entity manager has in memory, in every respect that a later flush or read could notice; of what it had in an
+ * earlier memory alone, where one is given.
+ */
+export function memoryOf(em: any, earlier?: readonly State[]): State[] {
+  const states = [...em.getUnitOfWork().getIdentityMap()].map((entity) => stateOf(entity))
+  return states.filter(({ entity }) => earlier?.some((state) => state.entity === entity) ?? true)
 }
 
-export function stateOf(entity: any): unknown {
+export interface State {
+  readonly entity: string
+  readonly [aspect: string]: unknown
+}
+
+export function stateOf(entity: any): State {
   const wrapped = helper(entity as AnyEntity) as any
   const values = wrapped.__meta.props.map(({ name }: { name: string }) => [name, valueOf(entity[name])])
   return {
