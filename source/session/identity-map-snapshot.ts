@@ -38,6 +38,8 @@ export class IdentityMapSnapshot {
   readonly #inserted = new Map<Entity, EntityMemory>()
   /** What takes an entity that came later and was then written back to what a later flush has to compare it with. */
   readonly #written = new Map<Entity, () => void>()
+  /** The entities written outside of the transaction, and so not undone with it: by whom. */
+  readonly #elsewhere = new Map<Entity, EntityManager>()
 
   /** What is unchanged since `previous` is not copied again. */
   constructor(managers: readonly EntityManager[], previous?: IdentityMapSnapshot) {
@@ -57,7 +59,8 @@ export class IdentityMapSnapshot {
   /** To be told of each flush after it was made, before anything is written. */
   noteFlush(em: EntityManager, uow: UnitOfWork): void {
     for (const { entity, type } of uow.getChangeSets() as { entity: Entity; type: ChangeSetType }[]) {
-      this.#noteWrite(em, entity, type === ChangeSetType.CREATE ? postponed(uow, entity) : undefined)
+      if (!em.isInTransaction()) this.#elsewhere.set(entity, em)
+      else this.#noteWrite(em, entity, type === ChangeSetType.CREATE ? postponed(uow, entity) : undefined)
     }
   }
 
@@ -92,15 +95,17 @@ export class IdentityMapSnapshot {
     if (givenUp !== undefined) found.push({ em: heir, entries: this.#laterIn(givenUp) })
     givenUp?.clear()
     for (const memory of this.#inserted.values()) memory.restore()
-    for (const memory of this.#entities.values()) memory.restore()
-    for (const memory of this.#managers.values()) memory.restore()
+    for (const memory of this.#entities.values()) if (!this.#elsewhere.has(memory.entity)) memory.restore()
+    for (const memory of this.#managers.values()) memory.restore(this.#elsewhere)
     const places = new Places(givenUp)
     for (const { em, entries } of found) for (const entry of entries) places.keep(entry, em)
+    for (const [entity, em] of this.#elsewhere) places.readAnew(entity, em)
     for (const [entity, undo] of this.#written) {
       places.restore(entity, heir)
       if (!places.later.has(entity)) undo()
     }
     this.#written.clear()
+    this.#elsewhere.clear()
     this.#inserted.clear()
     return { later: places.later, displaced: places.displaced, unrestored: this.#unrestored() }
   }
@@ -111,7 +116,7 @@ export class IdentityMapSnapshot {
 
   /** What an entity manager has that came later. What is new in it is let go. */
   #laterIn(em: EntityManager): Entry[] {
-    const later = entriesOf(em).filter(({ entity }) => !this.#entities.has(entity))
+    const later = entriesOf(em).filter(({ entity }) => !this.#entities.has(entity) && !this.#elsewhere.has(entity))
     return later.filter(({ entity }) => {
       const isNew = !isManaged(entity) || this.#inserted.has(entity)
       if (isNew) letGo(entity)

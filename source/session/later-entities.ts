@@ -27,6 +27,14 @@ export class Places {
     this.#adopt(entity, em)
   }
 
+  /** Gives an entity that is managed its place. */
+  readAnew(entity: Entity, em: EntityManager): void {
+    const identityMap = em.getUnitOfWork(false).getIdentityMap()
+    if (!isManaged(entity) || identityMap.getByEntity(entity) !== undefined) return
+    identityMap.store(entity)
+    this.#adopt(entity, em)
+  }
+
   /** Gives an entity a place that was removed from all identity maps. */
   restore(entity: Entity, em: EntityManager): void {
     const identityMap = em.getUnitOfWork(false).getIdentityMap()

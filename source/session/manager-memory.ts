@@ -32,17 +32,19 @@ export class ManagerMemory {
     return [...managed, ...this.#persisted, ...this.#removed, ...this.#orphans]
   }
 
-  /** Empties the entity manager, and gives it what it had. The entities themselves have to be restored already. */
-  restore(): void {
+  /** Empties the entity manager, and gives it what it had but `others`. Its entities have to be restored already. */
+  restore(others: ReadonlyMap<Entity, unknown>): void {
+    const isOwn = (entity: Entity): boolean => !others.has(entity)
+    const [removed, orphans] = [this.#removed.filter(isOwn), this.#orphans.filter(isOwn)]
     const uow = this.#em.getUnitOfWork(false)
     uow.clear()
-    for (const entry of this.#entries) placeIn(uow.getIdentityMap(), entry)
-    for (const entity of this.#persisted) uow.persist(entity, undefined, { cascade: false })
+    for (const entry of this.#entries) if (isOwn(entry.entity)) placeIn(uow.getIdentityMap(), entry)
+    for (const entity of this.#persisted.filter(isOwn)) uow.persist(entity, undefined, { cascade: false })
     // Scheduled as orphans, so that the next query of their kind flushes first; a removal would change what refers to them.
-    for (const entity of [...this.#removed, ...this.#orphans]) uow.scheduleOrphanRemoval(entity, new Set([entity]))
-    for (const entity of this.#removed) {
+    for (const entity of [...removed, ...orphans]) uow.scheduleOrphanRemoval(entity, new Set([entity]))
+    for (const entity of removed) {
       uow.getRemoveStack().add(entity)
-      if (!this.#orphans.includes(entity)) uow.getOrphanRemoveStack().delete(entity)
+      if (!orphans.includes(entity)) uow.getOrphanRemoveStack().delete(entity)
     }
   }
 }
