@@ -1,6 +1,8 @@
-import { Collection, type EntityManager, type UnitOfWork } from '@mikro-orm/core'
+import { Collection, type EntityManager, type EntityProperty, type UnitOfWork } from '@mikro-orm/core'
 import { SqlassistError } from '../transaction/index.ts'
 import { helperOf, type Entity, type EntityMemory } from './entity-memory.ts'
+import { CollectionMemory } from './replaceable-memory.ts'
+import type { Memory } from './value-memory.ts'
 
 /** An entity was changed that a rollback had left without a row or a place in its session: nothing would be stored. */
 export class DetachedEntityError extends SqlassistError {
@@ -36,6 +38,7 @@ export class EntityNotRestoredError extends SqlassistError {
 
 interface Stray {
   readonly stored: unknown
+  readonly collections: readonly Memory[]
   readonly why: string
   readonly cause: unknown
 }
@@ -102,19 +105,25 @@ export class StrayEntities {
   }
 
   #add(entity: Entity, em: EntityManager, why: string, cause?: unknown): void {
-    this.#strays.set(entity, { stored: em.getComparator().prepareEntity(entity), why, cause })
+    const collections = dirtyCollectionsOf(entity).map(({ value, property }) => new CollectionMemory(value, property))
+    const stored = em.getComparator().prepareEntity(entity)
+    this.#strays.set(entity, { stored, collections, why, cause })
   }
 }
 
-function isChanged(entity: Entity, { stored }: Stray, em: EntityManager): boolean {
+function isChanged(entity: Entity, { stored, collections }: Stray, em: EntityManager): boolean {
   const { __meta: meta } = helperOf(entity)
   const comparator = em.getComparator()
   const changes = comparator.diffEntities(meta.class, stored as never, comparator.prepareEntity(entity))
-  return Object.keys(changes).length > 0 || meta.relations.some(({ name }) => isDirty(entity[name]))
+  if (Object.keys(changes).length > 0) return true
+  return dirtyCollectionsOf(entity).some(({ value }) => !collections.some((memory) => memory.matches(value)))
 }
 
-function isDirty(value: unknown): boolean {
-  return Collection.isCollection(value) && value.isDirty()
+function dirtyCollectionsOf(entity: Entity): { value: Collection<object>; property: EntityProperty }[] {
+  return helperOf(entity).__meta.relations.flatMap((property) => {
+    const value = entity[property.name]
+    return Collection.isCollection<object, object>(value) && value.isDirty() ? [{ value, property }] : []
+  })
 }
 
 function nameOf(entity: Entity): string {

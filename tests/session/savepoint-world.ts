@@ -160,6 +160,23 @@ export function memoryOf(em: any, earlier?: readonly State[]): State[] {
   return states.filter(({ entity }) => earlier?.some((state) => state.entity === entity) ?? true)
 }
 
+/** What is wrong in the entities that came after an earlier memory: those that do not show what the database holds. */
+export async function wronglyKept(em: any, earlier: readonly State[]): Promise<unknown[]> {
+  const fresh = em.fork({ keepTransactionContext: true })
+  const comparator = em.getComparator()
+  const wrong: unknown[] = []
+  for (const entity of em.getUnitOfWork().getIdentityMap()) {
+    if (earlier.some((state) => state.entity === nameOf(entity))) continue
+    const row = await fresh.findOne(entity.constructor, helper(entity).getPrimaryKey(), {
+      populate: ['bio'].filter((name) => entity[name] !== undefined),
+    })
+    const [shown, stored] = [entity, row].map((one) => (one === null ? null : comparator.prepareEntity(one)))
+    const differs = Object.keys(shown).some((key) => JSON.stringify(shown[key]) !== JSON.stringify(stored?.[key]))
+    if (differs) wrong.push({ entity: nameOf(entity), shown, stored })
+  }
+  return wrong
+}
+
 export interface State {
   readonly entity: string
   readonly [aspect: string]: unknown
