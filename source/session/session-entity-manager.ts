@@ -8,6 +8,7 @@ import { inOneConnection } from './session-connection-facade.ts'
 import { sessionOfEntityManager, setSession } from './session-binding.ts'
 import { rawContextOf } from './session-kysely.ts'
 import type { Session } from './session.ts'
+import { undoneInMemory } from './undone-in-memory.ts'
 
 /** Set on an entity manager that MikroORM may fork by itself while it streams. */
 const STREAMS = Symbol('koa-sqlassist stream')
@@ -139,20 +140,34 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
     }
 
     async #transactional(session: Session, cb: (em: any) => any, options: TransactionalOptions = {}): Promise<any> {
+      if (session.leavesTransactionsToMikroOrm) return await this.#transactionalByMikroOrm(session, cb, options)
       const { propagation } = options
-      if (session.leavesTransactionsToMikroOrm) return await super.transactional(cb, { ...options })
       if (propagation === 'requires_new' || propagation === 'not_supported') {
         throw new OutsideTransactionError(session.role, `em.transactional() with propagation '${propagation}'`)
       }
       const em = innermost(this, session)
       if (em !== this) return await em.transactional(cb, options)
-      if (propagation !== undefined && propagation !== 'nested') return await super.transactional(cb, { ...options })
+      if (propagation === 'supports' || propagation === 'mandatory' || propagation === 'never') {
+        return await super.transactional(cb, { ...options })
+      }
       return await oneAfterTheOther(this, async () => {
         // MikroORM would move what is pending into the nested transaction and, if that rolls back, never insert it:
         // https://github.com/mikro-orm/mikro-orm/blob/v7.2.1/packages/core/src/utils/TransactionManager.ts
         await this.flush()
-        return await super.transactional(cb, { ...options })
+        const nested = { ...options, propagation: 'nested' as const }
+        return await undoneInMemory(session, this, cb, (callback) => super.transactional(callback, nested))
       })
+    }
+
+    /** Where every flush commits: MikroORM's own transactions, one after the other unless one is inside of another. */
+    async #transactionalByMikroOrm(
+      session: Session,
+      cb: (em: any) => any,
+      options: TransactionalOptions,
+    ): Promise<any> {
+      const run = (): Promise<any> =>
+        undoneInMemory(session, this, cb, (callback) => super.transactional(callback, { ...options }))
+      return await (innermost(this, session) === this ? oneAfterTheOther(this, run) : run())
     }
 
     override async *stream(entityName: any, options: any = {}): AsyncIterableIterator<any> {

@@ -272,6 +272,11 @@ export class Session implements TransactionHost {
     return this.#savepoints
   }
 
+  /** The same, made if there is none yet. */
+  remembering(): SessionSavepoints {
+    return (this.#savepoints ??= new SessionSavepoints(this.em, this.role))
+  }
+
   /**
    * The present state as something to go back to: flushes, and sends a savepoint unless nothing was sent yet, when going
    * back means to send nothing.
@@ -283,11 +288,11 @@ export class Session implements TransactionHost {
     await this.assertCommittable()
     await this.flush()
     this.#refuseNested('txn.savepoint()')
-    const savepoints = (this.#savepoints ??= new SessionSavepoints())
+    const savepoints = this.remembering()
     const transaction = this.#transaction
     const name = transaction.begun ? savepoints.newName() : undefined
     // In one go with the savepoint's place among the statements.
-    const snapshot = savepoints.take(this.em)
+    const snapshot = savepoints.take()
     const written = transaction.writes.now()
     const commits = this.#commits
     if (name !== undefined) await transaction.exclusive((link) => link.execute(`savepoint ${name}`, []))
@@ -300,7 +305,7 @@ export class Session implements TransactionHost {
       if (name === undefined) await this.#startOver()
       else await transaction.exclusive((link) => link.execute(`rollback to ${name}`, []))
       this.#transaction.goBackTo(written, name !== undefined)
-      savepoints.restore(snapshot)
+      await savepoints.restore(snapshot)
     }
     return { rollback }
   }
