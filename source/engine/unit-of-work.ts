@@ -11,11 +11,11 @@ import {
   type UnitEndMessage,
   type UnitMessage,
 } from './channels.ts'
-import { currentUnit } from './current-unit.ts'
+import { UnitScope } from './current-unit.ts'
 import { DEFAULT_ROLE, type RoleStatus } from './db-sessions-container.ts'
 import type { Engine } from './engine.ts'
 import type { EngineRegistry } from './engine-registry.ts'
-import { NotRetriedError, TransactionsDisabledError, UnitOfWorkEndedError } from './errors.ts'
+import { askedTooLate, NotRetriedError, TransactionsDisabledError } from './errors.ts'
 import { IndependentSessions } from './independent-sessions.ts'
 import { PlainCommits } from './plain-commits.ts'
 import { report } from './report.ts'
@@ -55,8 +55,8 @@ export class UnitOfWork {
   readonly container: object
   observer: UnitObserver | undefined
   readonly #options: UnitOfWorkOptions
-  /** The unit of work that this one was started in. */
-  readonly #parent = currentUnit()
+  /** The asynchronous context of its code. */
+  readonly scope: UnitScope
   /** The sessions last opened, by role. */
   readonly #sessions = new Map<string, Session>()
   #independent: IndependentSessions | undefined
@@ -79,6 +79,7 @@ export class UnitOfWork {
   constructor(registry: EngineRegistry, Container: new (unit: UnitOfWork) => object, options: UnitOfWorkOptions) {
     this.registry = registry
     this.#options = options
+    this.scope = new UnitScope(this, options.owner !== undefined && options.mayRetry === true)
     this.container = new Container(this)
     if (unitStartChannel.hasSubscribers) unitStartChannel.publish(this.#facts())
   }
@@ -98,6 +99,12 @@ export class UnitOfWork {
       this.#note(this.#begunLater)
     }
     return tm
+  }
+
+  /** Its transaction manager, for its code. @throws UnitOfWorkEndedError after the end */
+  get tmInUse(): TransactionManager {
+    if (this.#ended) throw managerAskedTooLate()
+    return this.tm
   }
 
   /**
@@ -125,10 +132,9 @@ export class UnitOfWork {
     return this.#retries
   }
 
-  /** This unit of work, or the one around it, that belongs to `registry` and whose transaction is not committed yet. */
-  of(registry: unknown): UnitOfWork | undefined {
-    if (this.registry !== registry) return this.#parent?.of(registry)
-    return this.#ended || this.transaction()?.status === 'Committed' ? undefined : this
+  /** Whether it has not ended, and its transaction is not committed yet. */
+  get isOpen(): boolean {
+    return !this.#ended && this.transaction()?.status !== 'Committed'
   }
 
   /** @throws ConfigurationError if no role is the default */
@@ -146,10 +152,7 @@ export class UnitOfWork {
     const engine = this.registry.engine(role)
     if (this.#cancelled !== undefined && engine.endsWithTransaction) throw this.#cancelled
     if (this.#ended) {
-      throw new UnitOfWorkEndedError(
-        `The session of role "${role}" was asked for after its request or run had ended. Await everything before the ` +
-          `handler returns; for work that outlives it use registry.run().`,
-      )
+      throw askedTooLate(`The session of role "${role}"`)
     }
     const session = this.#open(engine, engine.options.keepSession ? open?.em : undefined)
     this.#sessions.set(role, session)
@@ -191,7 +194,7 @@ export class UnitOfWork {
 
   /** The transaction under way, if there is one. */
   transaction(): Transaction | undefined {
-    if (this.#tm === undefined || this.#beginsLater) return undefined
+    if (this.#tm === undefined || this.#beginsLater || this.#ended) return undefined
     try {
       return this.#tm.get()
     } catch (error) {
@@ -321,6 +324,8 @@ export class UnitOfWork {
 
   #end({ outcome, reason, error }: Ending): void {
     this.#ended = true
+    // Nobody would end what code of this unit begins from here on.
+    if (this.#tm !== this.#options.manager) this.#tm?.close(managerAskedTooLate)
     this.#endReaders()
     if (!unitEndChannel.hasSubscribers) return
     const message: UnitEndMessage = { ...this.#facts(), outcome, reason, error, retries: this.#retries }
@@ -340,6 +345,7 @@ export class UnitOfWork {
 
   #close(): void {
     this.#independent?.endReaders()
+    this.scope.release(this.#retries)
     this.registry.forget()
   }
 
@@ -394,6 +400,10 @@ export class UnitOfWork {
 function managerFor({ disableTransaction, manager, attempt }: UnitOfWorkOptions): TransactionManager {
   if (disableTransaction) return new TransactionManager({ explicit: true, attempt, admit: refuseAllButSessions })
   return manager ?? new TransactionManager({ explicit: true, attempt })
+}
+
+function managerAskedTooLate(): Error {
+  return askedTooLate('The transaction')
 }
 
 function refuseAllButSessions(resource: unknown): void {

@@ -1,7 +1,8 @@
-import { TransactionContext, type ForkOptions } from '@mikro-orm/core'
+import type { ForkOptions } from '@mikro-orm/core'
 import type { SqlEntityManager } from '@mikro-orm/sql'
 import { assertOwn } from './entity-ownership.ts'
 import { ManagedSessionError, OutsideTransactionError } from './errors.ts'
+import { asNested, innermost } from './nested-transactions.ts'
 import { oncePerClass } from './once-per-class.ts'
 import { inOneConnection } from './session-connection-facade.ts'
 import { sessionOfEntityManager, setSession } from './session-binding.ts'
@@ -43,7 +44,6 @@ export function sessionForks(em: SqlEntityManager): (options: ForkOptions) => Sq
  * and do the rest by the methods of the global one.
  */
 export const REDIRECTED = [
-  'fork',
   'begin',
   'commit',
   'rollback',
@@ -73,16 +73,16 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
 
     override fork(options: ForkOptions = {}): this {
       const session = managedSession(this)
-      if (session === undefined) return setSession(super.fork(options), sessionOfEntityManager(this))
+      if (session === undefined) return setSession(super.fork({ ...options }), sessionOfEntityManager(this))
       if (options.keepTransactionContext !== true && this[STREAMS] !== true && !forksToNest(options)) {
         throw new OutsideTransactionError(session.role, 'em.fork()')
       }
       return setSession(super.fork({ ...options, keepTransactionContext: true }), session)
     }
 
-    override async begin(...args: Parameters<SqlEntityManager['begin']>): Promise<void> {
+    override async begin(options: Parameters<SqlEntityManager['begin']>[0] = {}): Promise<void> {
       const session = managedSession(this)
-      if (session === undefined) return await super.begin(...args)
+      if (session === undefined) return await super.begin({ ...options })
       // Where nobody coordinates, the first statement begins the transaction as it always does.
       if (session.coordinated || session.em !== this) throw new ManagedSessionError(session.role, 'em.begin()')
     }
@@ -101,15 +101,17 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
       await session.rollbackAndContinue()
     }
 
-    override async transactional(cb: (em: any) => any, options: TransactionalOptions = {}): Promise<any> {
+    override async transactional(work: (em: any) => any, given: TransactionalOptions = {}): Promise<any> {
       const session = managedSession(this)
+      const options = ownOptions(given)
+      const cb = asNested(sessionOfEntityManager(this), work)
       if (session === undefined) return await super.transactional(cb, options)
       const { propagation } = options
       if (propagation === 'requires_new' || propagation === 'not_supported') {
         throw new OutsideTransactionError(session.role, `em.transactional() with propagation '${propagation}'`)
       }
-      const em = innermost(this, session)
-      if (em !== this) return await em.transactional(cb, options)
+      const em = innermost(session, this)
+      if (em !== this) return await em.transactional(work, options)
       if (propagation !== undefined && propagation !== 'nested') return await super.transactional(cb, options)
       return await oneAfterTheOther(this, async () => {
         // MikroORM would move what is pending into the nested transaction and, if that rolls back, never insert it:
@@ -121,13 +123,13 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
 
     override async *stream(entityName: any, options: any = {}): AsyncIterableIterator<any> {
       const session = managedSession(this)
-      if (session === undefined) return yield* super.stream(entityName, options)
+      if (session === undefined) return yield* super.stream(entityName, { ...options })
       await this.tryFlush(entityName, options)
       // MikroORM forks once for every row, outside of any transaction, and what the row refers to would be loaded there:
       // https://github.com/mikro-orm/mikro-orm/blob/v7.2.1/packages/core/src/EntityManager.ts
       const streaming = this.fork({ keepTransactionContext: true })
       streaming[STREAMS] = true
-      yield* super.stream.call(streaming, entityName, options)
+      yield* super.stream.call(streaming, entityName, { ...options })
     }
 
     override execute(...args: any[]): Promise<any> {
@@ -181,12 +183,11 @@ function forksToNest(options: ForkOptions): boolean {
 }
 
 /**
- * The entity manager of the innermost nested transaction that the running code is in. Nesting on an outer one from there
- * would set a savepoint of the same name a second time.
+ * Options to hand on: MikroORM writes into those of em.transactional(), the transaction context too. What it has left there
+ * in a call before belongs to that one, and would lead into another database.
  */
-function innermost(em: SqlEntityManager, session: Session): SqlEntityManager {
-  const nested = TransactionContext.currentTransactionContext()?.em
-  return nested !== undefined && sessionOfEntityManager(nested) === session ? (nested as SqlEntityManager) : em
+function ownOptions(options: NonNullable<TransactionalOptions>): NonNullable<TransactionalOptions> {
+  return { ...options, ctx: undefined }
 }
 
 /** Two nested transactions at once would share the name of their savepoint, and one's failure undo the other. */
