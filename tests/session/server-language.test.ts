@@ -66,7 +66,7 @@ const codeOf = (error: unknown): unknown => (error as { code?: unknown }).code
 
 /** The server's process behind the one connection of the pool. */
 async function backend({ orm }: World): Promise<unknown> {
-  const [row] = (await orm.em.fork().execute('select pg_backend_pid() as pid')) as { pid: unknown }[]
+  const [row] = await orm.em.fork().execute<{ pid: number }[]>('select pg_backend_pid() as pid')
   return row?.pid
 }
 
