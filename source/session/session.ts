@@ -311,6 +311,7 @@ export class Session implements TransactionHost {
   async rollbackAndContinue(): Promise<void> {
     this.#refuseNested('em.rollback()')
     this.em.clear()
+    this.#savepoints?.forgetStrays()
     await this.#startOver()
   }
 
@@ -324,6 +325,7 @@ export class Session implements TransactionHost {
     if (this.#ending !== undefined) return
     this.#cancelled = undefined
     if (!this.#settings.keepSession) this.em.clear()
+    this.#savepoints = undefined
     this.#ending = ending
     if (sessionCloseChannel.hasSubscribers) {
       sessionCloseChannel.publish({ ...this.facts, reason: ending } satisfies SessionCloseMessage)
