@@ -3,6 +3,7 @@ import {
   Collection,
   EntityManager,
   helper,
+  JsonType,
   Reference,
   ReferenceKind,
   ScalarReference,
@@ -12,7 +13,16 @@ import {
   type EntityProperty,
 } from '@mikro-orm/core'
 import { CollectionMemory, inPlaceOf, isUntouched, ScalarReferenceMemory, unloaded } from './replaceable-memory.ts'
-import { FIXED_KEYS, mayHide, remember, rememberAsIs, sameList, type IsLeft, type Memory } from './value-memory.ts'
+import {
+  FIXED_KEYS,
+  isOfOwnClass,
+  mayHide,
+  remember,
+  rememberAsIs,
+  sameList,
+  type IsLeft,
+  type Memory,
+} from './value-memory.ts'
 
 // What it relies on is told in identity-map-snapshot.ts.
 
@@ -39,59 +49,63 @@ const FIELDS = [
   '__onLoadFired',
 ] as const
 
+/** Of a field that the helper does not have. */
+const ABSENT = Symbol('absent')
+const NONE: ReadonlyMap<PropertyKey, unknown> = new Map()
+
 /** One entity with its helper, collections, embeddables and other values that can be changed in place. */
 export class EntityMemory {
   readonly entity: Entity
-  readonly #own = new Map<PropertyKey, { readonly descriptor: PropertyDescriptor; readonly memory: Memory }>()
-  readonly #data: Map<string, Memory>
-  /** Properties that only the accessors of a class reach. */
-  readonly #hidden: Map<string, Memory>
-  readonly #fields: ReadonlyMap<string, unknown>
-  readonly #originalData: Record<string, unknown> | undefined
-  readonly #loadedProperties: ReadonlySet<string>
-  readonly #serializationContext: Wrapped['__serializationContext']
   readonly #comparator: EntityComparator
+  readonly #keys: readonly PropertyKey[]
+  /** Own properties that hold a value; the others are accessors of what is in `__data`. */
+  readonly #own = new Map<PropertyKey, { readonly descriptor: PropertyDescriptor; readonly memory: Memory }>()
+  readonly #data: Readonly<Record<string, unknown>>
+  /** Those parts of the data that can change in place. */
+  readonly #parts = new Map<string, Memory>()
+  /** Properties that only the accessors of a class reach. */
+  readonly #hidden: ReadonlyMap<string, Memory>
+  readonly #fields: readonly unknown[]
+  readonly #originalData: Record<string, unknown> | undefined
+  readonly #loadedProperties: readonly string[]
+  readonly #serializationContext: Wrapped['__serializationContext']
   /** Stored properties with an object of a class, which may hide what it holds. */
   readonly #opaque = new Map<string, { readonly property: EntityProperty; readonly value: unknown }>()
   /** What a flush would have stored, where something may be hidden. */
   readonly #stored: object | undefined
 
   /** `instead` are collections to remember in place of those that the entity has. */
-  constructor(entity: Entity, comparator: EntityComparator, instead: ReadonlyMap<PropertyKey, unknown> = new Map()) {
+  constructor(entity: Entity, comparator: EntityComparator, instead: ReadonlyMap<PropertyKey, unknown> = NONE) {
     const wrapped = helperOf(entity)
     this.entity = entity
     this.#comparator = comparator
-    for (const key of Reflect.ownKeys(entity)) {
-      const descriptor = Object.getOwnPropertyDescriptor(entity, key)
-      if (descriptor === undefined || FIXED_KEYS.has(key)) continue
-      const value = instead.has(key) ? instead.get(key) : descriptor.value
-      this.#own.set(key, { descriptor, memory: this.#memoryOf(key, value) })
+    this.#data = { ...wrapped.__data }
+    this.#keys = keysOf(entity)
+    for (const key of this.#keys) if (!this.#isTracked(key) || instead.has(key)) this.#rememberOwn(key, instead)
+    for (const key of Object.keys(this.#data)) {
+      const value = this.#data[key]
+      if (isObject(value)) this.#parts.set(key, this.#memoryOf(key, value))
     }
-    this.#data = mapOf(Object.keys(wrapped.__data), (key) => this.#memoryOf(key, wrapped.__data[key]))
     this.#hidden = mapOf(this.#namesOfHidden(), (name) => this.#memoryOf(name, entity[name]))
-    this.#fields = mapOf(
-      FIELDS.filter((name) => Object.hasOwn(wrapped, name)),
-      (name) => wrapped[name],
-    )
+    this.#fields = FIELDS.map((name) => (Object.hasOwn(wrapped, name) ? wrapped[name] : ABSENT))
     this.#originalData = copyOf(wrapped.__originalEntityData)
-    this.#loadedProperties = new Set(wrapped.__loadedProperties)
+    this.#loadedProperties = [...wrapped.__loadedProperties]
     this.#serializationContext = copyOfContext(wrapped.__serializationContext)
     if (this.#opaque.size > 0) this.#stored = comparator.prepareEntity(entity)
   }
 
   isCurrent(): boolean {
-    const entity = this.entity
-    const wrapped = helperOf(entity)
-    const ownKeys = Reflect.ownKeys(entity).filter((key) => !FIXED_KEYS.has(key))
+    const wrapped = helperOf(this.entity)
     return (
-      ownKeys.length === this.#own.size &&
-      ownKeys.every((key) => this.#own.get(key)?.memory.matches(Object.getOwnPropertyDescriptor(entity, key)?.value)) &&
-      Object.keys(wrapped.__data).length === this.#data.size &&
-      [...this.#data].every(([key, memory]) => memory.matches(wrapped.__data[key])) &&
-      [...this.#hidden].every(([name, memory]) => memory.matches(entity[name])) &&
-      FIELDS.every((name) => Object.is(wrapped[name], this.#fields.get(name))) &&
+      sameList(keysOf(this.entity), this.#keys) &&
+      [...this.#own].every(([key, { memory }]) => memory.matches(valueOf(this.entity, key))) &&
+      this.#hasSameData(wrapped.__data) &&
+      [...this.#hidden].every(([name, memory]) => memory.matches(this.entity[name])) &&
+      FIELDS.every((name, index) =>
+        Object.is(Object.hasOwn(wrapped, name) ? wrapped[name] : ABSENT, this.#fields[index]),
+      ) &&
       sameRecord(wrapped.__originalEntityData, this.#originalData) &&
-      sameList([...wrapped.__loadedProperties], [...this.#loadedProperties]) &&
+      sameList([...wrapped.__loadedProperties], this.#loadedProperties) &&
       sameContext(wrapped.__serializationContext, this.#serializationContext) &&
       this.unrestored().length === 0
     )
@@ -114,10 +128,10 @@ export class EntityMemory {
     for (const [name, memory] of this.#hidden) {
       if (!memory.matches(this.entity[name])) this.entity[name] = memory.recall()
     }
-    for (const name of FIELDS) {
-      if (this.#fields.has(name)) wrapped[name] = this.#fields.get(name)
-      else Reflect.deleteProperty(wrapped, name)
-    }
+    FIELDS.forEach((name, index) => {
+      if (this.#fields[index] === ABSENT) Reflect.deleteProperty(wrapped, name)
+      else wrapped[name] = this.#fields[index]
+    })
     if (this.#originalData === undefined) {
       Reflect.deleteProperty(wrapped, '__originalEntityData')
       // A placeholder for the primary key that the database was to generate; it would still have the one it got.
@@ -131,20 +145,33 @@ export class EntityMemory {
   #restoreOwn(wrapped: Wrapped): void {
     const entity = this.entity
     const present = wrapped.__data
-    wrapped.__data = Object.fromEntries(
-      [...this.#data].map(([key, memory]) => [key, inPlaceOf(present[key], memory.recall())]),
+    wrapped.__data = { ...this.#data }
+    for (const [key, memory] of this.#parts) wrapped.__data[key] = inPlaceOf(present[key], memory.recall())
+    for (const key of keysOf(entity)) if (!this.#keys.includes(key)) removeLater(entity, key)
+    for (const key of this.#keys) {
+      const own = this.#own.get(key)
+      if (own === undefined) track(entity, key as string)
+      else restoreOwn(entity, key, own.descriptor, own.memory)
+    }
+  }
+
+  #hasSameData(data: Record<string, unknown>): boolean {
+    const keys = Object.keys(data)
+    return (
+      keys.length === Object.keys(this.#data).length &&
+      keys.every((key) => this.#parts.get(key)?.matches(data[key]) ?? Object.is(data[key], this.#data[key]))
     )
-    for (const key of Reflect.ownKeys(entity)) {
-      if (!FIXED_KEYS.has(key) && !this.#own.has(key)) removeLater(entity, key)
-    }
-    for (const [key, { descriptor, memory }] of this.#own) {
-      const now = Object.getOwnPropertyDescriptor(entity, key)
-      if (now?.set !== undefined && descriptor.set !== undefined) continue
-      const value = inPlaceOf(now?.value, memory.recall())
-      const isUnchanged = now !== undefined && Object.is(now.value, value)
-      if (descriptor.set !== undefined) Object.defineProperty(entity, key, descriptor)
-      else if (!isUnchanged) Object.defineProperty(entity, key, { ...descriptor, value })
-    }
+  }
+
+  /** Whether a property of the entity is an accessor of what is in `__data`. */
+  #isTracked(key: PropertyKey): boolean {
+    return typeof key === 'string' && Object.hasOwn(this.#data, key) && this.entity[key] === this.#data[key]
+  }
+
+  #rememberOwn(key: PropertyKey, instead: ReadonlyMap<PropertyKey, unknown>): void {
+    const descriptor = Object.getOwnPropertyDescriptor(this.entity, key) as PropertyDescriptor
+    const value = instead.has(key) ? instead.get(key) : descriptor.value
+    this.#own.set(key, { descriptor, memory: this.#memoryOf(key, value) })
   }
 
   #memoryOf(key: PropertyKey, value: unknown): Memory {
@@ -159,6 +186,10 @@ export class EntityMemory {
 
   #valueMemory(property: EntityProperty, value: unknown, held: unknown): Memory {
     if (property.persist === false) return remember(value, isLeftWhereNothingIsStored(value))
+    // A type of the program's may see what nobody else does.
+    if (isObject(value) && isOfOwnClass(value) && isOfOwnType(property)) {
+      this.#opaque.set(property.name, { property, value: held })
+    }
     return remember(value, (part) => {
       if (isLeft(part)) return true
       if (!this.#opaque.has(property.name) && mayHide(part)) this.#opaque.set(property.name, { property, value: held })
@@ -166,14 +197,62 @@ export class EntityMemory {
     })
   }
 
-  #namesOfHidden(): string[] {
-    const names = helperOf(this.entity).__meta.props.map(({ name }) => name)
-    return names.filter((name) => {
-      if (this.#own.has(name) || this.#data.has(name)) return false
-      const inherited = inheritedDescriptor(this.entity, name)
-      return inherited?.get !== undefined && inherited.set !== undefined
-    })
+  #namesOfHidden(): readonly string[] {
+    const names = accessorsOf(this.entity)
+    if (names.length === 0) return names
+    return names.filter((name) => !this.#keys.includes(name) && !Object.hasOwn(this.#data, name))
   }
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null
+}
+
+function keysOf(entity: Entity): PropertyKey[] {
+  return Reflect.ownKeys(entity).filter((key) => !FIXED_KEYS.has(key))
+}
+
+function valueOf(entity: Entity, key: PropertyKey): unknown {
+  return Object.getOwnPropertyDescriptor(entity, key)?.value
+}
+
+/** Makes a property an accessor again where it was one, without the propagation that its setter does. */
+function track(entity: Entity, key: string): void {
+  const now = Object.getOwnPropertyDescriptor(entity, key)
+  if (now?.set !== undefined) return
+  const { __data: data, __meta: meta } = helperOf(entity)
+  const value = data[key]
+  Reflect.deleteProperty(entity, key)
+  const defined = (meta.definedProperties as PropertyDescriptorMap)[key]
+  if (defined !== undefined) Object.defineProperty(entity, key, defined)
+  else entity[key] = value
+}
+
+function restoreOwn(entity: Entity, key: PropertyKey, descriptor: PropertyDescriptor, memory: Memory): void {
+  const now = Object.getOwnPropertyDescriptor(entity, key)
+  if (now?.set !== undefined && descriptor.set !== undefined) return
+  const value = inPlaceOf(now?.value, memory.recall())
+  const isUnchanged = now !== undefined && Object.is(now.value, value)
+  if (descriptor.set !== undefined) Object.defineProperty(entity, key, descriptor)
+  else if (!isUnchanged) Object.defineProperty(entity, key, { ...descriptor, value })
+}
+
+const accessors = new WeakMap<object, readonly string[]>()
+
+/** The properties that a class has getters and setters for, and so may keep where nothing else reaches. */
+function accessorsOf(entity: Entity): readonly string[] {
+  const prototype = Object.getPrototypeOf(entity) as object
+  let names = accessors.get(prototype)
+  if (names === undefined) {
+    names = helperOf(entity)
+      .__meta.props.map(({ name }) => name as string)
+      .filter((name) => {
+        const inherited = inheritedDescriptor(entity, name)
+        return inherited?.get !== undefined && inherited.set !== undefined
+      })
+    accessors.set(prototype, names)
+  }
+  return names
 }
 
 /** Entities are remembered by themselves, and what runs the program is no value of theirs. */
@@ -182,6 +261,10 @@ function isLeft(value: object): boolean {
   const meta = (value as { readonly __meta?: EntityMetadata }).__meta
   if (meta !== undefined) return !meta.embeddable
   return value instanceof EventEmitter || value instanceof EntityManager
+}
+
+function isOfOwnType({ customType }: EntityProperty): boolean {
+  return customType !== undefined && !(customType instanceof JsonType)
 }
 
 /** What is not stored may be anything, a whole request even: objects of classes inside of one are left alone. */

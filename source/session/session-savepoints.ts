@@ -47,13 +47,20 @@ export function savepointIsGone(role: string): InvalidSavepointRollbackError {
 export class SessionSavepoints {
   /** The session's entity manager, and those of the nested transactions under way, each inside the one before. */
   readonly #managers: SqlEntityManager[]
-  readonly #strays: StrayEntities
+  readonly #role: string
+  #strays: StrayEntities
   #snapshots: IdentityMapSnapshot[] = []
   #named = 0
 
   constructor(em: SqlEntityManager, role: string) {
     this.#managers = [em]
+    this.#role = role
     this.#strays = new StrayEntities(role)
+  }
+
+  /** Whether nothing is remembered at present. */
+  get isEmpty(): boolean {
+    return this.#snapshots.length === 0 && this.#managers.length === 1
   }
 
   /** A name for a savepoint in the database. MikroORM's own are called trx1, trx2 and so on. */
@@ -123,6 +130,11 @@ export class SessionSavepoints {
       for (const [entity, em] of later) this.#strays.addUnknown(entity, em, error)
       throw error
     }
+  }
+
+  /** To be told when the session forgets all that it has in memory. */
+  forgetStrays(): void {
+    this.#strays = new StrayEntities(this.#role)
   }
 
   /** Of a flush, before anything is written. @throws as {@link StrayEntities.check} */

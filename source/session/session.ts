@@ -482,6 +482,7 @@ export class Session implements TransactionHost {
     else this.assertNotNested('em.rollback()')
     this.#failed = undefined
     this.#forget()
+    this.#savepoints?.forgetStrays()
     await this.#startOver()
   }
 
@@ -550,6 +551,7 @@ export class Session implements TransactionHost {
     if (this.#ending !== undefined) return
     this.#cancelled = undefined
     this.#failed = undefined
+    this.#savepoints = undefined
     this.#ending = ending
     if (sessionCloseChannel.hasSubscribers) {
       sessionCloseChannel.publish({ ...this.facts, reason: ending } satisfies SessionCloseMessage)

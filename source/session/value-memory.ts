@@ -142,51 +142,68 @@ class CopyMemory<T extends object, Copy> implements Memory {
 class RecordMemory implements Memory {
   readonly #value: Record<PropertyKey, unknown>
   readonly #length: number | undefined
-  readonly #parts: ReadonlyMap<PropertyKey, Memory>
+  readonly #keys: readonly PropertyKey[]
+  readonly #values: readonly unknown[]
+  /** Of those values that can change in place. */
+  readonly #parts = new Map<number, Memory>()
 
   constructor(value: object, rememberPart: (part: unknown) => Memory) {
     this.#value = value as Record<PropertyKey, unknown>
     this.#length = Array.isArray(value) ? value.length : undefined
-    this.#parts = new Map(this.#keys().map((key) => [key, rememberPart(this.#value[key])]))
+    this.#keys = keysOf(this.#value)
+    this.#values = this.#keys.map((key) => this.#value[key])
+    this.#values.forEach((part, index) => {
+      if (typeof part === 'object' && part !== null) this.#parts.set(index, rememberPart(part))
+    })
   }
 
   recall(): unknown {
-    for (const key of this.#keys()) {
-      if (!this.#parts.has(key)) Reflect.deleteProperty(this.#value, key)
-    }
-    if (this.#length !== undefined) this.#value['length'] = this.#length
-    for (const [key, part] of this.#parts) {
-      const then = part.recall()
+    const value = this.#value
+    if (!sameList(keysOf(value), this.#keys)) this.#removeLater()
+    if (this.#length !== undefined) value['length'] = this.#length
+    this.#keys.forEach((key, index) => {
+      const part = this.#parts.get(index)
+      const then = part === undefined ? this.#values[index] : part.recall()
       // What is frozen or has no setter still is what it was, or the entity's stored values show that it is not.
-      if (!Object.is(this.#value[key], then)) Reflect.set(this.#value, key, then)
-    }
+      if (!Object.is(value[key], then) || !Object.hasOwn(value, key)) Reflect.set(value, key, then)
+    })
     this.#restoreOrder()
-    return this.#value
+    return value
   }
 
   matches(value: unknown): boolean {
-    if (value !== this.#value) return false
     return (
-      sameList(this.#keys(), [...this.#parts.keys()]) &&
-      [...this.#parts].every(([key, part]) => part.matches(this.#value[key]))
+      value === this.#value &&
+      (this.#length === undefined || this.#value['length'] === this.#length) &&
+      sameList(keysOf(this.#value), this.#keys) &&
+      this.#keys.every((key, index) => {
+        const now = this.#value[key]
+        return this.#parts.get(index)?.matches(now) ?? Object.is(now, this.#values[index])
+      })
     )
   }
 
-  #keys(): PropertyKey[] {
-    if (this.#length !== undefined) return Object.keys(this.#value)
-    return Reflect.ownKeys(this.#value).filter((key) => !FIXED_KEYS.has(key))
+  #removeLater(): void {
+    const known = new Set(this.#keys)
+    for (const key of keysOf(this.#value)) if (!known.has(key)) Reflect.deleteProperty(this.#value, key)
   }
 
   /** JSON is compared as text by some databases. */
   #restoreOrder(): void {
-    if (this.#length !== undefined || sameList(this.#keys(), [...this.#parts.keys()])) return
-    for (const key of this.#parts.keys()) {
+    if (this.#length !== undefined || sameList(keysOf(this.#value), this.#keys)) return
+    for (const key of this.#keys) {
       const descriptor = Object.getOwnPropertyDescriptor(this.#value, key)
       if (descriptor?.configurable === true && Reflect.deleteProperty(this.#value, key)) {
         Object.defineProperty(this.#value, key, descriptor)
       }
     }
   }
+}
+
+function keysOf(value: object): PropertyKey[] {
+  if (Array.isArray(value)) return Object.keys(value)
+  const keys = Reflect.ownKeys(value)
+  return keys.includes('__helper') ? keys.filter((key) => !FIXED_KEYS.has(key)) : keys
 }
 
 /** Whether both have the same members in the same order. */
@@ -199,14 +216,41 @@ const OPEN = new Set<unknown>(
   [Object, Array, Date, Map, Set, ArrayBuffer, Buffer, DataView].map(({ prototype }) => prototype),
 )
 
+/** Whether an object is of a class of the program's. */
+export function isOfOwnClass(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype !== null && !OPEN.has(prototype) && !ArrayBuffer.isView(value)
+}
+
 /** Whether an object may keep something where only its own methods and accessors reach. */
 export function mayHide(value: object): boolean {
-  const prototype: unknown = Object.getPrototypeOf(value)
-  if (prototype !== null && !OPEN.has(prototype)) return !ArrayBuffer.isView(value)
+  if (isOfOwnClass(value) && !isOpen(Object.getPrototypeOf(value) as object)) return true
   return !Array.isArray(value) && hasAccessor(value)
 }
 
+const open = new WeakMap<object, boolean>()
+
+/** Whether objects have no method or accessor by which something hidden could be seen. */
+function isOpen(prototype: object): boolean {
+  let known = open.get(prototype)
+  if (known === undefined) {
+    const parent = Object.getPrototypeOf(prototype) as object | null
+    const names = Reflect.ownKeys(prototype).filter((name) => !isOfMikroOrm(prototype, name))
+    known = OPEN.has(prototype) || (names.length === 0 && (parent === null || isOpen(parent)))
+    open.set(prototype, known)
+  }
+  return known
+}
+
+/** What every class has, and what MikroORM defines on embeddables: none of it is asked when they are stored. */
+function isOfMikroOrm(prototype: object, name: PropertyKey): boolean {
+  if (name === 'constructor') return true
+  if (!Object.hasOwn(prototype, '__meta')) return false
+  return typeof name === 'symbol' || String(name).startsWith('__') || name === 'toJSON'
+}
+
 function hasAccessor(value: object): boolean {
+  if (ArrayBuffer.isView(value)) return false
   return Object.keys(value).some((key) => Object.getOwnPropertyDescriptor(value, key)?.get !== undefined)
 }
 
