@@ -23,7 +23,7 @@ export function isLost(client: PoolClient): boolean {
 
 /**
  * Calls `then` with the error of a statement when it is known what the error leaves behind. PostgreSQL sends an error first, and
- * afterwards either says that it is ready again, or closes the connection: no code tells which, since functions and foreign
+ * afterwards either says that it is ready again, or closes the connection. No code says which: functions and foreign
  * servers raise those of lost connections too.
  */
 export function whenAnswered(client: PoolClient, error: unknown, then: (error: unknown) => void): void {

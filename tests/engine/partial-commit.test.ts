@@ -59,7 +59,7 @@ for (const [way, [options, engines]] of Object.entries(WAYS)) {
     })
   }
 
-  test(`${way}: what fails when something is committed already is told with it, and not done again`, async ({
+  test(`${way}: the error of one that fails after another has committed says so, and the work is not done again`, async ({
     several,
   }) => {
     await quietly(async () => {

@@ -78,7 +78,7 @@ function assertLost(error: unknown, code: string, what = ''): void {
 
 const all = (rows: AsyncIterable<unknown>) => Array.fromAsync(rows)
 
-/** Whatever may be the first to meet it. */
+/** Calls that may be the first to meet the loss. */
 const CALLS: Readonly<Record<string, (em: Em, txn: Em) => Promise<unknown>>> = {
   'a find': (em) => em.find(Author, {}),
   'an insert': (em) => em.insert(Author, { name: 'x' }),
