@@ -133,11 +133,17 @@ function putOnContext(ctx: Context, property: string, unit: UnitOfWork): void {
   if (!Object.hasOwn(prototype, 'txn')) Object.defineProperties(prototype, TRANSACTION)
 }
 
+const OWN = { configurable: true, enumerable: true, writable: true }
+
 /** Code of the attempt before may still be running, and is to find what it has found so far. */
 function putNextOnContext(ctx: Context, property: string): void {
   ctx[EARLIER] = [...(ctx[EARLIER] ?? []), ctx[UNIT]]
   Object.defineProperty(ctx, property, {
     get: () => unitHere(ctx as Units)?.container,
+    // The handler may put another in its place.
+    set(value: unknown) {
+      Object.defineProperty(ctx, property, { ...OWN, value })
+    },
     configurable: true,
     enumerable: true,
   })

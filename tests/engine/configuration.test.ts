@@ -83,10 +83,10 @@ test('two defaults, one orm for two roles, and one contextName for two roles are
 
 test('an ORM without a contextName gets the name of its role; one that has its own keeps it', async ({ a }) => {
   const own = await openOrm(await newDatabase('sqlite'), { contextName: 'mine' })
-  const registry = new EngineRegistry({ writer: a, analytics: own })
-  assert.is(registry.get('writer'), a)
-  assert.is(a.em.fork().name, 'writer')
-  assert.is(a.em.name, 'writer')
+  const registry = new EngineRegistry({ plain: a, analytics: own })
+  assert.is(registry.get('plain'), a)
+  assert.is(a.em.fork().name, 'plain')
+  assert.is(a.em.name, 'plain')
   assert.is(own.em.fork().name, 'mine')
   await own.close()
 })

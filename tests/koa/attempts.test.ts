@@ -152,6 +152,17 @@ for (const dialect of DIALECTS) {
     assert.equal(reply, [200, undefined])
   })
 
+  test('what the handler puts in the place of the container stays there until the next attempt', async (world) => {
+    const reply = await request(world, (ctx, attempt) => {
+      const container = ctx.dbSession
+      assert.equal(container.status, { writer: 'INIT' })
+      ctx.dbSession = { wrapped: container }
+      assert.is(ctx.dbSession.wrapped, container)
+      if (attempt < 3) throw new TransientError('once more')
+    })
+    assert.equal(reply, [200, undefined])
+  })
+
   test('a manager of the program that serves all attempts is not reached by ctx of an ended one', async (world) => {
     const manager = new TransactionManager({ explicit: true })
     const second = Promise.withResolvers<void>()
@@ -206,11 +217,11 @@ for (const dialect of DIALECTS) {
     const app = new Koa().use(dbSessions({ reader: { orm: read, readOnly: true }, writer: orm }))
     app.use(async (ctx: any) => {
       await ctx.dbSession.reader.count(Author)
-      const names = async function* (): AsyncGenerator<string> {
+      const chunks = async function* (): AsyncGenerator<string> {
         for (const { name } of (await (read.em as any).find(Author, {})) as { name: string }[]) yield name
       }
       // What starts in the handler goes on in its context.
-      ctx.body = Readable.from(names()).pipe(new PassThrough())
+      ctx.body = Readable.from(chunks()).pipe(new PassThrough())
     })
     const served = await serve(app)
     assert.is((await served.request('GET', '/')).text, 'read')
