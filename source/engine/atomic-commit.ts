@@ -116,8 +116,8 @@ export class AtomicCommit implements CommitGroup {
         await this.#learn(point, decision, error)
         return
       }
-      if (error instanceof ConnectionLostError || decisions.isGone(error)) decisions.lookAgain()
-      throw decisions.isFence(error) ? new CommitFencedError(role, error) : error
+      if (error instanceof ConnectionLostError) decisions.lookAgain()
+      throw decisions.isFence(error) ? new CommitFencedError(role, error) : (decisions.gone(error) ?? error)
     }
   }
 

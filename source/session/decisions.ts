@@ -1,4 +1,5 @@
 import type { DatabaseNames } from './database-names.ts'
+import type { DecisionTableError } from './errors.ts'
 
 /** The table in which a commit point keeps what was decided about transactions prepared elsewhere. */
 export const DECISION_TABLE = 'sqlassist_decision'
@@ -62,8 +63,8 @@ export interface Decisions {
   lookAgain(): void
   /** Whether `error` says that `id` was given up by somebody else before it could be committed. */
   isFence(error: unknown): boolean
-  /** Whether `error` says that the table is not there any more. */
-  isGone(error: unknown): boolean
+  /** Where `error`, of writing a decision, says that the table is not there any more: what to throw. It is looked for anew. */
+  gone(error: unknown): DecisionTableError | undefined
   /**
    * What was decided about `id` by the database named `database`; where nothing was, decides to abort, for ever. Waits for a
    * decision under way. The row of a commit goes when all is finished: `isFinished` is asked, while nobody else can decide,

@@ -67,8 +67,12 @@ export class PostgresDecisions implements Decisions {
     return code === UNIQUE_VIOLATION && table === DECISION_TABLE
   }
 
-  isGone(error: unknown): boolean {
-    return (error as { readonly code?: unknown }).code === UNDEFINED_TABLE
+  gone(error: unknown): DecisionTableError | undefined {
+    const { code, position } = error as { readonly code?: unknown; readonly position?: unknown }
+    // A trigger that misses a table of its own has no position in what was sent.
+    if (code !== UNDEFINED_TABLE || position === undefined) return undefined
+    this.lookAgain()
+    return new DecisionTableError(this.#role, DECISION_TABLE_SQL.postgresql, error, true)
   }
 
   async fence(id: string, database: string, isFinished?: () => Promise<boolean>): Promise<Decision> {
@@ -107,7 +111,7 @@ export class PostgresDecisions implements Decisions {
       if (table === undefined) return { ...names, committed: [] }
       const { rows } = await client.query<{ id: string; participants: string | null }>(
         `select id, participants from ${table} where decision = 'commit' ` +
-          `and at <= clock_timestamp() - make_interval(secs => ${olderThanMs / 1000}) order by at limit ${ROWS_A_LOOK}`,
+          `and at <= clock_timestamp() - make_interval(secs => ${olderThanMs / 1000}) order by at desc limit ${ROWS_A_LOOK}`,
       )
       return { ...names, committed: rows }
     })

@@ -8,11 +8,13 @@ const RETRYABLE_CODE = /^(?:40001|40P01|55P03|SQLITE_(?:BUSY|LOCKED)(?:_\w+)?)$/
  * Whether running the same work again may well succeed: decided from SQLSTATE, SQLite's code or the class, never from text.
  *
  * True for serialization failures, deadlocks, lock timeouts, SQLITE_BUSY and SQLITE_LOCKED, optimistic locks, and a commit
- * that recovery gave up; for a transaction that could not commit because of one of them as well.
+ * that recovery gave up; for a transaction that could not commit because of one of them as well. True where the table for
+ * decisions was dropped meanwhile, which the next commit makes again.
  */
 export function isRetryable(error: unknown): boolean {
   if (error instanceof OptimisticLockError || error instanceof CommitFencedError) return true
-  if (error instanceof TransactionAbortedError || error instanceof DecisionTableError) return isRetryable(error.cause)
+  if (error instanceof DecisionTableError) return error.wasThere || isRetryable(error.cause)
+  if (error instanceof TransactionAbortedError) return isRetryable(error.cause)
   const { code } = (error ?? {}) as { readonly code?: unknown }
   return typeof code === 'string' && RETRYABLE_CODE.test(code)
 }

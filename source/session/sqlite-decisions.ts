@@ -80,8 +80,10 @@ export class SqliteDecisions implements Decisions {
     return code === 'SQLITE_CONSTRAINT_PRIMARYKEY' && message?.includes(`${DECISION_TABLE}.id`) === true
   }
 
-  isGone(error: unknown): boolean {
-    return (error as { readonly message?: string }).message === `no such table: ${DECISION_TABLE}`
+  gone(error: unknown): DecisionTableError | undefined {
+    if ((error as { readonly message?: string }).message !== `no such table: ${DECISION_TABLE}`) return undefined
+    this.lookAgain()
+    return new DecisionTableError(this.#role, DECISION_TABLE_SQL.sqlite, error, true)
   }
 
   async fence(id: string, database: string, isFinished?: () => Promise<boolean>): Promise<Decision> {
@@ -115,7 +117,7 @@ export class SqliteDecisions implements Decisions {
       if (!isThere) return { ...names, committed: [] }
       const committed = await link.execute(
         `select id, participants from ${DECISION_TABLE} where decision = 'commit' ` +
-          `and at <= strftime('%Y-%m-%d %H:%M:%f', 'now', ?) order by at limit ${ROWS_A_LOOK}`,
+          `and at <= strftime('%Y-%m-%d %H:%M:%f', 'now', ?) order by at desc limit ${ROWS_A_LOOK}`,
         [`-${olderThanMs / 1000} seconds`],
       )
       return { ...names, committed: committed.rows as DecisionRow[] }
