@@ -8,7 +8,7 @@ import {
 } from '../session/errors.ts'
 import type { Finish } from '../session/postgres-prepared.ts'
 import type { Session } from '../session/session.ts'
-import type { AtomicCommits, Plan } from './atomic-commits.ts'
+import type { AtomicCommits, Plan, PlannedDecision } from './atomic-commits.ts'
 import type { Branch } from './branch.ts'
 import type { Engine } from './engine.ts'
 import { CommitGivenUpError, commitError } from './errors.ts'
@@ -137,20 +137,24 @@ export class AtomicCommit implements CommitGroup {
     } catch (error) {
       if (decision === undefined) throw error
       if (error instanceof CommitOutcomeUnknownError) {
-        await this.#learn(point, decision.id, error)
+        await this.#learn(point, decision, error)
         point.session.committed()
         return
       }
-      if (error instanceof ConnectionLostError || decisions.isGone(error)) decisions.lookAgain()
-      throw decisions.isFence(error) ? new CommitFencedError(role, error) : error
+      if (error instanceof ConnectionLostError) decisions.lookAgain()
+      throw decisions.isFence(error) ? new CommitFencedError(role, error) : (decisions.gone(error) ?? error)
     }
   }
 
   /** The answer to the COMMIT that decides was lost: asks. */
-  async #learn({ engine, session }: Member, id: string, unknown: CommitOutcomeUnknownError): Promise<void> {
+  async #learn(
+    { engine, session }: Member,
+    decision: PlannedDecision,
+    unknown: CommitOutcomeUnknownError,
+  ): Promise<void> {
     let committed
     try {
-      committed = await this.#wasCommitted(engine, id)
+      committed = await this.#wasCommitted(engine, decision)
     } catch {
       this.#outcome = 'unknown'
       for (const branch of this.#branches) branch.leave()
@@ -162,13 +166,15 @@ export class AtomicCommit implements CommitGroup {
 
   /**
    * What the database says now, it will say for ever. Where nothing was decided before, it is the others that tell: the row
-   * of a commit is removed when recovery has finished all of them by it, and the row of an abort is not.
+   * of a commit is removed when recovery has finished all of them by it.
    * @throws when it cannot be told
    */
-  async #wasCommitted({ database }: Engine, id: string): Promise<boolean> {
-    const { decision, now } = await persistently(() => database.decisions.fence(id))
-    if (!now) return decision === 'commit'
-    const prepared = await persistently(() => Promise.all(this.#branches.map((branch) => branch.isPrepared())))
+  async #wasCommitted({ database: { decisions } }: Engine, { id, database }: PlannedDecision): Promise<boolean> {
+    return (await persistently(() => decisions.fence(id, database, () => this.#isFinished()))) === 'commit'
+  }
+
+  async #isFinished(): Promise<boolean> {
+    const prepared = await Promise.all(this.#branches.map((branch) => branch.isPrepared()))
     return !prepared.includes(true)
   }
 

@@ -2,11 +2,19 @@ import { AtomicCommit, type Member } from './atomic-commit.ts'
 import { Branch } from './branch.ts'
 import type { Engine } from './engine.ts'
 import { NotAtomicError } from './errors.ts'
-import { globalId, newDecisionId } from './global-id.ts'
+import { globalId, newDecisionId, participantsText } from './global-id.ts'
 
 export const ATOMIC = ['prefer', 'required'] as const
 /** What a registry demands of a commit over several databases; see {@link EngineRegistryOptions.atomic}. Default `'prefer'`. */
 export type Atomic = (typeof ATOMIC)[number]
+
+/** What the commit point is to write down. @internal */
+export interface PlannedDecision {
+  readonly id: string
+  /** The name of the commit point's database. */
+  readonly database: string
+  readonly sql: string
+}
 
 /** How several changed databases are committed. @internal */
 export interface Plan {
@@ -16,7 +24,7 @@ export interface Plan {
   /** The commit point: it commits last, and decides. */
   readonly point: Member
   /** Undefined where nothing is prepared. */
-  readonly decision: { readonly id: string; readonly sql: string } | undefined
+  readonly decision: PlannedDecision | undefined
 }
 
 /** @internal */
@@ -58,12 +66,18 @@ export class AtomicCommits {
     if (prepared.length === 0) return { branches: [], plain, point, decision: undefined }
     const table = await point.engine.database.decisions.ready()
     const id = newDecisionId(application, point.engine.role, table.database)
-    const participants = await Promise.all(prepared.map(({ engine }) => engine.identity()))
+    const participants = await Promise.all(
+      prepared.map(async ({ engine }) => ({ role: engine.role, database: await engine.databaseName() })),
+    )
     return {
       branches: prepared.map((member) => new Branch(member, globalId(id, member.engine.role))),
       plain,
       point,
-      decision: { id, sql: table.commitSql({ id, participants: [...new Set(participants)].join(' ') }) },
+      decision: {
+        id,
+        database: table.database,
+        sql: table.commitSql({ id, participants: participantsText(participants) }),
+      },
     }
   }
 

@@ -33,16 +33,24 @@ export class Branch {
   /** Finishes it, over another connection where its own fails. False when it had to be left to recovery. Never rejects. */
   async finish(how: Finish): Promise<boolean> {
     const prepared = this.#prepared
+    const uncertain = this.#uncertain
     this.#prepared = undefined
+    this.#uncertain = false
     try {
       if (prepared !== undefined) await this.#finishPrepared(prepared, how)
-      else if (this.#uncertain) return await this.#finishAside(how)
+      else if (uncertain) return await this.#finishUncertain(how)
       return true
     } catch {
-      return await this.#finishAside(how)
-    } finally {
-      this.#uncertain = false
+      return await this.#finishAside(how, () => true)
     }
+  }
+
+  /** What is not prepared yet may still be: the server has the statement, or gets it, though its client is gone. */
+  async #finishUncertain(how: Finish): Promise<boolean> {
+    return await this.#finishAside(how, (wasThere) => {
+      if (!wasThere) this.#warn('may still be prepared, since its connection was lost while PREPARE was under way')
+      return wasThere
+    })
   }
 
   /** Whether it still waits to be finished. @throws the driver's error when that cannot be asked */
@@ -64,18 +72,24 @@ export class Branch {
     return traceEnd(this.#member.session, { how: `${how} prepared`, gid: this.gid }, work)
   }
 
-  async #finishAside(how: Finish): Promise<boolean> {
-    const { role, database } = this.#member.engine
+  async #finishAside(how: Finish, isDone: (wasThere: boolean) => boolean): Promise<boolean> {
+    const { prepared } = this.#member.engine.database
     try {
-      await this.#traced(how, async () => void (await database.prepared?.finish(this.gid, how)))
-      return true
+      let wasThere = false
+      await this.#traced(how, async () => void (wasThere = (await prepared?.finish(this.gid, how)) === true))
+      return isDone(wasThere)
     } catch (error) {
-      process.emitWarning(
-        `The prepared transaction "${this.gid}" of role "${role}" could not be finished (${how}: ${String(error)}). ` +
-          `It holds its locks until recovery gets through to the database, or registry.recover() is called.`,
-        { code: 'SQLASSIST_LEFT_PREPARED', detail: String((error as Error)?.stack ?? error) },
-      )
+      this.#warn(`could not be finished (${how}: ${String(error)})`, error)
       return false
     }
+  }
+
+  #warn(what: string, error?: unknown): void {
+    const detail = error === undefined ? undefined : String((error as Error)?.stack ?? error)
+    process.emitWarning(
+      `The prepared transaction "${this.gid}" of role "${this.#member.engine.role}" ${what}. ` +
+        `It holds its locks until recovery gets through to the database, or registry.recover() is called.`,
+      { code: 'SQLASSIST_LEFT_PREPARED', ...(detail === undefined ? {} : { detail }) },
+    )
   }
 }

@@ -1,6 +1,8 @@
 import type { Connection, ForkOptions } from '@mikro-orm/core'
 import type { AbstractSqlDriver, SqlEntityManager } from '@mikro-orm/sql'
 import type { Database } from '../session/database-link.ts'
+import type { DecisionSurvey } from '../session/decisions.ts'
+import { DecisionTableError } from '../session/errors.ts'
 import type { PoolReport } from '../session/pool-report.ts'
 import { PostgresDatabase } from '../session/postgres-database.ts'
 import type { PreparedSurvey } from '../session/postgres-prepared.ts'
@@ -41,6 +43,8 @@ export class Engine {
   readonly #settings: SessionSettings
   /** What its database can prepare, as far as it was asked. */
   #preparing: Promise<PreparedSurvey> | undefined
+  /** What its database is called, as far as it was asked. */
+  #called: Promise<string> | undefined
 
   constructor(options: ResolvedEngineOptions, background: (work: Promise<void>) => void) {
     this.options = options
@@ -82,9 +86,26 @@ export class Engine {
     return this.mayPrepare && (this.options.twoPhase === true || (await this.#prepares()).maxPrepared > 0)
   }
 
-  /** Which database of which server it is, whatever name leads there. @throws the driver's error */
-  async identity(): Promise<string> {
-    return (await this.#prepares()).identity
+  /**
+   * What its database is called where others decide: the name that the library gave it; where it can be given none, which
+   * database of which server it is until that server starts again. @throws the driver's error
+   */
+  async databaseName(): Promise<string> {
+    const called = (this.#called ??= this.#askName())
+    try {
+      return await called
+    } catch (error) {
+      this.#called = undefined
+      throw error
+    }
+  }
+
+  /** Looks at what was decided in its database. @throws the driver's error */
+  async surveyDecisions(olderThanMs: number): Promise<DecisionSurvey> {
+    const survey = await this.database.decisions.survey(olderThanMs)
+    const called = await this.#called?.catch(() => undefined)
+    if (called !== survey.name && called !== survey.identity) this.#called = undefined
+    return survey
   }
 
   /** Looks at what is prepared in its database. @throws the driver's error */
@@ -104,7 +125,17 @@ export class Engine {
   /** Its database may have become another: what is remembered of it is asked anew. */
   lookAgain(): void {
     this.#preparing = undefined
+    this.#called = undefined
     this.database.decisions.lookAgain()
+  }
+
+  async #askName(): Promise<string> {
+    try {
+      return (await this.database.decisions.ready()).database
+    } catch (error) {
+      if (!(error instanceof DecisionTableError)) throw error
+      return (await this.#prepares()).identity
+    }
   }
 
   async #prepares(): Promise<PreparedSurvey> {

@@ -11,8 +11,8 @@ export const LONGEST_ROLE = 56
  * The name of a prepared transaction, as pg_prepared_xacts shows it:
  * `sqlassist:<application>:<deciding role>:<deciding database>:<random>:<role>`.
  *
- * Without its last part it is the key of the decision. The deciding database is told by the name it has for itself
- * (row `database` of its decision table), since a role may be another database in another process.
+ * Without its last part it is the key of the decision. The deciding database stands in it by the name that the library
+ * gave it (in its decision table), since a role may be another database, or a copy, in another process.
  */
 export interface GlobalId {
   readonly application: string
@@ -46,4 +46,22 @@ export function parseGlobalId(gid: string): GlobalId | undefined {
     string,
   ]
   return { application, decidingRole, decidingDatabase, decision: parts.slice(0, -1).join(':'), role }
+}
+
+/** One database in which something was prepared, as the row of the decision names it. */
+export interface Participant {
+  readonly role: string
+  /** The name that the library gave to the database. */
+  readonly database: string
+}
+
+export function participantsText(participants: readonly Participant[]): string {
+  return participants.map(({ role, database }) => `${role}=${database}`).join(' ')
+}
+
+/** Undefined for what this version of the library did not write. */
+export function participantsOf(text: string | null): readonly Participant[] | undefined {
+  const parts = text?.split(' ').map((part) => part.split('='))
+  if (parts === undefined || parts.some((part) => part.length !== 2 || part.includes(''))) return undefined
+  return parts.map(([role = '', database = '']) => ({ role, database }))
 }

@@ -13,6 +13,8 @@ export interface RecoverOptions {
 export const DEFAULT_EVERY_MS = 60_000
 export const DEFAULT_GRACE_MS = 10_000
 
+const LEAST_HURRY_MS = 100
+
 /** Runs recovery, one run at a time: when told to, and by itself from `start` on. */
 export class RecoverySchedule {
   readonly #context: RecoveryContext
@@ -23,6 +25,8 @@ export class RecoverySchedule {
   /** The run under way or the last one; it never rejects. */
   #last: Promise<unknown> = Promise.resolve()
   #stopped = false
+  /** How soon to look again after something was left: it may show late. Doubles with each run, up to `everyMs`. */
+  #hurryMs = Infinity
   /** The ids that were warned of and are still left. */
   #warned: ReadonlySet<string> = new Set()
 
@@ -45,9 +49,12 @@ export class RecoverySchedule {
     await this.#runByItself(this.#context)
   }
 
-  /** Something was left just now: runs as soon as it is old enough. */
+  /** Something was left just now: runs as soon as it is old enough, and again until it would run anyway. */
   soon(): void {
-    if (this.#everyMs !== undefined) this.#schedule(this.#context.graceMs)
+    if (this.#everyMs === undefined) return
+    const { graceMs } = this.#context
+    this.#hurryMs = Math.max(graceMs, LEAST_HURRY_MS)
+    this.#schedule(graceMs)
   }
 
   /** No run begins from here on; waits for the one under way. */
@@ -63,10 +70,11 @@ export class RecoverySchedule {
     try {
       const { young, left } = await this.run(graceMs, context)
       this.#warnOf(left)
-      this.#schedule(young ? Math.min(everyMs, graceMs) : everyMs)
+      this.#schedule(Math.min(young ? graceMs : everyMs, this.#hurryMs, everyMs))
     } catch {
-      this.#schedule(everyMs)
+      this.#schedule(Math.min(this.#hurryMs, everyMs))
     }
+    this.#hurryMs *= 2
   }
 
   #schedule(afterMs: number): void {

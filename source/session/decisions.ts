@@ -1,3 +1,6 @@
+import type { DatabaseNames } from './database-names.ts'
+import type { DecisionTableError } from './errors.ts'
+
 /** The table in which a commit point keeps what was decided about transactions prepared elsewhere. */
 export const DECISION_TABLE = 'sqlassist_decision'
 
@@ -15,38 +18,32 @@ export const DECISION_TABLE_SQL = {
     `at text not null default (strftime('%Y-%m-%d %H:%M:%f', 'now')))`,
 } as const
 
-/** The row that names the database itself, by a random text that it keeps for ever. */
-export const DATABASE_ROW = 'database'
-
 /** How many rows one look at the table brings. */
 export const ROWS_A_LOOK = 10_000
 
 export type Decision = 'commit' | 'abort'
 
-/** What was decided, and whether it was decided by asking. */
-export interface Fence {
-  readonly decision: Decision
-  readonly now: boolean
-}
-
 /** One commit over several databases, as its commit point writes it down. */
 export interface DecisionRow {
   readonly id: string
-  /** The databases in which it was prepared, separated by spaces; null where that was not written down. */
+  /** Where it was prepared, as `participantsOf` reads it; null where that was not written down. */
   readonly participants: string | null
 }
 
 /** What one look at a database's decisions shows. */
-export interface DecisionSurvey {
-  /** The name the database has for itself; undefined where it never decided anything. */
-  readonly database: string | undefined
+export interface DecisionSurvey extends DatabaseNames {
   /** Old enough commits whose row is still there. */
   readonly committed: readonly DecisionRow[]
 }
 
+/** Not the database that decides about `id`. */
+export function notNamed(id: string): Error {
+  return new Error(`it is not the database that decides about ${id}, or its table ${DECISION_TABLE} was emptied`)
+}
+
 /** A decision table that is there. */
 export interface DecisionTable {
-  /** The name the database has for itself. */
+  /** The name of the database, which no copy of it has. */
   readonly database: string
   /** What writes the decision to commit into the commit point's own transaction, durably once that commits. */
   commitSql(row: { readonly id: string; readonly participants: string }): string
@@ -66,13 +63,17 @@ export interface Decisions {
   lookAgain(): void
   /** Whether `error` says that `id` was given up by somebody else before it could be committed. */
   isFence(error: unknown): boolean
-  /** Whether `error` says that the table is not there any more. */
-  isGone(error: unknown): boolean
+  /** Where `error`, of writing a decision, says that the table is not there any more: what to throw. It is looked for anew. */
+  gone(error: unknown): DecisionTableError | undefined
   /**
-   * What was decided about `id`; where nothing was, decides to abort, for ever. Waits for a decision under way.
-   * @throws the driver's error when it cannot be told now
+   * What was decided about `id` by the database named `database`; where nothing was, decides to abort, for ever. Waits for a
+   * decision under way. The row of a commit goes when all is finished: `isFinished` is asked, while nobody else can decide,
+   * whether that is why there is none.
+   * @throws the driver's error when it cannot be known now, and an error where this is not that database
    */
-  fence(id: string): Promise<Fence>
+  fence(id: string, database: string, isFinished?: () => Promise<boolean>): Promise<Decision>
+  /** What was decided about `id`, as far as this database knows. Decides nothing. */
+  find(id: string): Promise<Decision | undefined>
   survey(olderThanMs: number): Promise<DecisionSurvey>
   /** Takes away commits that nothing refers to any more, and aborts that nobody can run into. */
   remove(ids: readonly string[]): Promise<void>

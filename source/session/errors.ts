@@ -143,21 +143,26 @@ export class CommitFencedError extends SqlassistError {
   }
 }
 
-/** The table for the decisions about commits over several databases is not there and could not be created. Nothing was committed. */
+/** The table for the decisions about commits over several databases is not there. Nothing was committed. */
 export class DecisionTableError extends SqlassistError {
   static {
     this.prototype.name = 'DecisionTableError'
   }
   override readonly code = 'SQLASSIST_DECISION_TABLE'
+  /** Whether it was there before: the next commit looks for it anew, and makes it where it may. */
+  readonly wasThere: boolean
 
-  constructor(role: string, sql: string, cause: unknown) {
+  constructor(role: string, sql: string, cause: unknown, wasThere = false) {
     const why = cause instanceof Error ? `: ${cause.message}` : ''
+    const state = wasThere
+      ? `was dropped or moved meanwhile${why}. Nothing was committed. The next commit makes it; where it may not, run there`
+      : `is missing and could not be created${why}. Nothing was committed. Run there, as who may create tables`
     super(
-      `A commit over several databases would have been decided in role "${role}", where the table for decisions is ` +
-        `missing and could not be created${why}. Nothing was committed. Run there, as who may create tables: ${sql}; ` +
-        `and let the role's user select, insert and delete in it.`,
+      `A commit over several databases would have been decided in role "${role}", where the table for decisions ` +
+        `${state}: ${sql}; and let the role's user select, insert and delete in it.`,
       { cause },
     )
+    this.wasThere = wasThere
   }
 }
 

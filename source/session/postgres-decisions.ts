@@ -1,17 +1,18 @@
 import { randomBytes } from 'node:crypto'
 import type { Client, QueryResult } from 'pg'
+import { databaseNames, IS_DATABASE_ROW, nameRowId, type DatabaseNames, type NameRow } from './database-names.ts'
 import {
-  DATABASE_ROW,
   DECISION_TABLE,
   DECISION_TABLE_SQL,
+  notNamed,
   ROWS_A_LOOK,
   type Decision,
   type Decisions,
-  type Fence,
   type DecisionSurvey,
   type DecisionTable,
 } from './decisions.ts'
 import { DecisionTableError } from './errors.ts'
+import { whereaboutsOf } from './postgres-identity.ts'
 import { quoted } from './quoted.ts'
 
 /** Runs its work over a connection outside the pool. */
@@ -66,34 +67,53 @@ export class PostgresDecisions implements Decisions {
     return code === UNIQUE_VIOLATION && table === DECISION_TABLE
   }
 
-  isGone(error: unknown): boolean {
-    return (error as { readonly code?: unknown }).code === UNDEFINED_TABLE
+  gone(error: unknown): DecisionTableError | undefined {
+    const { code, position } = error as { readonly code?: unknown; readonly position?: unknown }
+    // A trigger that misses a table of its own has no position in what was sent.
+    if (code !== UNDEFINED_TABLE || position === undefined) return undefined
+    this.lookAgain()
+    return new DecisionTableError(this.#role, DECISION_TABLE_SQL.postgresql, error, true)
   }
 
-  async fence(id: string): Promise<Fence> {
+  async fence(id: string, database: string, isFinished?: () => Promise<boolean>): Promise<Decision> {
     return await this.#aside(async (client) => {
       const table = await nameOf(client)
+      if (table === undefined) throw new Error(`its table ${DECISION_TABLE} is missing`)
       const results = (await client.query(
         `${BEGIN}; ${DURABLY}; set local lock_timeout = ${LOCK_TIMEOUT_MS}; ` +
-          `insert into ${table} (id, decision) values (${quoted(id)}, 'abort') on conflict (id) do nothing; commit; ` +
+          `insert into ${table} (id, decision) select ${quoted(id)}, 'abort' where exists (select from ${table} ` +
+          `where ${IS_DATABASE_ROW} and decision = ${quoted(database)}) on conflict (id) do nothing; ` +
           `select decision from ${table} where id = ${quoted(id)}`,
       )) as unknown as QueryResult<{ decision: Decision }>[]
       const decision = results.at(-1)?.rows[0]?.decision
-      if (decision === undefined) throw new Error(`the decision about ${id} was removed meanwhile`)
-      return { decision, now: results.some(({ command, rowCount }) => command === 'INSERT' && rowCount === 1) }
+      if (decision === undefined) throw notNamed(id)
+      const isNew = results.some(({ command, rowCount }) => command === 'INSERT' && rowCount === 1)
+      const isCommitted = isNew && (await isFinished?.()) === true
+      await client.query(isCommitted ? 'rollback' : 'commit')
+      return isCommitted ? 'commit' : decision
+    })
+  }
+
+  async find(id: string): Promise<Decision | undefined> {
+    return await this.#aside(async (client) => {
+      const table = await nameOf(client)
+      if (table === undefined) return undefined
+      const { rows } = await client.query<{ decision: Decision }>(`select decision from ${table} where id = $1`, [id])
+      return rows[0]?.decision
     })
   }
 
   async survey(olderThanMs: number): Promise<DecisionSurvey> {
     return await this.#aside(async (client) => {
       const table = await nameOf(client)
-      if (table === undefined) return { database: undefined, committed: [] }
-      const database = await databaseIn(client, table)
+      const names = await namesIn(client, table)
+      await this.#compare(names)
+      if (table === undefined) return { ...names, committed: [] }
       const { rows } = await client.query<{ id: string; participants: string | null }>(
-        `select id, participants from ${table} where decision = 'commit' and id <> '${DATABASE_ROW}' ` +
-          `and at <= clock_timestamp() - make_interval(secs => ${olderThanMs / 1000}) order by at limit ${ROWS_A_LOOK}`,
+        `select id, participants from ${table} where decision = 'commit' ` +
+          `and at <= clock_timestamp() - make_interval(secs => ${olderThanMs / 1000}) order by at desc limit ${ROWS_A_LOOK}`,
       )
-      return { database, committed: rows }
+      return { ...names, committed: rows }
     })
   }
 
@@ -104,16 +124,23 @@ export class PostgresDecisions implements Decisions {
       if (ids.length > 0) await client.query(`delete from ${table} where id = any($1)`, [ids])
       // Whoever could still run into it began before it was written.
       await client.query(
-        `delete from ${table} d where decision = 'abort' and id <> '${DATABASE_ROW}' ` +
+        `delete from ${table} d where decision = 'abort' ` +
           `and at < clock_timestamp() - interval '${ABORTS_KEPT}' and not exists (select from pg_stat_activity a ` +
           `where a.datname = current_database() and a.pid <> pg_backend_pid() and a.xact_start <= d.at)`,
       )
     })
   }
 
+  /** It was started again, or its table was emptied: the next commit is to give it a name. */
+  async #compare({ name }: DatabaseNames): Promise<void> {
+    const known = await this.#table?.catch(() => undefined)
+    if (known?.database !== name) this.lookAgain()
+  }
+
   async #makeReady(client: Client): Promise<DecisionTable> {
     const table = (await nameOf(client)) ?? (await this.#create(client))
-    const database = (await databaseIn(client, table)) ?? (await this.#nameDatabase(client, table))
+    const names = await namesIn(client, table)
+    const database = names.name ?? (await this.#nameDatabase(client, table, names))
     return {
       database,
       commitSql: ({ id, participants }) =>
@@ -136,12 +163,13 @@ export class PostgresDecisions implements Decisions {
     throw new DecisionTableError(this.#role, DECISION_TABLE_SQL.postgresql, failure)
   }
 
-  async #nameDatabase(client: Client, table: string): Promise<string> {
+  async #nameDatabase(client: Client, table: string, names: DatabaseNames): Promise<string> {
+    const { text } = await whereaboutsOf(client)
     await client.query(
-      `${BEGIN}; ${DURABLY}; insert into ${table} (id, decision) values ('${DATABASE_ROW}', ` +
-        `'${newDatabaseName()}') on conflict (id) do nothing; commit`,
+      `${BEGIN}; ${DURABLY}; insert into ${table} (id, decision, participants) values (${quoted(nameRowId(names))}, ` +
+        `'${newDatabaseName()}', ${quoted(text)}) on conflict (id) do nothing; commit`,
     )
-    const name = await databaseIn(client, table)
+    const { name } = await namesIn(client, table)
     if (name !== undefined) return name
     throw new DecisionTableError(this.#role, DECISION_TABLE_SQL.postgresql, undefined)
   }
@@ -161,9 +189,11 @@ async function nameOf(client: Client): Promise<string | undefined> {
   return rows[0]?.name
 }
 
-async function databaseIn(client: Client, table: string): Promise<string | undefined> {
-  const { rows } = await client.query<{ decision: string }>(
-    `select decision from ${table} where id = '${DATABASE_ROW}'`,
+async function namesIn(client: Client, table: string | undefined): Promise<DatabaseNames> {
+  const whereabouts = await whereaboutsOf(client)
+  if (table === undefined) return databaseNames(whereabouts, [])
+  const { rows } = await client.query<NameRow>(
+    `select decision as name, participants as whereabouts from ${table} where ${IS_DATABASE_ROW}`,
   )
-  return rows[0]?.decision
+  return databaseNames(whereabouts, rows)
 }

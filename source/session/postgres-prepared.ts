@@ -1,4 +1,5 @@
 import type { Aside } from './postgres-decisions.ts'
+import { whereaboutsOf } from './postgres-identity.ts'
 import { quoted } from './quoted.ts'
 
 /** What is to become of a prepared transaction. */
@@ -12,7 +13,7 @@ export interface PreparedRow {
 
 /** What a database can prepare, and what is prepared there. */
 export interface PreparedSurvey {
-  /** Which database of which server it is, whatever name leads there. */
+  /** Which database of which server since its start it is, whatever name leads there. */
   readonly identity: string
   /** The setting max_prepared_transactions. */
   readonly maxPrepared: number
@@ -32,24 +33,16 @@ export class PostgresPrepared {
   /** Those of this database whose id begins with `prefix`. */
   async survey(prefix: string): Promise<PreparedSurvey> {
     return await this.#aside(async (client) => {
-      const { rows: facts } = await client.query<{ system: string | null; database: string; max: number }>(
-        // Whoever may not ask for the server's own number tells servers apart by their address.
-        `select case when has_function_privilege('pg_control_system()', 'execute') ` +
-          `then (select system_identifier::text from pg_control_system()) ` +
-          `else concat(inet_server_addr(), ':', inet_server_port()) end as system, ` +
-          `(select oid::text from pg_database where datname = current_database()) as database, ` +
-          `current_setting('max_prepared_transactions')::int as max`,
+      const { identity } = await whereaboutsOf(client)
+      const { rows: settings } = await client.query<{ max: number }>(
+        `select current_setting('max_prepared_transactions')::int as max`,
       )
       const { rows } = await client.query<{ gid: string; age: number }>(
         `select gid, (extract(epoch from clock_timestamp() - prepared) * 1000)::float8 as age from pg_prepared_xacts ` +
           `where database = current_database() and left(gid, ${prefix.length}) = ${quoted(prefix)} order by prepared`,
       )
-      const [{ system, database, max } = { system: null, database: '', max: 0 }] = facts
-      return {
-        identity: `${system}/${database}`,
-        maxPrepared: max,
-        rows: rows.map(({ gid, age }) => ({ gid, ageMs: age })),
-      }
+      const maxPrepared = settings[0]?.max ?? 0
+      return { identity, maxPrepared, rows: rows.map(({ gid, age }) => ({ gid, ageMs: age })) }
     })
   }
 

@@ -12,11 +12,12 @@ const WORTH_ANOTHER_TRY = [TransientError, OptimisticLockError, CommitFencedErro
  *
  * True for a TransientError, serialization failures, deadlocks, lock timeouts, SQLITE_BUSY and SQLITE_LOCKED, optimistic
  * locks, a connection lost before COMMIT was sent, and a commit that recovery gave up; for a transaction that could not commit
- * because of one of them as well.
+ * because of one of them as well. True where the table for decisions was dropped meanwhile, which the next commit makes again.
  */
 export function isRetryable(error: unknown): boolean {
   if (WORTH_ANOTHER_TRY.some((each) => error instanceof each)) return true
-  if (error instanceof TransactionAbortedError || error instanceof DecisionTableError) return isRetryable(error.cause)
+  if (error instanceof DecisionTableError) return error.wasThere || isRetryable(error.cause)
+  if (error instanceof TransactionAbortedError) return isRetryable(error.cause)
   const { code } = (error ?? {}) as { readonly code?: unknown }
   return typeof code === 'string' && RETRYABLE_CODE.test(code)
 }

