@@ -1,10 +1,10 @@
 import type { Connection, EntityManager, IDatabaseDriver, MikroORM } from '@mikro-orm/core'
 import { DECISION_TABLE } from '../session/decisions.ts'
 import { foreignEntityGuard } from '../session/entity-ownership.ts'
-import { OutsideTransactionError } from '../session/errors.ts'
+import { OutsideTransactionError, StreamUnderWayError } from '../session/errors.ts'
 import { REDIRECTED } from '../session/session-entity-manager.ts'
-import type { Traceable } from '../session/trace.ts'
 import { SqlassistError } from '../transaction/index.ts'
+import { autocommitStream, type AutocommitSession } from './autocommit-streams.ts'
 import { tracedExecuteQuery, tracedStream } from './trace-autocommit.ts'
 
 type AnyOrm = MikroORM<any, any, any>
@@ -20,7 +20,9 @@ export interface Attachment {
   /** Where there is only one connection: whether the code is in a unit of work whose session holds it. */
   readonly wouldWaitForItself: (() => boolean) | undefined
   /** Where MikroORM sends every statement past the session: the open session, when the code is in a unit of work. */
-  readonly autocommitting: (() => Traceable | undefined) | undefined
+  readonly autocommitting: (() => AutocommitSession | undefined) | undefined
+  /** Whether whoever asks for a connection now waits until another one is given back. */
+  readonly isExhausted: () => Promise<boolean>
 }
 
 /**
@@ -148,19 +150,26 @@ function traced(connection: Connection, { autocommitting }: Attachment): (() => 
  * Where there is only one connection, a request that holds it would wait for itself for ever. Whatever asks Kysely for it
  * passes through the client's executor; the client is made anew when the ORM reconnects.
  */
-function guardedClient(connection: Connection, { role, wouldWaitForItself }: Attachment): (() => void)[] {
-  if (wouldWaitForItself === undefined) return []
+function guardedClient(connection: Connection, attachment: Attachment): (() => void)[] {
+  const { role, wouldWaitForItself, autocommitting } = attachment
+  if (wouldWaitForItself === undefined && autocommitting === undefined) return []
   const guardedExecutors = new WeakSet<object>()
   const provideGuarded = (original: Method): Method =>
     async function (...args) {
-      if (wouldWaitForItself()) throw new OutsideTransactionError(role, 'A statement on a connection of its own')
+      if (wouldWaitForItself?.() === true) {
+        throw new OutsideTransactionError(role, 'A statement on a connection of its own')
+      }
+      if (autocommitting?.()?.streams === true && (await attachment.isExhausted())) throw new StreamUnderWayError(role)
       return await original.apply(this, args)
     }
   const getGuarded = (original: Method): Method =>
     function () {
       const client = original.call(this)
       const executor: object = client.getExecutor()
-      if (!guardedExecutors.has(executor)) override(executor, 'provideConnection', provideGuarded)
+      if (!guardedExecutors.has(executor)) {
+        override(executor, 'provideConnection', provideGuarded)
+        if (autocommitting !== undefined) override(executor, 'stream', autocommitStream(autocommitting, wouldWaitForItself !== undefined))
+      }
       guardedExecutors.add(executor)
       return client
     }

@@ -16,6 +16,7 @@ import { ConfigurationError, RegistryClosedError, UnknownRoleError } from './err
 import { RecoverySchedule } from './recovery-schedule.ts'
 import type { RecoveryReport } from './recovery.ts'
 import { checkedGraceMs, resolveRegistryOptions, type EngineRegistryOptions } from './registry-options.ts'
+import { isExhausted } from '../session/pool-report.ts'
 import { reportOfPrepared, reportOfRole, type PreparedReport, type RegistryReport } from './registry-report.ts'
 import { checkRoleLength, defaultRole, resolveEngines } from './resolve-engines.ts'
 import { run, type RunContext, type RunOptions } from './run.ts'
@@ -164,7 +165,9 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
     const session = this.engine(role).open({ owner: undefined, dbSession: undefined, coordinated: false })
     const close = async (): Promise<void> => {
       const rollback = session.rollbackDatabase()
+      const streams = session.closeStreams()
       session.end('it was closed')
+      await streams
       await rollback
     }
     return Object.assign(session.em, { close, [Symbol.asyncDispose]: close })
@@ -252,7 +255,8 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
     this.#units.remove()
   }
 
-  #attach({ role, dialect, options }: Engine): () => void {
+  #attach(engine: Engine): () => void {
+    const { role, dialect, options } = engine
     const { orm, scoped, commit } = options
     return attachOrm(orm, {
       role,
@@ -261,6 +265,7 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
       wouldEscape: () => scoped && commit !== 'autocommit' && this.#unitHere() !== undefined,
       wouldWaitForItself: dialect === 'sqlite' ? () => this.#unitHere()?.holdsConnection(role) === true : undefined,
       autocommitting: commit === 'autocommit' ? () => this.#unitHere()?.opened(role) : undefined,
+      isExhausted: async () => isExhausted(await engine.pool()),
     })
   }
 

@@ -119,7 +119,12 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
       })
     }
 
-    override async *stream(entityName: any, options: any = {}): AsyncIterableIterator<any> {
+    override stream(entityName: any, options: any = {}): AsyncIterableIterator<any> {
+      const rows = this.#stream(entityName, options)
+      return sessionOfEntityManager(this)?.track(rows) ?? rows
+    }
+
+    async *#stream(entityName: any, options: any): AsyncIterableIterator<any> {
       const session = managedSession(this)
       if (session === undefined) return yield* super.stream(entityName, options)
       await this.tryFlush(entityName, options)

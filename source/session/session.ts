@@ -13,6 +13,7 @@ import { sessionKysely, type StatementOrigin } from './session-kysely.ts'
 import type { Execution, SessionOptions, SessionSettings } from './session-options.ts'
 import type { SessionState } from './session-state.ts'
 import { NestedTransactionOpenError, savepointIsGone, SessionSavepoints } from './session-savepoints.ts'
+import { SessionStreams } from './session-streams.ts'
 import type { StatementKind } from './statement-kind.ts'
 import { rowsOfResult, traceStatement, traceStream, type StatementDetails } from './trace.ts'
 import { WriteState } from './write-state.ts'
@@ -34,7 +35,11 @@ export class Session implements TransactionHost {
   #cancelled: Error | undefined
   /** Cancels statements that run by themselves, outside of a transaction. */
   onCancel: { cancel(): void } | undefined
+  /** Called with the error that a use after the end meets. */
+  onLateUse: ((error: Error) => void) | undefined
   #rawContext: Kysely<any> | undefined
+  /** Made with the first stream. */
+  #streams: SessionStreams | undefined
   /** Made with the first savepoint. */
   #savepoints: SessionSavepoints | undefined
   /** How many of MikroORM's nested transactions are under way, one inside the other. */
@@ -97,7 +102,10 @@ export class Session implements TransactionHost {
   /** @throws SessionEndedError, or the reason for which it was cancelled */
   assertUsable(): void {
     if (this.#cancelled !== undefined) throw this.#cancelled
-    if (this.#ending !== undefined) throw this.tooLate()
+    if (this.#ending === undefined) return
+    const error = this.tooLate()
+    this.onLateUse?.(error)
+    throw error
   }
 
   /** Cancels the statement on its way, if any; from here on every use throws `reason`. The session is still to be ended. */
@@ -106,6 +114,7 @@ export class Session implements TransactionHost {
     this.#cancelled = reason
     this.#transaction.cancel()
     this.onCancel?.cancel()
+    this.#closeStreams()
   }
 
   /** Has the database give up the statement on its way, and nothing else. */
@@ -152,9 +161,15 @@ export class Session implements TransactionHost {
     return link.execute(sql, parameters)
   }
 
-  async *stream(query: CompiledQuery, chunkSize: number, origin: StatementOrigin): AsyncIterable<unknown[]> {
-    const link = await this.#exclusive(async (opened) => opened)
-    const chunks = this.#chunks(link, query, chunkSize, origin)
+  stream(query: CompiledQuery, chunkSize: number, origin: StatementOrigin): AsyncIterable<unknown[]> {
+    return this.track(this.#stream(query, chunkSize, origin))
+  }
+
+  async *#stream(query: CompiledQuery, chunkSize: number, origin: StatementOrigin): AsyncIterable<unknown[]> {
+    this.assertUsable()
+    const transaction = this.#transaction
+    const link = await transaction.exclusive(async (opened) => opened)
+    const chunks = this.#chunks(transaction, link, query, chunkSize, origin)
     yield* traceStream(
       this,
       query,
@@ -164,14 +179,39 @@ export class Session implements TransactionHost {
     )
   }
 
+  /** Over the connection of `transaction`, which is somebody else's when that is over. */
   async *#chunks(
+    transaction: DatabaseTransaction,
     link: DatabaseLink,
     query: CompiledQuery,
     chunkSize: number,
     origin: StatementOrigin,
   ): AsyncIterable<unknown[]> {
     this.#writes.admit(link.kindOf(query.sql), query, origin)
-    yield* link.stream(query.sql, query.parameters, chunkSize, (work) => this.#exclusive(work))
+    yield* link.stream(query.sql, query.parameters, chunkSize, (work) => transaction.exclusive(work))
+  }
+
+  /** Makes `rows` a stream of this session's, which ends with it. */
+  track<Row>(rows: AsyncIterable<Row>): AsyncIterableIterator<Row> {
+    this.#streams ??= new SessionStreams(async () => {
+      this.assertUsable()
+      throw this.tooLate()
+    })
+    return this.#streams.add(rows)
+  }
+
+  /** Whether a stream of this session's has a connection. */
+  get streams(): boolean {
+    return this.#streams?.underWay === true
+  }
+
+  /** Closes the streams under way. `quietly`: nobody waits for their rows any more, so that they just end. */
+  async closeStreams(quietly?: boolean): Promise<void> {
+    await this.#streams?.close(quietly)
+  }
+
+  #closeStreams(): void {
+    if (this.#streams?.isEmpty === false) this.#settings.background(this.#streams.close())
   }
 
   /** For MikroORM's nested transactions. */
@@ -320,6 +360,7 @@ export class Session implements TransactionHost {
     this.#cancelled = undefined
     if (!this.#settings.keepSession) this.em.clear()
     this.#ending = ending
+    this.#closeStreams()
     if (sessionCloseChannel.hasSubscribers) {
       sessionCloseChannel.publish({ ...this.facts, reason: ending } satisfies SessionCloseMessage)
     }
