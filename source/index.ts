@@ -16,6 +16,7 @@ export {
   SessionContextError,
   SessionEndedError,
   SharedFileError,
+  StreamUnderWayError,
   TransactionAbortedError,
   UnmarkedWriteError,
 } from './session/errors.ts'

@@ -1,3 +1,5 @@
+import { SessionEndedError } from './errors.ts'
+
 /** The streams that a session handed out and nobody has read to the end: they end with the session. */
 export class SessionStreams {
   readonly #open = new Set<SessionStream<any>>()
@@ -70,7 +72,7 @@ class SessionStream<Row> implements AsyncIterableIterator<Row> {
       return result as IteratorResult<Row, undefined>
     } catch (error) {
       this.#owner.forget()
-      if (this.#closed) return await this.#owner.late()
+      if (this.#closed || error instanceof SessionEndedError) return await this.#owner.late()
       throw error
     }
   }
