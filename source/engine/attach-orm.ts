@@ -15,6 +15,8 @@ export interface Attachment {
   readonly role: string
   /** The session's entity manager, opened if need be, when the running code is inside a unit of work of a scoped role. */
   readonly scopedEntityManager: () => EntityManager | undefined
+  /** Whether the code is in a unit of work that has ended, and whose streamed body reads from this role. */
+  readonly isReadLate: () => boolean
   /** Whether a statement sent now without a transaction context would leave the transaction the code is in. */
   readonly wouldEscape: () => boolean
   /** Where there is only one connection: whether the code is in a unit of work whose session holds it. */
@@ -43,7 +45,7 @@ export function attachOrm(orm: AnyOrm, attachment: Attachment): () => void {
   const undo = [
     () => config.set('context', previousContext),
     skipTable(config.get('schemaGenerator'), DECISION_TABLE),
-    ...REDIRECTED.map((name) => override(orm.em, name, (original) => redirected(name, original))),
+    ...REDIRECTED.map((name) => override(orm.em, name, (original) => redirected(name, attachment, original))),
     override(
       driver,
       'convertException',
@@ -67,8 +69,10 @@ export function connectionsOf(driver: IDatabaseDriver): Connection[] {
   return [driver.getConnection('write'), ...replicas]
 }
 
-function redirected(name: string, original: Method): Method {
+function redirected(name: string, { isReadLate }: Attachment, original: Method): Method {
   return function (this: any, ...args) {
+    // Beside a streamed body a fork is as free as outside of any unit.
+    if (name === 'fork' && isReadLate()) return original.apply(this, args)
     // So does this library's own fork for a session, and MikroORM's for the same reason: it means this one and no other.
     if (name === 'fork' && args[0]?.disableContextResolution === true) return original.apply(this, args)
     const target = this.getContext(false)
@@ -168,7 +172,8 @@ function guardedClient(connection: Connection, attachment: Attachment): (() => v
       const executor: object = client.getExecutor()
       if (!guardedExecutors.has(executor)) {
         override(executor, 'provideConnection', provideGuarded)
-        if (autocommitting !== undefined) override(executor, 'stream', autocommitStream(autocommitting, wouldWaitForItself !== undefined))
+        if (autocommitting !== undefined)
+          override(executor, 'stream', autocommitStream(autocommitting, wouldWaitForItself !== undefined))
       }
       guardedExecutors.add(executor)
       return client

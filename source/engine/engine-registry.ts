@@ -243,6 +243,12 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
     return unit
   }
 
+  /** A unit of work that had ended reads again, for its streamed body. @internal */
+  resume(): void {
+    if (this.#closing !== undefined) throw new RegistryClosedError()
+    this.#units.add()
+  }
+
   /** @throws UnknownRoleError; ConfigurationError for `'!default'` where no role is the default. @internal */
   engine(role: string): Engine {
     const engine = this.#engines.get(role === DEFAULT_ROLE ? this.#defaultRole() : role)
@@ -257,10 +263,11 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
 
   #attach(engine: Engine): () => void {
     const { role, dialect, options } = engine
-    const { orm, scoped, commit } = options
+    const { orm, scoped, commit, readOnly } = options
     return attachOrm(orm, {
       role,
-      scopedEntityManager: () => (scoped ? this.#unitHere()?.session(role).em : undefined),
+      scopedEntityManager: () => (scoped ? this.#unitHere(readOnly !== false)?.session(role).em : undefined),
+      isReadLate: () => readOnly !== false && this.#unitHere(true)?.isReadLate === true,
       // A role that commits every statement has no transaction to leave.
       wouldEscape: () => scoped && commit !== 'autocommit' && this.#unitHere() !== undefined,
       wouldWaitForItself: dialect === 'sqlite' ? () => this.#unitHere()?.holdsConnection(role) === true : undefined,
@@ -315,8 +322,8 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
     )
   }
 
-  #unitHere(): UnitOfWork | undefined {
-    return currentUnit()?.of(this)
+  #unitHere(reading = false): UnitOfWork | undefined {
+    return currentUnit()?.of(this, reading)
   }
 
   /** Owns a promise that nobody waits for. It must not reject. For the rooms above and below. @internal */

@@ -56,10 +56,16 @@ export class IndependentSessions {
     return failures
   }
 
-  /** Ends those that are left. */
-  endReaders(): void {
+  /** Whether one of them that only reads is open. */
+  get hasReaders(): boolean {
+    return this.#list.some(({ session }) => !session.ended && session.state === 'readonly')
+  }
+
+  /** Ends those that are left. `unread`: nobody waits for what they do, so that it is cancelled. */
+  endReaders(unread: boolean): void {
     for (const { session } of this.#list) {
       if (session.ended) continue
+      if (unread) session.giveUp(ENDING)
       void session.rollbackDatabase()
       session.end(ENDING)
     }

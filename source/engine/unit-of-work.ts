@@ -49,6 +49,16 @@ export interface UnitObserver {
   firstSession(): void
 }
 
+/** What reads from the sessions of a unit of work that has ended: a streamed body. */
+export interface LateReader {
+  /** Whether it reads no more. */
+  readonly isOver: boolean
+  /** Resolves when it reads no more: whether it has read to its end. Never rejects. */
+  over(): Promise<boolean>
+  /** Called with the error that a use of anything else meets. */
+  usedTooLate(error: Error): void
+}
+
 /** One request or one run: its transaction manager and the sessions it opened. */
 export class UnitOfWork {
   readonly registry: EngineRegistry
@@ -68,7 +78,11 @@ export class UnitOfWork {
   /** How the sessions of the transaction last used are committed. */
   #atomicCommit: { readonly transaction: Transaction; readonly commit: AtomicCommit } | undefined
   #plainCommits: { readonly transaction: Transaction; readonly resource: PlainCommits } | undefined
-  #readersOver: (() => Promise<void>) | undefined
+  /** What may read from read-only roles when this has ended well. */
+  #lateReader: LateReader | undefined
+  #mayReadLate = false
+  /** Whether it does: the registry waits for it. */
+  #isWaitedFor = false
   #cancelled: Error | undefined
   /** The abort that a cancellation started from outside. */
   #aborting: Promise<void> | undefined
@@ -112,7 +126,8 @@ export class UnitOfWork {
 
   async #beginNow(): Promise<void> {
     await this.tm.begin()
-    this.#note(this.tm.get())
+    this.#begunLater = this.tm.get()
+    this.#note(this.#begunLater)
   }
 
   #note(transaction: Transaction): void {
@@ -125,9 +140,13 @@ export class UnitOfWork {
     return this.#retries
   }
 
-  /** This unit of work, or the one around it, that belongs to `registry` and whose transaction is not committed yet. */
-  of(registry: unknown): UnitOfWork | undefined {
-    if (this.registry !== registry) return this.#parent?.of(registry)
+  /**
+   * This unit of work, or the one around it, that belongs to `registry` and whose transaction is not committed yet;
+   * for `reading` also one whose streamed body may still read.
+   */
+  of(registry: unknown, reading = false): UnitOfWork | undefined {
+    if (this.registry !== registry) return this.#parent?.of(registry, reading)
+    if (reading && this.isReadLate) return this
     return this.#ended || this.transaction()?.status === 'Committed' ? undefined : this
   }
 
@@ -145,19 +164,35 @@ export class UnitOfWork {
     if (open !== undefined && !open.ended) return open
     const engine = this.registry.engine(role)
     if (this.#cancelled !== undefined && engine.endsWithTransaction) throw this.#cancelled
-    if (this.#ended) {
-      throw new UnitOfWorkEndedError(
-        `The session of role "${role}" was asked for after its request or run had ended. Await everything before the ` +
-          `handler returns; for work that outlives it use registry.run().`,
-      )
-    }
+    if (this.#ended) this.#readLate(engine)
     const session = this.#open(engine, engine.options.keepSession ? open?.em : undefined)
     this.#sessions.set(role, session)
+    if (this.#lateReader !== undefined) this.#watchLateUse(session)
     if (this.observer !== undefined) {
       this.observer.firstSession()
       this.observer = undefined
     }
     return session
+  }
+
+  /** Whether it has ended, and its streamed body may read from read-only roles. */
+  get isReadLate(): boolean {
+    return this.#mayReadLate && this.#lateReader?.isOver === false
+  }
+
+  /** Lets a streamed body open a session. @throws UnitOfWorkEndedError; RegistryClosedError */
+  #readLate({ role, options }: Engine): void {
+    if (!this.isReadLate || options.readOnly === false) {
+      const error = new UnitOfWorkEndedError(
+        `The session of role "${role}" was asked for after its request or run had ended. Await everything before the ` +
+          `handler returns; a streamed body may use a read-only role; for work that outlives the request use registry.run().`,
+      )
+      this.#lateReader?.usedTooLate(error)
+      throw error
+    }
+    if (this.#isWaitedFor) return
+    this.registry.resume()
+    this.#closeWhenRead()
   }
 
   /** The session of a role, if one is open. */
@@ -180,7 +215,11 @@ export class UnitOfWork {
   }
 
   anySession(): Session {
-    const preference = this.#options.anyPreference.filter((role) => this.registry.has(role))
+    // A piped body is read while the unit ends, and would find the sessions that end with it.
+    const reading = this.#lateReader !== undefined
+    const preference = this.#options.anyPreference.filter(
+      (role) => this.registry.has(role) && (!reading || this.registry.engine(role).options.readOnly !== false),
+    )
     const role = preference.find((name) => this.#sessions.get(name)?.ended === false) ?? preference[0]
     return this.session(role ?? this.defaultRole)
   }
@@ -200,6 +239,21 @@ export class UnitOfWork {
     }
   }
 
+  /** Whether the work has ended its transaction, or begun to commit it, and has begun no other. */
+  get isSettled(): boolean {
+    const transaction = this.transaction()
+    if (transaction !== undefined) return transaction.status === 'Committing'
+    return !this.#beginsLater && this.#aborting === undefined
+  }
+
+  /** Whether the work has committed something, or begun to. */
+  get hasCommitted(): boolean {
+    const status = this.#begunLater?.status
+    return (
+      status === 'Committed' || status === 'Committing' || this.#sessions.values().some((each) => each.hasCommitted)
+    )
+  }
+
   /**
    * Cancels what its sessions are doing, unless they have a transaction of their own, and aborts the transaction; from here
    * on every use of them throws `reason`. A commit that has begun is finished. The unit is still to be ended.
@@ -216,9 +270,14 @@ export class UnitOfWork {
     if (aborting !== undefined) this.registry.watch(aborting)
   }
 
-  /** Leaves read-only sessions open, when this unit ends, until what `over` gives resolves: a streamed body reads from them. */
-  keepReadersUntil(over: () => Promise<void>): void {
-    this.#readersOver = over
+  /** Lets `reader` read from read-only roles, when this unit has ended well, until it is over. */
+  readBy(reader: LateReader): void {
+    this.#lateReader = reader
+    for (const session of this.#sessions.values()) this.#watchLateUse(session)
+  }
+
+  #watchLateUse(session: Session): void {
+    session.onLateUse = (error) => this.#lateReader?.usedTooLate(error)
   }
 
   /**
@@ -321,7 +380,7 @@ export class UnitOfWork {
 
   #end({ outcome, reason, error }: Ending): void {
     this.#ended = true
-    this.#endReaders()
+    this.#endReaders(error !== undefined || reason === 'failed' || reason === 'cancelled')
     if (!unitEndChannel.hasSubscribers) return
     const message: UnitEndMessage = { ...this.#facts(), outcome, reason, error, retries: this.#retries }
     unitEndChannel.publish(message)
@@ -333,13 +392,21 @@ export class UnitOfWork {
     return { registry: this.registry, owner, dbSession: this.container, tm: this.tm, series, attempt }
   }
 
-  #endReaders(): void {
-    if (this.#readersOver === undefined || this.#independent === undefined) this.#close()
-    else this.registry.watch(this.#readersOver().finally(() => this.#close()))
+  #endReaders(hasFailed: boolean): void {
+    this.#mayReadLate = !hasFailed
+    if (this.isReadLate && this.#independent?.hasReaders === true) this.#closeWhenRead()
+    else this.#close(this.#lateReader?.isOver === true)
   }
 
-  #close(): void {
-    this.#independent?.endReaders()
+  #closeWhenRead(): void {
+    this.#isWaitedFor = true
+    const over = this.#lateReader?.over() ?? Promise.resolve(true)
+    this.registry.watch(over.then((wasRead) => this.#close(!wasRead)))
+  }
+
+  /** `unread`: nobody waits for what they do. */
+  #close(unread: boolean): void {
+    this.#independent?.endReaders(unread)
     this.registry.forget()
   }
 

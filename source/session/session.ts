@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import type { CompiledQuery, Kysely } from 'kysely'
 import type { SqlEntityManager } from '@mikro-orm/sql'
 import type { DataManagerSavepoint } from '../transaction/index.ts'
@@ -95,6 +96,11 @@ export class Session implements TransactionHost {
     return this.#transaction.begun
   }
 
+  /** Whether the program committed, where nobody coordinates. */
+  get hasCommitted(): boolean {
+    return this.#commits > 0
+  }
+
   get ended(): boolean {
     return this.#ending !== undefined
   }
@@ -115,6 +121,12 @@ export class Session implements TransactionHost {
     this.#transaction.cancel()
     this.onCancel?.cancel()
     this.#closeStreams()
+  }
+
+  /** The same before its end, where nobody waits for it any more: its streams just end. */
+  giveUp(ending: string): void {
+    this.#settings.background(this.closeStreams(true))
+    this.cancel(new SessionEndedError(this.role, ending))
   }
 
   /** Has the database give up the statement on its way, and nothing else. */
@@ -138,12 +150,17 @@ export class Session implements TransactionHost {
     { signal, isLast }: Execution = {},
   ): Promise<StatementResult> {
     this.assertUsable()
-    return await this.#transaction.exclusive((link) => {
-      // Whoever gave it up while it waited was told so already.
-      signal?.throwIfAborted()
-      const send = () => this.#send(link, query, origin, isLast)
-      return traceStatement(this, query, () => detailsOf(link), send, rowsOfResult)
-    })
+    try {
+      return await this.#transaction.exclusive((link) => {
+        // Whoever gave it up while it waited was told so already.
+        signal?.throwIfAborted()
+        const send = () => this.#send(link, query, origin, isLast)
+        return traceStatement(this, query, () => detailsOf(link), send, rowsOfResult)
+      })
+    } catch (error) {
+      if (error instanceof SessionEndedError) this.onLateUse?.(error)
+      throw error
+    }
   }
 
   #send(
@@ -193,11 +210,17 @@ export class Session implements TransactionHost {
 
   /** Makes `rows` a stream of this session's, which ends with it. */
   track<Row>(rows: AsyncIterable<Row>): AsyncIterableIterator<Row> {
-    this.#streams ??= new SessionStreams(async () => {
-      this.assertUsable()
-      throw this.tooLate()
-    })
+    this.#streams ??= new SessionStreams(() => this.#refuseRows())
     return this.#streams.add(rows)
+  }
+
+  async #refuseRows(): Promise<never> {
+    const error = this.#cancelled ?? this.tooLate()
+    if (this.onLateUse === undefined) throw error
+    this.onLateUse(error)
+    // What the rows are piped through is destroyed meanwhile, from its end to them.
+    await turn()
+    throw error
   }
 
   /** Whether a stream of this session's has a connection. */
