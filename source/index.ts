@@ -18,6 +18,7 @@ export {
   SessionEndedError,
   SessionFailedError,
   SharedFileError,
+  StreamUnderWayError,
   TransactionAbortedError,
   UndoneFromOutsideError,
   UnmarkedWriteError,

@@ -1,8 +1,9 @@
 import type { Connection, IDatabaseDriver, MikroORM } from '@mikro-orm/core'
 import { DECISION_TABLE } from '../session/decisions.ts'
 import { foreignEntityGuard } from '../session/entity-ownership.ts'
-import { OutsideTransactionError } from '../session/errors.ts'
+import { OutsideTransactionError, StreamUnderWayError } from '../session/errors.ts'
 import { SqlassistError } from '../transaction/index.ts'
+import { autocommitStream } from './autocommit-streams.ts'
 import { holdContextName } from './context-names.ts'
 import { override, type Method } from './override.ts'
 import { redirectGlobal } from './redirected-em.ts'
@@ -15,6 +16,8 @@ type AnyOrm = MikroORM<any, any, any>
 export interface Attachment extends RoleOfOrm {
   /** Whether there is only one connection. */
   readonly onlyConnection: boolean
+  /** Whether all connections are in use, so that to ask for one is to wait. */
+  readonly isExhausted: () => Promise<boolean>
 }
 
 /**
@@ -32,7 +35,12 @@ export function attachOrm(orm: AnyOrm, attachment: Attachment): () => void {
   const served = servedOrmOf(orm.em) ?? prepared(orm, attachment)
   served.add(attachment)
   if (attachment.commit === 'autocommit') {
-    served.trace(() => connectionsOf(orm.driver).flatMap((connection) => traced(connection, served)))
+    served.trace(() =>
+      connectionsOf(orm.driver).flatMap((connection) => [
+        ...autocommitClient(connection, served, attachment),
+        ...traced(connection, served),
+      ]),
+    )
   }
   return () => served.remove(attachment.registry)
 }
@@ -139,23 +147,44 @@ function traced(connection: Connection, served: ServedOrm): (() => void)[] {
 
 /**
  * Where there is only one connection, a request that holds it would wait for itself for ever. Whatever asks Kysely for it
- * passes through the client's executor; the client is made anew when the ORM reconnects.
+ * passes through the client's executor.
  */
 function guardedClient(connection: Connection, served: ServedOrm): (() => void)[] {
-  const guardedExecutors = new WeakSet<object>()
   const provideGuarded = (original: Method): Method =>
     async function (...args) {
       const role = served.roleThatHoldsConnection()
       if (role !== undefined) throw new OutsideTransactionError(role, 'A statement on a connection of its own')
       return await original.apply(this, args)
     }
-  const getGuarded = (original: Method): Method =>
+  return preparedExecutors(connection, (executor) => override(executor, 'provideConnection', provideGuarded))
+}
+
+/** The streams of a role that commits every statement, and what would wait for one of them for ever. */
+function autocommitClient(connection: Connection, served: ServedOrm, attachment: Attachment): (() => void)[] {
+  const session = (): AutocommitSession | undefined => served.autocommitting()
+  const provideGuarded = (original: Method): Method =>
+    async function (...args) {
+      if (session()?.streams === true && (await attachment.isExhausted())) {
+        throw new StreamUnderWayError(attachment.role)
+      }
+      return await original.apply(this, args)
+    }
+  return preparedExecutors(connection, (executor) => {
+    override(executor, 'provideConnection', provideGuarded)
+    override(executor, 'stream', autocommitStream(session, attachment.onlyConnection))
+  })
+}
+
+/** Has `prepare` called once for each executor of the connection's clients; a client is made anew when the ORM reconnects. */
+function preparedExecutors(connection: Connection, prepare: (executor: object) => void): (() => void)[] {
+  const prepared = new WeakSet<object>()
+  const getPrepared = (original: Method): Method =>
     function () {
       const client = original.call(this)
       const executor: object = client.getExecutor()
-      if (!guardedExecutors.has(executor)) override(executor, 'provideConnection', provideGuarded)
-      guardedExecutors.add(executor)
+      if (!prepared.has(executor)) prepare(executor)
+      prepared.add(executor)
       return client
     }
-  return [override(connection, 'getClient', getGuarded)]
+  return [override(connection, 'getClient', getPrepared)]
 }

@@ -17,6 +17,7 @@ import { ConfigurationError, RegistryClosedError, UnknownRoleError } from './err
 import { RecoverySchedule } from './recovery-schedule.ts'
 import type { RecoveryReport } from './recovery.ts'
 import { checkedGraceMs, resolveRegistryOptions, type EngineRegistryOptions } from './registry-options.ts'
+import { isExhausted } from '../session/pool-report.ts'
 import { reportOfPrepared, reportOfRole, type PreparedReport, type RegistryReport } from './registry-report.ts'
 import { checkRoleLength, defaultRole, resolveEngines } from './resolve-engines.ts'
 import { run, type RunContext, type RunOptions } from './run.ts'
@@ -160,7 +161,11 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
   session(role: string): unknown {
     if (this.#closing !== undefined) throw new RegistryClosedError()
     const session = this.engine(role).open({ owner: undefined, dbSession: undefined, coordinated: false })
-    const close = async (): Promise<void> => await session.abandon('it was closed')
+    const close = async (): Promise<void> => {
+      const streams = session.closeStreams()
+      await session.abandon('it was closed')
+      await streams
+    }
     return Object.assign(session.em, { close, [Symbol.asyncDispose]: close })
   }
 
@@ -234,6 +239,12 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
     return unit
   }
 
+  /** A unit of work that had ended reads again, for its streamed body. @internal */
+  resume(): void {
+    if (this.#closing !== undefined) throw new RegistryClosedError()
+    this.#units.add()
+  }
+
   /** @throws UnknownRoleError; ConfigurationError for `'!default'` where no role is the default. @internal */
   engine(role: string): Engine {
     const engine = this.#engines.get(role === DEFAULT_ROLE ? this.#defaultRole() : role)
@@ -252,10 +263,18 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
     this.#detach.push(...engines.map((engine) => this.#attach(engine)))
   }
 
-  #attach({ role, dialect, options }: Engine): () => void {
+  #attach(engine: Engine): () => void {
+    const { role, dialect, options } = engine
     const { orm, scoped, commit } = options
     const registry = this as unknown as EngineRegistry
-    return attachOrm(orm, { registry, role, scoped, commit, onlyConnection: dialect === 'sqlite' })
+    return attachOrm(orm, {
+      registry,
+      role,
+      scoped,
+      commit,
+      onlyConnection: dialect === 'sqlite',
+      isExhausted: async () => isExhausted(await engine.pool()),
+    })
   }
 
   async #close(): Promise<void> {

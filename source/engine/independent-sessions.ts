@@ -73,11 +73,20 @@ export class IndependentSessions {
     return failures
   }
 
-  /** Ends those that are left. What may hold locks is waited for. */
-  endReaders(): Promise<unknown> | undefined {
+  /** Whether one of them that only reads is open. */
+  get hasReaders(): boolean {
+    return this.#list.some(({ session }) => !session.ended && session.state === 'readonly')
+  }
+
+  /**
+   * Ends those that are left. What may hold locks is waited for. `unread`: nobody waits for what they do, so that it is
+   * cancelled.
+   */
+  endReaders(unread: boolean): Promise<unknown> | undefined {
     let rollbacks: Promise<void>[] | undefined
     for (const { session } of this.#list) {
       if (session.ended) continue
+      if (unread) session.giveUp(ENDING)
       const rollback = session.rollbackDatabase()
       if (rollback !== undefined) (rollbacks ??= []).push(rollback)
       session.end(ENDING)

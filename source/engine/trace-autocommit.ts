@@ -1,13 +1,11 @@
+import type { Session } from '../session/session.ts'
 import { statementKind } from '../session/statement-kind.ts'
 import { traceStatement, traceStream, type StatementDetails, type Traceable } from '../session/trace.ts'
 
 type Method = (this: unknown, ...args: any[]) => any
 
 /** A session of a role that commits every statement. */
-export interface AutocommitSession extends Traceable {
-  /** Something was committed. */
-  committed(): void
-}
+export type AutocommitSession = Pick<Session, 'facts' | 'committed' | 'streams' | 'track'>
 
 /** What MikroORM tells its logger of a statement. */
 interface Logged {

@@ -55,6 +55,16 @@ export interface UnitObserver {
   firstSession(): void
 }
 
+/** What reads from the sessions of a unit of work that has ended: a streamed body. */
+export interface LateReader {
+  /** Whether it reads no more. */
+  readonly isOver: boolean
+  /** Resolves when it reads no more: whether it has read to its end. Never rejects. */
+  over(): Promise<boolean>
+  /** Called with the error that a use of anything else meets. */
+  usedTooLate(error: Error): void
+}
+
 /** One request or one run: its transaction manager and the sessions it opened. */
 export class UnitOfWork {
   readonly registry: EngineRegistry
@@ -74,7 +84,11 @@ export class UnitOfWork {
   /** How the sessions of the transaction last used are committed. */
   #atomicCommit: { readonly transaction: Transaction; readonly commit: AtomicCommit } | undefined
   #plainCommits: { readonly transaction: Transaction; readonly resource: PlainCommits } | undefined
-  #readersOver: (() => Promise<void>) | undefined
+  /** What may read from read-only roles when this has ended well. */
+  #lateReader: LateReader | undefined
+  #mayReadLate = false
+  /** Whether it does: the registry waits for it. */
+  #isWaitedFor = false
   #cancelled: Error | undefined
   /** The abort that a cancellation started from outside. */
   #aborting: Promise<void> | undefined
@@ -127,7 +141,8 @@ export class UnitOfWork {
 
   async #beginNow(): Promise<void> {
     await this.tm.begin()
-    this.#note(this.tm.get())
+    this.#begunLater = this.tm.get()
+    this.#note(this.#begunLater)
   }
 
   readonly #committing = (role: string): void => void this.#committed.add(`role "${role}"`)
@@ -165,16 +180,32 @@ export class UnitOfWork {
     if (open !== undefined && !open.ended) return open
     const engine = this.registry.engine(role)
     if (this.#cancelled !== undefined && engine.endsWithTransaction) throw this.#cancelled
-    if (this.#ended) {
-      throw askedTooLate(`The session of role "${role}"`)
-    }
+    if (this.#ended) this.#readLate(engine)
     const session = this.#open(engine, engine.options.keepSession ? open?.em : undefined)
     this.#sessions.set(role, session)
+    if (this.#lateReader !== undefined) this.#watchLateUse(session)
     if (this.observer !== undefined) {
       this.observer.firstSession()
       this.observer = undefined
     }
     return session
+  }
+
+  /** Whether it has ended, and its streamed body may read from read-only roles. */
+  get isReadLate(): boolean {
+    return this.#mayReadLate && this.#lateReader?.isOver === false
+  }
+
+  /** Lets a streamed body open a session. @throws UnitOfWorkEndedError; RegistryClosedError */
+  #readLate({ role, options }: Engine): void {
+    if (!this.isReadLate || options.readOnly === false) {
+      const error = askedTooLate(`The session of role "${role}"`)
+      this.#lateReader?.usedTooLate(error)
+      throw error
+    }
+    if (this.#isWaitedFor) return
+    this.registry.resume()
+    this.#closeWhenRead()
   }
 
   /** The session of a role, if one is open. */
@@ -197,7 +228,11 @@ export class UnitOfWork {
   }
 
   anySession(): Session {
-    const preference = this.#options.anyPreference.filter((role) => this.registry.has(role))
+    // A piped body is read while the unit ends, and would find the sessions that end with it.
+    const reading = this.#lateReader !== undefined
+    const preference = this.#options.anyPreference.filter(
+      (role) => this.registry.has(role) && (!reading || this.registry.engine(role).options.readOnly !== false),
+    )
     const role = preference.find((name) => this.#sessions.get(name)?.ended === false) ?? preference[0]
     return this.session(role ?? this.defaultRole)
   }
@@ -217,6 +252,19 @@ export class UnitOfWork {
     }
   }
 
+  /** Whether the work has ended its transaction, or begun to commit it, and has begun no other. */
+  get isSettled(): boolean {
+    const transaction = this.transaction()
+    if (transaction !== undefined) return transaction.status === 'Committing'
+    return !this.#beginsLater && this.#aborting === undefined
+  }
+
+  /** Whether the work has committed something, or begun to. */
+  get hasCommitted(): boolean {
+    const status = this.#begunLater?.status
+    return this.#committed.size > 0 || status === 'Committed' || status === 'Committing'
+  }
+
   /**
    * Cancels what its sessions are doing, unless they have a transaction of their own, and aborts the transaction; from here
    * on every use of them throws `reason`. A commit that has begun is finished. The unit is still to be ended.
@@ -233,9 +281,14 @@ export class UnitOfWork {
     if (aborting !== undefined) this.registry.watch(aborting)
   }
 
-  /** Leaves read-only sessions open, when this unit ends, until what `over` gives resolves: a streamed body reads from them. */
-  keepReadersUntil(over: () => Promise<void>): void {
-    this.#readersOver = over
+  /** Lets `reader` read from read-only roles, when this unit has ended well, until it is over. */
+  readBy(reader: LateReader): void {
+    this.#lateReader = reader
+    for (const session of this.#sessions.values()) this.#watchLateUse(session)
+  }
+
+  #watchLateUse(session: Session): void {
+    session.onLateUse = (error) => this.#lateReader?.usedTooLate(error)
   }
 
   /**
@@ -370,7 +423,7 @@ export class UnitOfWork {
     this.#ended = true
     // Nobody would end what code of this unit begins from here on.
     if (this.#tm !== this.#options.manager) this.#tm?.close(managerAskedTooLate)
-    const closing = this.#endReaders()
+    const closing = this.#endReaders(error !== undefined || reason === 'failed' || reason === 'cancelled')
     if (unitEndChannel.hasSubscribers) {
       const message: UnitEndMessage = { ...this.#facts(), outcome, reason, error, retries: this.#retries }
       unitEndChannel.publish(message)
@@ -384,22 +437,27 @@ export class UnitOfWork {
     return { registry: this.registry, owner, dbSession: this.container, tm: this.tm, series, attempt }
   }
 
-  #endReaders(): Promise<void> | undefined {
-    if (this.#readersOver === undefined || this.#independent === undefined) return this.#close()
-    this.registry.watch(this.#closeAfter(this.#readersOver))
+  #endReaders(hasFailed: boolean): Promise<void> | undefined {
+    this.#mayReadLate = !hasFailed
+    if (!this.isReadLate) return this.#close(this.#lateReader?.isOver === true)
+    if (this.#independent?.hasReaders === true) this.#closeWhenRead()
+    else {
+      // Nobody waits for a body that does not read.
+      this.registry.forget()
+      void this.#lateReader?.over().then(() => this.scope.release(this.#retries))
+    }
     return undefined
   }
 
-  async #closeAfter(over: () => Promise<void>): Promise<void> {
-    try {
-      await over()
-    } finally {
-      await this.#close()
-    }
+  #closeWhenRead(): void {
+    this.#isWaitedFor = true
+    const over = this.#lateReader?.over() ?? Promise.resolve(true)
+    this.registry.watch(over.then((wasRead) => this.#close(!wasRead)))
   }
 
-  #close(): Promise<void> | undefined {
-    const ending = this.#independent?.endReaders()
+  /** `unread`: nobody waits for what they do. */
+  #close(unread: boolean): Promise<void> | undefined {
+    const ending = this.#independent?.endReaders(unread)
     if (ending !== undefined) return ending.then(() => this.#release())
     this.#release()
     return undefined

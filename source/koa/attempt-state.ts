@@ -1,5 +1,6 @@
-import { Readable } from 'node:stream'
 import type { Context } from 'koa'
+import { letGo } from './piped-sources.ts'
+import { hasResponse } from './response-end.ts'
 
 type Fields = Record<string, unknown>
 
@@ -17,8 +18,8 @@ export class AttemptState {
     this.#ctx = ctx
     this.#state = { ...ctx.state }
     this.#response = { ...(ctx.response as unknown as Fields) }
-    this.#status = ctx.res.statusCode
-    this.#headers = { ...ctx.res.getHeaders() }
+    this.#status = hasResponse(ctx) ? ctx.res.statusCode : 0
+    this.#headers = hasResponse(ctx) ? { ...ctx.res.getHeaders() } : {}
     this.#streamWasRead = ctx.req.readableDidRead
   }
 
@@ -31,7 +32,7 @@ export class AttemptState {
   /** Why the request cannot be run again; undefined if it can. */
   obstacle(): string | undefined {
     const { req, res, request } = this.#ctx
-    if (res.headersSent) return 'part of the response was sent already'
+    if (hasResponse(this.#ctx) && res.headersSent) return 'part of the response was sent already'
     if (this.#passedOn) return 'the rest of the application was run, which Koa can only once; put it into downstream'
     // A body parser keeps what it has read on ctx.request.body, and does not read it again.
     const parsed = (request as { readonly body?: unknown }).body !== undefined
@@ -44,13 +45,14 @@ export class AttemptState {
   /** Forgets status, headers, body and state of the failed attempt. `ctx.state` is restored one level deep. */
   restore(): void {
     const { response, res } = this.#ctx
-    if (this.#ctx.body instanceof Readable) this.#ctx.body.destroy()
+    void letGo(this.#ctx.body)
+    replaceFields(response as unknown as Fields, this.#response)
+    replaceFields(this.#ctx.state, this.#state)
+    if (!hasResponse(this.#ctx)) return
     for (const name of res.getHeaderNames()) res.removeHeader(name)
     for (const [name, value] of Object.entries(this.#headers)) res.setHeader(name, value as string)
     res.statusCode = this.#status
     res.statusMessage = ''
-    replaceFields(response as unknown as Fields, this.#response)
-    replaceFields(this.#ctx.state, this.#state)
   }
 }
 

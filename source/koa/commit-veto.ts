@@ -1,11 +1,12 @@
 import type { Context } from 'koa'
+import { hasResponse } from './response-end.ts'
 
 /** Decides after the handler, and before the commit, whether to abort though nothing was thrown. */
 export type CommitVeto = (ctx: Context) => boolean | Promise<boolean>
 
 /** The default: aborts when the status is 500 or above. */
 export function serverErrorVeto(ctx: Context): boolean {
-  return ctx.status >= 500
+  return hasResponse(ctx) && ctx.status >= 500
 }
 
 /**
@@ -13,6 +14,7 @@ export function serverErrorVeto(ctx: Context): boolean {
  * aborts.
  */
 export function defaultCommitVeto(ctx: Context): boolean {
+  if (!hasResponse(ctx)) return false
   const decision: unknown = ctx.response.headers['x-tm']
   if (decision !== undefined) return decision !== 'commit'
   return ctx.status >= 400

@@ -8,7 +8,8 @@ import { AttemptState } from './attempt-state.ts'
 import { resolveDbSessionsOptions, type DbSessionsOptions } from './db-sessions-options.ts'
 import { DisconnectWatch } from './disconnect.ts'
 import { AnsweredTooEarlyError, ClientDisconnectedError } from './errors.ts'
-import { bodyIsOver, isStreamed } from './streamed-body.ts'
+import { hasResponse } from './response-end.ts'
+import { isStreamed, StreamedBody } from './streamed-body.ts'
 
 /** What `dbSessions` puts on ctx. */
 export type DbSessionsContext<
@@ -66,19 +67,20 @@ export function dbSessions<
   /** The handler and what decides how it ends. Throws what the client is to be told. */
   async function handle(ctx: Context, unit: UnitOfWork, next: Next): Promise<void> {
     putOnContext(ctx, property, unit)
-    const watch = abortOnDisconnect ? new DisconnectWatch(ctx, unit) : undefined
+    const watch = abortOnDisconnect && hasResponse(ctx) ? new DisconnectWatch(ctx, unit) : undefined
     try {
       if (annotate !== undefined) await annotate(ctx, unit.tm.get())
       await next()
-      if (watch?.disconnected === true) throw new ClientDisconnectedError(ctx.method, ctx.path)
+      if (watch?.disconnected === true && !unit.isSettled) throw watch.error()
+      readByBody(ctx, unit)
       if (answeredTooEarly(ctx)) return await abandon(ctx, unit)
       if (unit.transaction()?.isDoomed() === true) return await unit.abort('doomed')
       const veto = commitVeto?.(ctx) ?? false
       if (veto !== false && (await veto)) return await unit.abort('vetoed')
-      if (isStreamed(ctx.body)) unit.keepReadersUntil(() => bodyIsOver(ctx))
     } catch (error) {
+      readByBody(ctx, unit)
       if (watch?.disconnected !== true || error instanceof ClientDisconnectedError) throw error
-      throw new ClientDisconnectedError(ctx.method, ctx.path, error)
+      throw watch.error(error)
     } finally {
       watch?.stop()
     }
@@ -172,9 +174,14 @@ function methodAndPath(ctx: Context): string {
   return `${ctx.method} ${ctx.path}`
 }
 
+/** A streamed body is read when the unit has ended. */
+function readByBody(ctx: Context, unit: UnitOfWork): void {
+  if (isStreamed(ctx.body) && hasResponse(ctx)) unit.readBy(new StreamedBody(ctx))
+}
+
 /** Koa answers when the outermost middleware is done; that must not be before this one is. */
 function answeredTooEarly(ctx: Context): boolean {
-  return ctx.res.writableEnded && ctx.respond !== false
+  return hasResponse(ctx) && ctx.res.writableEnded && ctx.respond !== false
 }
 
 /** Nobody waits for this middleware any more, so what it has to say goes where Koa's errors go. */

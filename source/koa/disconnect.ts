@@ -1,11 +1,13 @@
-import type { ServerResponse } from 'node:http'
+import type { EventEmitter } from 'node:events'
 import type { Context } from 'koa'
 import type { UnitObserver, UnitOfWork } from '../engine/unit-of-work.ts'
 import { ClientDisconnectedError } from './errors.ts'
+import { letGo, watchSources } from './piped-sources.ts'
+import { emitterOf, isOver, onOver, wasSent } from './response-end.ts'
 
 const WATCHES = Symbol('koa-sqlassist disconnect watches')
 
-type Watched = ServerResponse & { [WATCHES]?: Set<DisconnectWatch> }
+type Watched = EventEmitter & { [WATCHES]?: Set<DisconnectWatch> }
 
 /** Watches for the client of a request to go away, from the moment its unit of work opens a session. */
 export class DisconnectWatch implements UnitObserver {
@@ -26,30 +28,53 @@ export class DisconnectWatch implements UnitObserver {
 
   /** From here on the end is decided: a commit that has begun is finished. */
   stop(): void {
-    ;(this.#ctx.res as Watched)[WATCHES]?.delete(this)
+    ;(emitterOf(this.#ctx.res) as Watched)[WATCHES]?.delete(this)
     this.#unit.observer = undefined
   }
 
   firstSession(): void {
     const { res } = this.#ctx
-    if (res.closed) return this.closed()
-    watchesOf(res).add(this)
+    if (isOver(res)) this.closed()
+    else watchesOf(res).add(this)
   }
 
   /** For the response: it is over, in whatever way. */
   closed(): void {
-    if (this.#ctx.res.writableFinished) return
+    if (this.#disconnected || wasSent(this.#ctx.res)) return
     this.#disconnected = true
-    this.#unit.cancel(new ClientDisconnectedError(this.#ctx.method, this.#ctx.path))
+    letGoOfBodies(this.#ctx)
+    this.#unit.cancel(this.error())
+  }
+
+  /** What the client would be answered; `cause` is what the handler threw. */
+  error(cause?: unknown): ClientDisconnectedError {
+    const { method, path } = this.#ctx
+    return new ClientDisconnectedError(method, path, { cause, hasCommitted: this.#unit.hasCommitted })
   }
 }
 
-function watchesOf(res: Watched): Set<DisconnectWatch> {
-  if (res[WATCHES] === undefined) {
-    res[WATCHES] = new Set()
-    res.on('close', tellWatches)
+/** What reads from the sessions fails from here on; nobody will read the body, nor one that the handler sets later. */
+function letGoOfBodies({ response, res }: Context): void {
+  watchSources(res)
+  void letGo(response.body)
+  const inherited: object = Object.getPrototypeOf(response)
+  Object.defineProperty(response, 'body', {
+    configurable: true,
+    get: () => Reflect.get(inherited, 'body', response) as unknown,
+    set(body: unknown) {
+      Reflect.set(inherited, 'body', body, response)
+      void letGo(body)
+    },
+  })
+}
+
+function watchesOf(res: Context['res']): Set<DisconnectWatch> {
+  const emitter = emitterOf(res) as Watched
+  if (emitter[WATCHES] === undefined) {
+    emitter[WATCHES] = new Set()
+    onOver(res, tellWatches)
   }
-  return res[WATCHES]
+  return emitter[WATCHES]
 }
 
 /**

@@ -1,5 +1,13 @@
 import { SqlassistError } from '../transaction/index.ts'
 
+/** How a client went away. */
+interface Disconnected {
+  /** What the handler threw. */
+  readonly cause?: unknown
+  /** Whether the handler had committed before. */
+  readonly hasCommitted?: boolean
+}
+
 /** A middleware above answered without waiting for the handler; what the handler did was aborted. Reported, not thrown. */
 export class AnsweredTooEarlyError extends SqlassistError {
   static {
@@ -16,7 +24,10 @@ export class AnsweredTooEarlyError extends SqlassistError {
   }
 }
 
-/** The client went away before the commit began; everything was aborted. `cause` is what the handler threw, if anything. */
+/**
+ * The client went away before the commit began; everything was aborted that the handler had not committed by itself. `cause`
+ * is what the handler threw, if anything.
+ */
 export class ClientDisconnectedError extends SqlassistError {
   static {
     this.prototype.name = 'ClientDisconnectedError'
@@ -27,11 +38,11 @@ export class ClientDisconnectedError extends SqlassistError {
   /** Koa's own error handler prints nothing of an exposed error. */
   readonly expose = true
 
-  constructor(method: string, path: string, cause?: unknown) {
-    super(
-      `The client of ${method} ${path} went away before the commit, so its transaction was aborted. ` +
-        `abortOnDisconnect: false lets such requests finish.`,
-      { cause },
-    )
+  constructor(method: string, path: string, { cause, hasCommitted }: Disconnected = {}) {
+    const what =
+      hasCommitted === true
+        ? 'went away after the handler had committed: that stays, and nothing else was stored'
+        : 'went away before the commit, so its transaction was aborted'
+    super(`The client of ${method} ${path} ${what}. abortOnDisconnect: false lets such requests finish.`, { cause })
   }
 }

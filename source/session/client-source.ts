@@ -1,7 +1,8 @@
 import type { AbstractSqlConnection, SqlEntityManager } from '@mikro-orm/sql'
 import { ClientHooks } from './client-hooks.ts'
 import { HeldClient } from './held-client.ts'
-import type { PoolOfClients } from './postgres-aside.ts'
+import { isExhausted } from './pool-report.ts'
+import { reportOfPool, type PoolOfClients } from './postgres-aside.ts'
 
 /** Takes clients out of the pool of one of an ORM's connections: to the primary, or to a replica. */
 export class ClientSource {
@@ -32,6 +33,12 @@ export class ClientSource {
     this.#kysely = this.#connection.getClient()
     this.#hooks = ClientHooks.of(this.#connection)
     return pool
+  }
+
+  /** Whether whoever asks for a client now waits until another one is given back. */
+  get isExhausted(): boolean {
+    const pool = this.#known()
+    return pool !== undefined && isExhausted(reportOfPool(pool))
   }
 
   #known(): PoolOfClients | undefined {

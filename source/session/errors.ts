@@ -240,6 +240,22 @@ export class ForeignEntityError extends SqlassistError {
   }
 }
 
+/** A statement would wait for a stream of its own request or run, which waits for the statement. Nothing was sent. */
+export class StreamUnderWayError extends SqlassistError {
+  static {
+    this.prototype.name = 'StreamUnderWayError'
+  }
+  override readonly code = 'SQLASSIST_STREAM_UNDER_WAY'
+
+  constructor(role: string) {
+    super(
+      `A statement of the role "${role}" would wait for ever: a stream of the same request or run is under way, and the ` +
+        `pool has no other connection. Collect the rows first (await em.find()), stream from a role with ` +
+        `readOnly: 'snapshot', or raise the pool's max.`,
+    )
+  }
+}
+
 /** A read-only role without a transaction was given variables or a role of row level security, which need one. */
 export class SessionContextError extends SqlassistError {
   static {

@@ -9,3 +9,8 @@ export interface PoolReport {
   /** How many callers wait for one. */
   readonly waiting: number
 }
+
+/** Whether whoever asks for a connection now waits until another one is given back. */
+export function isExhausted(pool: PoolReport | undefined): boolean {
+  return pool !== undefined && pool.idle + pool.max - pool.total <= pool.waiting
+}

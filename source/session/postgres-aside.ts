@@ -1,4 +1,5 @@
 import type { Client, PoolClient } from 'pg'
+import type { PoolReport } from './pool-report.ts'
 
 export interface PoolOfClients {
   readonly Client: new (options: object) => Client
@@ -8,6 +9,9 @@ export interface PoolOfClients {
   readonly waitingCount: number
   connect(): Promise<PoolClient>
 }
+
+/** pg-pool's own. */
+const DEFAULT_POOL_MAX = 10
 
 const LIMITS = { connectionTimeoutMillis: 5000, query_timeout: 30_000 }
 
@@ -26,4 +30,8 @@ export async function aside<T>({ Client, options }: PoolOfClients, work: (client
   } finally {
     await client.end().catch(() => undefined)
   }
+}
+
+export function reportOfPool({ options, totalCount, idleCount, waitingCount }: PoolOfClients): PoolReport {
+  return { max: options.max ?? DEFAULT_POOL_MAX, total: totalCount, idle: idleCount, waiting: waitingCount }
 }

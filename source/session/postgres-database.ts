@@ -4,14 +4,12 @@ import type { BeginOptions, Database, DatabaseLink } from './database-link.ts'
 import { ClientSource } from './client-source.ts'
 import type { HeldClient } from './held-client.ts'
 import type { PoolReport } from './pool-report.ts'
-import { aside, type PoolOfClients } from './postgres-aside.ts'
+import { aside, reportOfPool, type PoolOfClients } from './postgres-aside.ts'
 import { PostgresDecisions, type Aside } from './postgres-decisions.ts'
 import { PostgresLink } from './postgres-link.ts'
 import { PostgresPrepared } from './postgres-prepared.ts'
 import { PostgresReads } from './postgres-reads.ts'
-
-/** pg-pool's own. */
-const DEFAULT_POOL_MAX = 10
+import type { StreamingClients } from './postgres-streaming.ts'
 
 /** The PostgreSQL database of an ORM, reached through the ORM's own pool. */
 export class PostgresDatabase implements Database {
@@ -22,6 +20,8 @@ export class PostgresDatabase implements Database {
   readonly #driver: AbstractSqlDriver
   /** One for the primary and one for each replica. */
   readonly #sources = new Map<AbstractSqlConnection, ClientSource>()
+  /** The clients over which a session streams outside of a transaction. */
+  readonly #streaming: StreamingClients = new WeakMap()
 
   constructor(role: string, driver: AbstractSqlDriver) {
     this.#role = role
@@ -36,7 +36,7 @@ export class PostgresDatabase implements Database {
   }
 
   reads(connection: AbstractSqlConnection, em: SqlEntityManager): PostgresReads {
-    return new PostgresReads(this.#role, this.#clientsOf(connection), em)
+    return new PostgresReads(this.#role, this.#clientsOf(connection), em, this.#streaming)
   }
 
   async begin(options: BeginOptions, em: SqlEntityManager): Promise<DatabaseLink> {
@@ -47,8 +47,7 @@ export class PostgresDatabase implements Database {
   }
 
   async pool(): Promise<PoolReport> {
-    const { options, totalCount, idleCount, waitingCount } = await this.#pool()
-    return { max: options.max ?? DEFAULT_POOL_MAX, total: totalCount, idle: idleCount, waiting: waitingCount }
+    return reportOfPool(await this.#pool())
   }
 
   async #pool(): Promise<PoolOfClients> {

@@ -78,7 +78,15 @@ class ReadOnlyConnection implements DatabaseConnection {
     return traceStatement(this.#session, query, statement.details, send, rowsOfResult) as Promise<QueryResult<R>>
   }
 
-  async *streamQuery<R>(
+  streamQuery<R>(
+    query: CompiledQuery,
+    chunkSize: number,
+    options?: AbortableOperationOptions,
+  ): AsyncIterableIterator<QueryResult<R>> {
+    return this.#session.track(this.#results<R>(query, chunkSize, options))
+  }
+
+  async *#results<R>(
     query: CompiledQuery,
     chunkSize: number,
     options?: AbortableOperationOptions,

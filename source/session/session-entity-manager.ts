@@ -171,7 +171,12 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
       return await (innermost(session, this) === this ? oneAfterTheOther(this, run) : run())
     }
 
-    override async *stream(entityName: any, options: any = {}): AsyncIterableIterator<any> {
+    override stream(entityName: any, options: any = {}): AsyncIterableIterator<any> {
+      const rows = this.#stream(entityName, options)
+      return sessionOfEntityManager(this)?.track(rows) ?? rows
+    }
+
+    async *#stream(entityName: any, options: any): AsyncIterableIterator<any> {
       const session = managedSession(this)
       if (session === undefined) return yield* super.stream(entityName, { ...options })
       await this.tryFlush(entityName, options)

@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import type { CompiledQuery, Kysely } from 'kysely'
 import type { SqlEntityManager } from '@mikro-orm/sql'
 import type { DataManagerSavepoint } from '../transaction/index.ts'
@@ -22,6 +23,7 @@ import { depthOf, sessionKysely, type StatementOrigin } from './session-kysely.t
 import type { Execution, SessionOptions, SessionSettings } from './session-options.ts'
 import type { SessionState } from './session-state.ts'
 import { NestedTransactionOpenError, savepointIsGone, SessionSavepoints } from './session-savepoints.ts'
+import { SessionStreams } from './session-streams.ts'
 import { goesBackToSavepoint, type StatementKind } from './statement-kind.ts'
 import { rowsOfResult, traceStatement, traceStream, type StatementDetails } from './trace.ts'
 
@@ -48,6 +50,10 @@ export class Session implements TransactionHost {
   #cancelled: Error | undefined
   /** Cancels statements that run by themselves, outside of a transaction. */
   onCancel: { cancel(): void } | undefined
+  /** Called with the error that a use after the end meets. */
+  onLateUse: ((error: Error) => void) | undefined
+  /** Made with the first stream. */
+  #streams: SessionStreams | undefined
   /** Made with the first savepoint. */
   #savepoints: SessionSavepoints | undefined
   /** How many calls of em.transactional() are under way, one inside the other or beside it. */
@@ -116,7 +122,10 @@ export class Session implements TransactionHost {
   assertUsable(): void {
     if (this.#cancelled !== undefined) throw this.#cancelled
     if (this.#failed !== undefined) throw this.#failed
-    if (this.#ending !== undefined) throw this.tooLate()
+    if (this.#ending === undefined) return
+    const error = this.tooLate()
+    this.onLateUse?.(error)
+    throw error
   }
 
   /** Cancels the statement on its way, if any; from here on every use throws `reason`. The session is still to be ended. */
@@ -125,6 +134,13 @@ export class Session implements TransactionHost {
     this.#cancelled = reason
     this.#transaction.cancel()
     this.onCancel?.cancel()
+    this.#closeStreams()
+  }
+
+  /** The same before its end, where nobody waits for it any more: its streams just end. */
+  giveUp(ending: string): void {
+    this.#settings.background(this.closeStreams(true))
+    this.cancel(new SessionEndedError(this.role, ending))
   }
 
   /** Has the database give up the statement on its way, and nothing else. */
@@ -152,14 +168,19 @@ export class Session implements TransactionHost {
     this.assertUsable()
     const transaction = this.#transaction
     const here = this.#depthHere(depth)
-    return await transaction.exclusive(
-      (link) => {
-        const send = () => this.#send(transaction, link, query, origin, here, isLast)
-        return traceStatement(this, query, () => detailsOf(link), send, rowsOfResult)
-      },
-      here,
-      signal,
-    )
+    try {
+      return await transaction.exclusive(
+        (link) => {
+          const send = () => this.#send(transaction, link, query, origin, here, isLast)
+          return traceStatement(this, query, () => detailsOf(link), send, rowsOfResult)
+        },
+        here,
+        signal,
+      )
+    } catch (error) {
+      if (error instanceof SessionEndedError) this.onLateUse?.(error)
+      throw error
+    }
   }
 
   #send(
@@ -182,7 +203,11 @@ export class Session implements TransactionHost {
       : executing
   }
 
-  async *stream(
+  stream(query: CompiledQuery, chunkSize: number, origin: StatementOrigin, depth: number): AsyncIterable<unknown[]> {
+    return this.track(this.#stream(query, chunkSize, origin, depth))
+  }
+
+  async *#stream(
     query: CompiledQuery,
     chunkSize: number,
     origin: StatementOrigin,
@@ -202,6 +227,7 @@ export class Session implements TransactionHost {
     )
   }
 
+  /** Over the connection of `transaction`, which is somebody else's when that is over. */
   async *#chunks(
     transaction: DatabaseTransaction,
     link: DatabaseLink,
@@ -211,10 +237,36 @@ export class Session implements TransactionHost {
     depth: number,
   ): AsyncIterable<unknown[]> {
     transaction.writes.admit(link.kindOf(query.sql), query, origin)
-    yield* link.stream(query.sql, query.parameters, chunkSize, async (work) => {
-      this.assertUsable()
-      return await transaction.exclusive(work, depth)
-    })
+    yield* link.stream(query.sql, query.parameters, chunkSize, (work) => transaction.exclusive(work, depth))
+  }
+
+  /** Makes `rows` a stream of this session's, which ends with it. */
+  track<Row>(rows: AsyncIterable<Row>): AsyncIterableIterator<Row> {
+    this.#streams ??= new SessionStreams(() => this.#refuseRows())
+    return this.#streams.add(rows)
+  }
+
+  async #refuseRows(): Promise<never> {
+    const error = this.#cancelled ?? this.tooLate()
+    if (this.onLateUse === undefined) throw error
+    this.onLateUse(error)
+    // What the rows are piped through is destroyed meanwhile, from its end to them.
+    await turn()
+    throw error
+  }
+
+  /** Whether a stream of this session's has a connection. */
+  get streams(): boolean {
+    return this.#streams?.underWay === true
+  }
+
+  /** Closes the streams under way. `quietly`: nobody waits for their rows any more, so that they just end. */
+  async closeStreams(quietly?: boolean): Promise<void> {
+    await this.#streams?.close(quietly)
+  }
+
+  #closeStreams(): void {
+    if (this.#streams?.isEmpty === false) this.#settings.background(this.#streams.close())
   }
 
   /** Lets a statement pass, or refuses it. @throws as {@link WriteState.admit} */
@@ -553,6 +605,7 @@ export class Session implements TransactionHost {
     this.#failed = undefined
     this.#savepoints = undefined
     this.#ending = ending
+    this.#closeStreams()
     if (sessionCloseChannel.hasSubscribers) {
       sessionCloseChannel.publish({ ...this.facts, reason: ending } satisfies SessionCloseMessage)
     }

@@ -36,10 +36,9 @@ export class SqliteReads implements Reads {
     admit: Admit,
     options?: AbortableOperationOptions,
   ): AsyncIterable<unknown[]> {
-    const handle = (await this.#connection.getNativeClient()) as SqliteHandle
-    admit(kindOf(query.sql, (sql) => handle.prepare(sql)))
-    const results = this.#connection.getClient().getExecutor().stream(query, chunkSize, options)
-    for await (const { rows } of results) yield rows
+    // As in a transaction: an open cursor would keep the one handle from every other statement of the role.
+    const { rows } = await this.execute(query, admit, options)
+    for (let start = 0; start < rows.length; start += chunkSize) yield rows.slice(start, start + chunkSize)
   }
 
   cancel(): void {

@@ -225,4 +225,89 @@ test('one that waits for a connection while its client goes away sends nothing w
   assert.equal(await world.look.rows('select name from author order by name'), [{ name: '/1' }, { name: '/2' }])
 })
 
+for (const [title, { handler, disableTransaction = false, told }] of Object.entries({
+  'that committed by itself': {
+    handler: async (ctx: any, goOn: Promise<void>, ready: () => void) => {
+      ctx.dbSession.writer.create(Author, { name: 'paid' })
+      await ctx.txn.commit()
+      ready()
+      await goOn
+    },
+    told: [],
+  },
+  'that committed by itself and reads on': {
+    handler: async (ctx: any, goOn: Promise<void>, ready: () => void) => {
+      ctx.dbSession.writer.create(Author, { name: 'paid' })
+      await ctx.txn.commit()
+      ready()
+      await goOn
+      await ctx.dbSession.reader.count(Author)
+    },
+    told: [/went away after the handler had committed: that stays/],
+  },
+  'that committed by itself and began again': {
+    handler: async (ctx: any, goOn: Promise<void>, ready: () => void) => {
+      ctx.dbSession.writer.create(Author, { name: 'paid' })
+      await ctx.txn.commit()
+      await ctx.tm.begin()
+      ctx.dbSession.writer.create(Author, { name: 'lost' })
+      ready()
+      await goOn
+    },
+    told: [/went away after the handler had committed: that stays, and nothing else was stored/],
+  },
+  'that committed its session by itself, with transactions disabled': {
+    disableTransaction: true,
+    handler: async (ctx: any, goOn: Promise<void>, ready: () => void) => {
+      ctx.dbSession.writer.create(Author, { name: 'paid' })
+      await ctx.dbSession.writer.commit()
+      ready()
+      await goOn
+    },
+    told: [/went away after the handler had committed: that stays/],
+  },
+})) {
+  test(`one that leaves a handler ${title} is told of no abort`, async (world) => {
+    const [ready, goOn, done] = [
+      Promise.withResolvers<void>(),
+      Promise.withResolvers<void>(),
+      Promise.withResolvers<void>(),
+    ]
+    const work = (ctx: Context) => handler(ctx, goOn.promise, ready.resolve).finally(done.resolve)
+    const served = await serving(world, work, { disableTransaction })
+    const exchange = served.open('POST', '/')
+    await ready.promise
+    exchange.destroy()
+    await served.idle()
+    goOn.resolve()
+    await done.promise
+    await poolIdle(world.pools[1]!)
+    await until(() => served.errors.length >= told.length, 'the error')
+    await served.close()
+    assert.equal(await world.look.rows('select name from author'), [{ name: 'paid' }])
+    assert.is(served.errors.length, told.length, served.errors.join())
+    for (const [index, pattern] of told.entries()) assert.match(served.errors[index]?.message ?? '', pattern)
+  })
+}
+
+test('one that leaves a handler whose own commit is under way is told of no abort', async (world) => {
+  const held = world.wire.hold(/^commit/i, 'request')
+  const done = Promise.withResolvers<void>()
+  const served = await serving(world, async (ctx) => {
+    ctx.dbSession.writer.create(Author, { name: 'paid' })
+    await ctx.txn.commit()
+    done.resolve()
+  })
+  const exchange = served.open('POST', '/')
+  await held.reached
+  exchange.destroy()
+  await served.idle()
+  held.release()
+  await done.promise
+  await poolIdle(world.pools[1]!)
+  await served.close()
+  assert.equal(await world.look.rows('select name from author'), [{ name: 'paid' }])
+  assert.equal(served.errors, [])
+})
+
 test.run()

@@ -93,4 +93,27 @@ test('a handler that answers by itself, with ctx.respond = false, is taken at it
   await served.close()
 })
 
+for (const attempts of [1, 2]) {
+  test(`a ctx without a response, as of koa-websocket, has its sessions and its commit (attempts: ${attempts})`, async ({
+    writer,
+    look,
+  }) => {
+    const app = new Koa()
+    const connected = async (ctx: any): Promise<void> => {
+      await ctx.dbSession.writer.insert(Author, { name: 'connected' })
+    }
+    const middleware: any = attempts === 1 ? dbSessions({ writer }) : dbSessions({ writer }, { attempts }, connected)
+    app.use(async (given) => {
+      const ctx: any = app.createContext(given.req, undefined as never)
+      await middleware(ctx, () => (attempts === 1 ? connected(ctx) : undefined))
+      given.body = 'ok'
+    })
+    const served = await serve(app)
+    assert.is((await served.request('GET', '/')).text, 'ok')
+    await served.close()
+    assert.is(await look.value(`select count(*) from author where name = 'connected'`), 1)
+    await look.rows('delete from author')
+  })
+}
+
 test.run()

@@ -1,0 +1,22 @@
+import type { Method } from './override.ts'
+import type { AutocommitSession } from './trace-autocommit.ts'
+
+/**
+ * The streams of a role that commits every statement: MikroORM opens them, and the session ends them. With one connection
+ * the rows are read at once; an open cursor would keep it from every other statement.
+ */
+export function autocommitStream(
+  session: () => AutocommitSession | undefined,
+  hasOneConnection: boolean,
+): (original: Method) => Method {
+  return (original) =>
+    function (...args) {
+      const results = hasOneConnection ? inOneGo(this, args) : (original.apply(this, args) as AsyncIterable<unknown>)
+      return session()?.track(results) ?? results
+    }
+}
+
+async function* inOneGo(executor: any, [query, chunkSize, options]: any[]): AsyncIterable<unknown> {
+  const { rows } = (await executor.executeQuery(query, options)) as { readonly rows: unknown[] }
+  for (let start = 0; start < rows.length; start += chunkSize) yield { rows: rows.slice(start, start + chunkSize) }
+}
