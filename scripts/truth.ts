@@ -42,7 +42,7 @@ for (const [signal, code] of [['SIGINT', 130] as const, ['SIGTERM', 143] as cons
 }
 // Thousands of programs that do what one is warned of.
 process.removeAllListeners('warning')
-await breakage?.()
+breakage?.()
 
 process.stderr.write(`seed ${seed}\n`)
 const result = await run({

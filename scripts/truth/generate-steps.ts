@@ -83,10 +83,9 @@ export class Dealer {
       }
       case 'scope':
       case 'savepoint': {
-        const step = kind === 'scope' ? this.#scope(place) : this.#savepoint(place)
-        const role = step.do === 'scope' ? step.role : this.#writer()
-        const compare = !place.branch && step.handling !== 'forgotten' && this.#random.below(2) === 0
-        return compare ? [step, this.#step({ do: 'compare', role, again: this.#random.below(2) === 0 })] : [step]
+        if (!place.branch && place.nested === undefined && this.#random.below(2) === 0)
+          return this.#thereAndBack(kind, place)
+        return [kind === 'scope' ? this.#scope(place) : this.#savepoint(place)]
       }
       default:
         return [this.#single(kind, place)]
@@ -129,8 +128,7 @@ export class Dealer {
         return this.#step({ do: kind, on: this.#writer(place), role: this.#writer(place) })
       case 'join': {
         const creates = random.below(2) === 0 ? { creates: this.#writer(place) } : {}
-        const throws =
-          random.below(3) === 0 ? { throws: random.pick(['commit', 'tpcVote', 'tpcFinish'] as const) } : {}
+        const throws = random.below(3) === 0 ? { throws: random.pick(['commit', 'tpcVote', 'tpcFinish'] as const) } : {}
         return this.#step({ do: kind, key: random.pick(['a', '~~']), ...creates, ...throws })
       }
       case 'nested run': {
@@ -154,10 +152,27 @@ export class Dealer {
   #write(place: Place): Step {
     const random = this.#random
     const how = random.pick(WRITES)
-    const shared = how === 'change' && !place.branch && random.below(3) > 0 ? { shared: random.below(SHARED_NOTES) } : {}
+    const shared =
+      how === 'change' && !place.branch && random.below(3) > 0 ? { shared: random.below(SHARED_NOTES) } : {}
     const flush = random.below(2) === 0 && ['create', 'change', 'remove'].includes(how)
     const via = random.below(4) === 0 ? 'global' : 'session'
     return this.#step({ do: 'write', role: this.#any(place), how, via, flush, ...shared })
+  }
+
+  /** Entities that are loaded, changed in something that may be rolled back, and looked at again. */
+  #thereAndBack(kind: 'scope' | 'savepoint', place: Place): Step[] {
+    const role = this.#writer()
+    const change = (shared: number): Step =>
+      this.#step({ do: 'write', role, how: 'change', via: 'session', flush: this.#random.below(3) > 0, shared })
+    const before = this.#random.below(3) > 0 ? [this.#step({ do: 'load', role })] : []
+    const more = this.#random.below(2) === 0 ? this.#list(1, { ...place, depth: place.depth + 1 }) : []
+    const steps = [change(this.#random.below(SHARED_NOTES)), ...more]
+    const undone = this.#random.below(3) > 0
+    const nested: Action =
+      kind === 'scope' ? { do: 'scope', role, steps, throws: undone } : { do: 'savepoint', steps, rollback: undone }
+    const again = this.#random.below(2) === 0
+    const handling = undone && kind === 'scope' ? 'caught' : 'awaited'
+    return [...before, { ...this.#step(nested), handling }, this.#step({ do: 'compare', role, again })]
   }
 
   #scope(place: Place): Step & { readonly do: 'scope' } {

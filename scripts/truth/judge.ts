@@ -17,12 +17,14 @@ export function judge(journal: Journal, stored: ReadonlyMap<Cell, Value>): void 
 /** The end of the unit, for the roles that join. */
 function finalEnd(unit: Unit): Unit['finalEnd'] {
   const except: Unit['finalEnd']['except'] = new Map()
-  if (unit.outcome === 'again') return { outcome: 'aborted', except }
+  if (unit.outcome === 'again' || unit.left) return { outcome: 'aborted', except }
   if (unit.outcome === 'resolved') return { outcome: unit.doomed || unit.vetoed ? 'aborted' : 'committed', except }
-  if (unit.threw !== undefined || unit.left || unit.doomed || unit.vetoed) return { outcome: 'aborted', except }
+  if (unit.threw !== undefined || unit.doomed || unit.vetoed) return { outcome: 'aborted', except }
   const given = outcomeOf(unit.error, unit)
   const autonomous = [...unit.roles.values()].filter(({ commit }) => commit !== undefined)
-  const theyFailed = autonomous.some(({ name }) => unit.poisoned.has(name) || unit.failures.some(({ role }) => role === name))
+  const theyFailed = autonomous.some(
+    ({ name }) => unit.poisoned.has(name) || unit.failures.some(({ role }) => role === name),
+  )
   if (given.outcome !== 'unknown' && theyFailed) return { outcome: 'unknown', except }
   return given.outcome === 'refused' ? { outcome: 'aborted', except } : given
 }
@@ -93,7 +95,9 @@ function judgeGroups(journal: Journal, fates: ReadonlyMap<Write, Fate>, stored: 
 }
 
 function judgeAnswer(journal: Journal, write: Write): void {
-  if (write.answer === 'done' && write.issued > write.unit.endAnswered) {
+  // Nobody refuses an assignment.
+  const isAssignment = write.buffered && !write.flushed && typeof write.value === 'string'
+  if (write.answer === 'done' && write.issued > write.unit.endAnswered && !isAssignment) {
     journal.lie('done after the end', `${write.name} in ${write.role.name} was answered as done when its unit was over`)
   }
 }
@@ -116,7 +120,8 @@ function judgeUnit(journal: Journal, fates: ReadonlyMap<Write, Fate>, unit: Unit
 
 function judgeHook(journal: Journal, unit: Unit, { transaction, calls }: Unit['hooks'][number]): void {
   const ends = unit.ends.filter((end) => end.transaction === transaction && end.outcome !== 'refused')
-  const isLast = unit.endTransaction === transaction && !ends.some(({ outcome }) => outcome === 'committed')
+  const isLast =
+    (unit.endTransaction ?? transaction) === transaction && !ends.some(({ outcome }) => outcome === 'committed')
   const outcomes = [...ends.map(({ outcome }) => outcome), ...(isLast ? [unit.finalEnd.outcome] : [])]
   if (outcomes.includes('unknown') || outcomes.includes('pending')) return
   const committed = outcomes.includes('committed')

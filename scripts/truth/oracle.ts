@@ -6,6 +6,7 @@
  * - `at the same time`: a write beside a rollback that ran at the same time, in no order;
  * - `flush failed`: what a failed flush left in memory of a role that commits by itself;
  * - `maybe marked`: raw SQL beside a write of which nobody knows whether it counts;
+ * - `as the unit ended`: what a forgotten branch only had in memory while the rest was committed;
  * - `never answered`: reported as a hang.
  */
 import { joins } from './program.ts'
@@ -22,11 +23,13 @@ const open = (why: string, group?: string): Fate => ({ is: 'open', why, ...(grou
 
 export function fateOf(write: Write, all: readonly Write[]): Fate {
   const { unit, role } = write
-  if (role.readOnly !== undefined && write.answer !== 'done') return GONE
   if (write.answer === 'refused') return GONE
   if (write.issued > unit.endAnswered) return GONE
+  if (write.buffered && write.byProgram && !write.flushed && write.issued > unit.endCalled)
+    return open('as the unit ended')
   const undone = undoneBy(write)
   if (undone !== undefined) return undone
+  if (role.readOnly !== undefined) return ofReader(write)
   if (role.commit === 'autocommit') return ofAutocommit(write)
   const fate = ofEnds(write)
   if (write.answer === 'pending' && fate.is === 'stored') return open('never answered')
@@ -49,10 +52,19 @@ function undoneBy(write: Write): Fate | undefined {
   return undefined
 }
 
-function bySavepoint(write: Write, { called, answered, rollbackCalled, rolledBack }: SavepointRecord): Fate | undefined {
+function bySavepoint(
+  write: Write,
+  { called, answered, rollbackCalled, rolledBack }: SavepointRecord,
+): Fate | undefined {
   if (rolledBack === Infinity) return undefined
   if (overlaps(write, called, answered) || overlaps(write, rollbackCalled, rolledBack)) return open('at the same time')
   return write.issued > answered && write.issued < rollbackCalled ? GONE : undefined
+}
+
+/** What is changed through a role that only reads has to fail the unit. */
+function ofReader({ unit }: Write): Fate {
+  const isAborted = unit.ends.some(({ outcome }) => outcome === 'aborted')
+  return unit.finalEnd.outcome === 'committed' && !isAborted ? STORED : GONE
 }
 
 function ofAutocommit(write: Write): Fate {
@@ -89,7 +101,9 @@ function byEnd(write: Write, end: End): Fate {
 
 /** The ends that concern a role, in their order; the last is that of the unit. */
 export function endsFor({ role, unit }: Pick<Write, 'role' | 'unit'>): End[] {
-  const own = unit.ends.filter((end) => end.outcome !== 'refused' && (end.roles === role.name || (end.roles === 'joined' && joins(role))))
+  const own = unit.ends.filter(
+    (end) => end.outcome !== 'refused' && (end.roles === role.name || (end.roles === 'joined' && joins(role))),
+  )
   return [...own.filter((end) => end.outcome !== 'pending'), lastEnd(role, unit)]
 }
 
@@ -124,7 +138,11 @@ function ofUnmarked(write: Write, all: readonly Write[]): Fate {
 export function swallowed(unit: Unit, all: readonly Write[]): Failure[] {
   return unit.failures.filter((failure) => {
     if (failure.scopes.some(({ outcome }) => outcome !== 'kept')) return false
-    if (unit.savepoints.some((each) => failure.at > each.answered && failure.at < each.rollbackCalled && each.rolledBack < Infinity)) {
+    if (
+      unit.savepoints.some(
+        (each) => failure.at > each.answered && failure.at < each.rollbackCalled && each.rolledBack < Infinity,
+      )
+    ) {
       return false
     }
     return all.some((write) => isCommittedWith(write, failure, unit, all))

@@ -61,11 +61,7 @@ export async function performSavepoint(stage: Stage, step: StepOf<'savepoint'>, 
   }
 }
 
-export async function performNested(
-  stage: Stage,
-  step: StepOf<'nested run'>,
-  performAll: PerformAll,
-): Promise<void> {
+export async function performNested(stage: Stage, step: StepOf<'nested run'>, performAll: PerformAll): Promise<void> {
   const { play } = stage
   const other = step.registry === 'other' ? await play.other(stage.role('writer').dialect) : undefined
   const registry = other?.registry ?? stage.registry

@@ -44,7 +44,7 @@ function create(stage: Stage, step: Step, role: Slot): void {
   const text = `w${stage.name(step)}`
   const outside = stage.outside()
   outside.em(role).create(Fact, { text })
-  outside.write(step, role, outside.cell(role, 'fact', text), 1, { buffered: true })
+  outside.write(step, role, outside.cell(role, 'fact', text), 1, { buffered: true, byProgram: false })
 }
 
 async function kill(stage: Stage, role: Slot): Promise<void> {

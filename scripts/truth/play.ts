@@ -60,7 +60,7 @@ export async function play(program: Program, { lane, servers, patienceMs }: Thea
       judgeStatus(journal, program, await exchange.reply)
     }
     late.gate.resolve()
-    for (let count = -1; count !== stagePlay.forgotten.length + late.branches.length; ) {
+    for (let count = -1; count !== stagePlay.forgotten.length + late.branches.length;) {
       count = stagePlay.forgotten.length + late.branches.length
       await Promise.all([...stagePlay.forgotten, ...late.branches])
     }
@@ -84,7 +84,11 @@ export async function play(program: Program, { lane, servers, patienceMs }: Thea
 }
 
 /** The attempts at the program, each a unit of its own. */
-async function attempts(play: Play, work: (next: (context: any) => Promise<void>) => Promise<unknown>, registry: Registry) {
+async function attempts(
+  play: Play,
+  work: (next: (context: any) => Promise<void>) => Promise<unknown>,
+  registry: Registry,
+) {
   const { journal, program } = play
   let last: Unit | undefined
   const next = async (context: any): Promise<void> => {
@@ -107,7 +111,11 @@ async function attempts(play: Play, work: (next: (context: any) => Promise<void>
 }
 
 async function byRun(play: Play, registry: Registry): Promise<void> {
-  await attempts(play, (next) => registry.run((context: any) => next(context), { attempts: play.program.attempts }), registry)
+  await attempts(
+    play,
+    (next) => registry.run((context: any) => next(context), { attempts: play.program.attempts }),
+    registry,
+  )
 }
 
 function callbackOf(play: Play, registry: Registry, served: () => void): Callback {
@@ -141,7 +149,9 @@ function callbackOf(play: Play, registry: Registry, served: () => void): Callbac
 /** What the client was told: it has to be what the unit came to. */
 function judgeStatus(journal: Journal, program: Program, status: number | undefined): void {
   const unit = journal.units.findLast(({ isNested }) => !isNested)
-  const leaves = [...everyStep(program.steps)].some((step) => step.do === 'leave' || (step.do === 'body' && step.leaves))
+  const leaves = [...everyStep(program.steps)].some(
+    (step) => step.do === 'leave' || (step.do === 'body' && step.leaves),
+  )
   if (unit === undefined || leaves) return
   const wanted = unit.outcome === 'resolved' && !unit.vetoed ? 200 : 500
   if (status !== wanted) journal.lie('status', `the client got ${status}, the unit was ${unit.outcome}`)

@@ -19,6 +19,8 @@ export interface Write {
   readonly issued: number
   /** Only in memory until a flush. */
   readonly buffered: boolean
+  /** Not by a subscriber, a hook or a data manager. */
+  readonly byProgram: boolean
   /** Raw SQL that nobody declared. */
   readonly unmarked: boolean
   answered: number

@@ -57,7 +57,9 @@ export async function run(options: RunOptions): Promise<Result> {
       const played = await strays.with(index, () => play(program, { lane, servers, patienceMs: options.patienceMs }))
       tally(count, played)
       report(++count.played, numbers.length, from, guilty.length)
-      if (played.lies.length > 0) guilty.push({ index, kinds: kindsOf(played) })
+      if (played.lies.length === 0) continue
+      guilty.push({ index, kinds: kindsOf(played) })
+      process.stderr.write(`${index}: ${played.lies.map(({ kind, what }) => `${kind}: ${what}`).join(' | ')}\n`)
     }
   }
   await Promise.all(lanes.map(work))
@@ -85,7 +87,10 @@ export async function run(options: RunOptions): Promise<Result> {
 }
 
 /** Of every kind some, the others by number only. */
-function chosen<T extends { readonly kinds: readonly string[]; readonly index: number }>(guilty: readonly T[], most: number): T[] {
+function chosen<T extends { readonly kinds: readonly string[]; readonly index: number }>(
+  guilty: readonly T[],
+  most: number,
+): T[] {
   const perKind = new Map<string, number>()
   return guilty
     .toSorted((one, other) => one.index - other.index)
@@ -104,9 +109,15 @@ async function show(options: RunOptions, index: number, kinds: readonly string[]
   const once = await lies(program)
   const smallest = await shrink(program, async (smaller) => (await lies(smaller)).lies.some((lie) => lie.kind === kind))
   const last = await lies(smallest)
-  tell(smallest === program ? 'it does not get smaller' : 'smaller', smallest, last.lies.length > 0 ? last.lies : once.lies)
+  tell(
+    smallest === program ? 'it does not get smaller' : 'smaller',
+    smallest,
+    last.lies.length > 0 ? last.lies : once.lies,
+  )
   const { seed, databases, words } = options
-  process.stderr.write(`repeat: npx node scripts/truth.ts --seed ${seed} --database ${databases} --only ${index}${words}\n\n`)
+  process.stderr.write(
+    `repeat: npx node scripts/truth.ts --seed ${seed} --database ${databases} --only ${index}${words}\n\n`,
+  )
 }
 
 /** Alone, so that a stray rejection is of this program. */
@@ -116,7 +127,11 @@ async function withStrays(strays: Strays, theatre: Theatre, program: Program): P
 }
 
 function tell(title: string, program: Program, lies: readonly Lie[]): void {
-  const lines = [title, ...print(program).map((line) => `  ${line}`), ...lies.map(({ kind, what }) => `  => ${kind}: ${what}`)]
+  const lines = [
+    title,
+    ...print(program).map((line) => `  ${line}`),
+    ...lies.map(({ kind, what }) => `  => ${kind}: ${what}`),
+  ]
   process.stderr.write(`${lines.join('\n')}\n`)
 }
 

@@ -8,7 +8,7 @@ export async function shrink(program: Program, stillLies: (smaller: Program) => 
   let smallest = program
   const deadline = performance.now() + LONGEST_MS
   let tries = 0
-  for (let found = true; found; ) {
+  for (let found = true; found;) {
     found = false
     for (const candidate of smaller(smallest)) {
       if (++tries > MOST_TRIES || performance.now() > deadline) return smallest

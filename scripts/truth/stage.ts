@@ -114,8 +114,14 @@ export class Stage {
   }
 
   /** Writes down that something is about to be written. */
-  write(step: Step, slot: Slot, cell: Cell, value: Value, how: { buffered?: boolean; unmarked?: boolean } = {}): Write {
-    const { buffered = false, unmarked = false } = how
+  write(
+    step: Step,
+    slot: Slot,
+    cell: Cell,
+    value: Value,
+    how: { buffered?: boolean; unmarked?: boolean; byProgram?: boolean } = {},
+  ): Write {
+    const { buffered = false, unmarked = false, byProgram = true } = how
     const issued = this.now()
     const write: Write = {
       cell,
@@ -126,6 +132,7 @@ export class Stage {
       name: this.name(step),
       issued,
       buffered,
+      byProgram,
       unmarked,
       answered: buffered ? issued : Infinity,
       answer: buffered ? 'done' : 'pending',
