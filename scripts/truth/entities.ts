@@ -1,5 +1,5 @@
 /** The tables in which the programs leave their markers. */
-import { defineEntity, p, type InferEntity } from '@mikro-orm/core'
+import { defineEntity, p } from '@mikro-orm/core'
 
 /** Rows that a program inserts: nothing keeps the same text from being there twice. */
 export const Fact = defineEntity({
@@ -14,7 +14,6 @@ export const Note = defineEntity({
   tableName: 'note',
   properties: { id: p.integer().primary(), text: p.string().unique(), mark: p.string().nullable() },
 })
-export type NoteRow = InferEntity<typeof Note>
 
 /** A foreign key that is checked at COMMIT. */
 const LATE = `create table if not exists late (parent integer not null references note (id) deferrable initially deferred)`

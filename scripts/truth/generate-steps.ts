@@ -75,21 +75,16 @@ export class Dealer {
 
   /** One step, or some that belong together. */
   #some(kind: Kind, place: Place): Step[] {
-    switch (kind) {
-      case 'commit':
-      case 'abort': {
-        const end = this.#step({ do: kind })
-        return this.#random.below(4) > 0 && !place.branch ? [end, this.#step({ do: 'begin' })] : [end]
-      }
-      case 'scope':
-      case 'savepoint': {
-        if (!place.branch && place.nested === undefined && this.#random.below(2) === 0)
-          return this.#thereAndBack(kind, place)
-        return [kind === 'scope' ? this.#scope(place) : this.#savepoint(place)]
-      }
-      default:
-        return [this.#single(kind, place)]
+    if (kind === 'commit' || kind === 'abort') {
+      const end = this.#step({ do: kind })
+      return this.#random.below(4) > 0 && !place.branch ? [end, this.#step({ do: 'begin' })] : [end]
     }
+    if (kind === 'scope' || kind === 'savepoint') {
+      const mayLook = !place.branch && place.nested === undefined
+      if (mayLook && this.#random.below(2) === 0) return this.#thereAndBack(kind, place)
+      return [kind === 'scope' ? this.#scope(place) : this.#savepoint(place)]
+    }
+    return [this.#single(kind, place)]
   }
 
   #single(kind: Exclude<Kind, 'commit' | 'abort' | 'scope' | 'savepoint'>, place: Place): Step {

@@ -6,7 +6,7 @@
  * - `at the same time`: a write beside a rollback that ran at the same time, in no order;
  * - `flush failed`: what a failed flush left in memory of a role that commits by itself;
  * - `maybe marked`: raw SQL beside a write of which nobody knows whether it counts;
- * - `as the unit ended`: what a forgotten branch only had in memory while the rest was committed;
+ * - `as the unit ended`: what a forgotten branch only had in memory when its unit, or em.transactional(), was over;
  * - `never answered`: reported as a hang.
  */
 import { joins } from './program.ts'
@@ -25,8 +25,7 @@ export function fateOf(write: Write, all: readonly Write[]): Fate {
   const { unit, role } = write
   if (write.answer === 'refused') return GONE
   if (write.issued > unit.endAnswered) return GONE
-  if (write.buffered && write.byProgram && !write.flushed && write.issued > unit.endCalled)
-    return open('as the unit ended')
+  if (isLate(write)) return open('as the unit ended')
   const undone = undoneBy(write)
   if (undone !== undefined) return undone
   if (role.readOnly !== undefined) return ofReader(write)
@@ -39,7 +38,10 @@ export function fateOf(write: Write, all: readonly Write[]): Fate {
 /** By the rollback of a nested transaction or a savepoint. */
 function undoneBy(write: Write): Fate | undefined {
   const { unit, role } = write
-  if (write.scopes.some((scope) => scope.outcome === 'rolled back' && scope.role === role.name)) return GONE
+  for (const scope of write.scopes) {
+    if (scope.outcome !== 'rolled back' || scope.role !== role.name || write.issued > scope.answered) continue
+    return write.answered > scope.answered && write.answered < Infinity ? open('at the same time') : GONE
+  }
   for (const scope of unit.scopes) {
     const isRolledBack = scope.outcome === 'rolled back' && scope.role === role.name
     if (isRolledBack && overlaps(write, scope.called, scope.answered)) return open('at the same time')
@@ -158,6 +160,11 @@ function isCommittedWith(write: Write, { role, at }: Failure, unit: Unit, all: r
   const sameEnd = end !== undefined && ends.find(({ called }) => write.answered < called) === end
   if (!sameEnd || end.outcome !== 'committed' || end.except.has(write.role.name)) return false
   return fateOf(write, all).is === 'stored'
+}
+
+function isLate({ buffered, byProgram, flushed, issued, unit, scopes }: Write): boolean {
+  const over = Math.min(unit.endCalled, ...scopes.map(({ left }) => left))
+  return buffered && byProgram && !flushed && issued > over
 }
 
 /** Whether a write was under way while something else was. */

@@ -1,5 +1,5 @@
 /** Whether the entities in memory show what their rows hold, in the same transaction. */
-import { Note, type NoteRow } from './entities.ts'
+import { Note } from './entities.ts'
 import type { StepOf, Slot } from './program.ts'
 import type { Level } from './record.ts'
 import type { Stage } from './stage.ts'
@@ -7,7 +7,7 @@ import type { Stage } from './stage.ts'
 export async function load(stage: Stage, role: Slot): Promise<void> {
   const level = stage.level(role)
   const notes = await stage.ask(role, () => level.em.find(Note, { text: { $like: 'shared-%' } }))
-  for (const note of notes) level.entities.set(stage.cell(role, 'note', note.text), note as NoteRow)
+  for (const note of notes) level.entities.set(stage.cell(role, 'note', note.text), note)
   await compareAll(stage, role, level)
 }
 

@@ -1,10 +1,10 @@
 /** Steps that end transactions. */
-import { joins, type Slot, type Step } from './program.ts'
+import { joins, type EndStep, type Slot } from './program.ts'
 import { outcomeOf } from './end-outcome.ts'
 import type { End } from './record.ts'
 import type { Stage } from './stage.ts'
 
-export async function performEnd(stage: Stage, step: Step): Promise<void> {
+export async function performEnd(stage: Stage, step: EndStep): Promise<void> {
   const { context, unit } = stage
   switch (step.do) {
     case 'commit':
@@ -26,7 +26,6 @@ export async function performEnd(stage: Stage, step: Step): Promise<void> {
       stage.level(step.role).entities.clear()
       return
     }
-    default:
   }
 }
 

@@ -1,9 +1,8 @@
 /** Nested transactions, savepoints and runs. */
-import type { SqlEntityManager } from '@mikro-orm/sql'
 import { Deliberate } from './errors.ts'
 import { otherDatabase } from './lane.ts'
 import { joins, type Step, type StepOf } from './program.ts'
-import { Unit, type SavepointRecord, type Scope } from './record.ts'
+import { Unit, type Level, type SavepointRecord, type Scope } from './record.ts'
 import { Stage } from './stage.ts'
 import { endUnit } from './end-unit.ts'
 
@@ -11,7 +10,7 @@ type PerformAll = (stage: Stage, steps: readonly Step[]) => Promise<void>
 
 export async function performScope(stage: Stage, step: StepOf<'scope'>, performAll: PerformAll): Promise<void> {
   const outer = stage.level(step.role)
-  const scope: Scope = { role: step.role, called: stage.now(), answered: Infinity, outcome: 'open' }
+  const scope: Scope = { role: step.role, called: stage.now(), left: Infinity, answered: Infinity, outcome: 'open' }
   stage.unit.scopes.push(scope)
   const sent = [...outer.pending]
   let entered = false
@@ -19,8 +18,12 @@ export async function performScope(stage: Stage, step: StepOf<'scope'>, performA
     await outer.em.transactional(async (em) => {
       entered = true
       stage.sent(outer, sent)
-      const level = { em: em as SqlEntityManager, pending: [], entities: new Map() }
-      await performAll(stage.nested(scope, level), step.steps)
+      const level: Level = { em, pending: [], entities: new Map() }
+      try {
+        await performAll(stage.nested(scope, level), step.steps)
+      } finally {
+        scope.left = stage.now()
+      }
       if (step.throws) throw new Deliberate(`step ${step.id}`)
     })
     scope.outcome = 'kept'

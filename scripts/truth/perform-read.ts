@@ -49,7 +49,7 @@ export async function performStream(stage: Stage, { role, how }: StepOf<'stream'
   }
   await stage.ask(role, async () => {
     for await (const note of em.stream(Note)) {
-      if (how === 'with a read inside') await em.count(Note, { id: note.id as number })
+      if (how === 'with a read inside') await em.count(Note, { id: note.id })
     }
   })
 }

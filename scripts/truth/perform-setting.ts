@@ -4,11 +4,11 @@ import { Readable } from 'node:stream'
 import { TransientError } from '../../source/index.ts'
 import { Fact, Note } from './entities.ts'
 import { Deliberate } from './errors.ts'
-import type { Slot, Step, StepOf } from './program.ts'
+import type { SettingStep, Slot, Step, StepOf } from './program.ts'
 import type { HookRecord } from './record.ts'
 import type { Stage } from './stage.ts'
 
-export async function performSetting(stage: Stage, step: Step): Promise<void> {
+export async function performSetting(stage: Stage, step: SettingStep): Promise<void> {
   const { context, unit, play } = stage
   switch (step.do) {
     case 'doom':
@@ -35,7 +35,6 @@ export async function performSetting(stage: Stage, step: Step): Promise<void> {
       return body(stage, step)
     case 'throw':
       return await throwing(stage, step)
-    default:
   }
 }
 

@@ -1,4 +1,4 @@
-import { Fact, Note, type NoteRow } from './entities.ts'
+import { Fact, Note } from './entities.ts'
 import type { StepOf } from './program.ts'
 import type { Stage } from './stage.ts'
 
@@ -51,7 +51,7 @@ export async function performWrite(stage: Stage, step: WriteStep): Promise<void>
       const row = await stage.ask(role, () => em.findOneOrFail(Note, { text: note }))
       row.mark = mark
       stage.write(step, role, noteCell, mark, { buffered: true })
-      stage.level(role).entities.set(noteCell, row as NoteRow)
+      stage.level(role).entities.set(noteCell, row)
       break
     }
     case 'remove': {

@@ -71,7 +71,15 @@ async function perform(stage: Stage, step: Step): Promise<void> {
     case 'commit role':
     case 'roll back role':
       return await performEnd(stage, step)
-    default:
+    case 'doom':
+    case 'veto':
+    case 'leave':
+    case 'kill':
+    case 'hook':
+    case 'echo':
+    case 'join':
+    case 'body':
+    case 'throw':
       return await performSetting(stage, step)
   }
 }

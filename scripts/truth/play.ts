@@ -34,7 +34,7 @@ export async function play(program: Program, { lane, servers, patienceMs }: Thea
   const registry = await lane.registry(program)
   const databases = await databasesOf(program, lane)
   await lane.reset(databases, notesOf(program))
-  const late = { gate: Promise.withResolvers<void>(), branches: [] }
+  const late: Play['late'] = { gate: Promise.withResolvers<void>(), branches: [] }
   let exchange: Exchange | undefined
   const stagePlay: Play = {
     program,
@@ -85,22 +85,22 @@ export async function play(program: Program, { lane, servers, patienceMs }: Thea
 
 /** The attempts at the program, each a unit of its own. */
 async function attempts(
-  play: Play,
+  setting: Play,
   work: (next: (context: any) => Promise<void>) => Promise<unknown>,
   registry: Registry,
 ) {
-  const { journal, program } = play
+  const { journal, program } = setting
   let last: Unit | undefined
   const next = async (context: any): Promise<void> => {
     if (last !== undefined) Object.assign(last, { outcome: 'again', endAnswered: journal.tick() })
     const unit = new Unit((last?.attempt ?? 0) + 1, program.roles, program.disabled, false)
     last = unit
     journal.units.push(unit)
-    const stage = new Stage({ play, unit, context, registry, databases: databaseOf })
+    const stage = new Stage({ play: setting, unit, context, registry, databases: databaseOf })
     await stage.work(async () => {
       if (unit.attempt > 1) {
-        play.late.gate.resolve()
-        await Promise.all(play.late.branches)
+        setting.late.gate.resolve()
+        await Promise.all(setting.late.branches)
       }
       await performAll(stage, program.steps)
     })
@@ -110,21 +110,21 @@ async function attempts(
   if (last !== undefined) Object.assign(last, { outcome: end.outcome, error: end.error, endAnswered: end.endAnswered })
 }
 
-async function byRun(play: Play, registry: Registry): Promise<void> {
+async function byRun(setting: Play, registry: Registry): Promise<void> {
   await attempts(
-    play,
-    (next) => registry.run((context: any) => next(context), { attempts: play.program.attempts }),
+    setting,
+    (next) => registry.run((context: any) => next(context), { attempts: setting.program.attempts }),
     registry,
   )
 }
 
-function callbackOf(play: Play, registry: Registry, served: () => void): Callback {
-  const { attempts: count, disabled } = play.program
+function callbackOf(setting: Play, registry: Registry, served: () => void): Callback {
+  const { attempts: count, disabled } = setting.program
   const app = new Koa()
   app.silent = true
   app.use(async (ctx, rest) => {
     await attempts(
-      play,
+      setting,
       async (next) => {
         const handler = async (): Promise<void> => {
           ctx.status = 200
@@ -143,7 +143,7 @@ function callbackOf(play: Play, registry: Registry, served: () => void): Callbac
     )
     served()
   })
-  return app.callback() as Callback
+  return app.callback()
 }
 
 /** What the client was told: it has to be what the unit came to. */

@@ -85,8 +85,10 @@ export type Action =
   /** Compares the entities in memory with their rows; `again` changes one of them and looks once more. */
   | { readonly do: 'compare'; readonly role: Slot; readonly again: boolean }
   | { readonly do: 'parallel'; readonly steps: readonly Step[]; readonly join: 'all' | 'allSettled' }
-  | { readonly do: 'commit' | 'abort' | 'begin' | 'doom' | 'veto' | 'leave' }
-  | { readonly do: 'commit role' | 'roll back role' | 'kill'; readonly role: Slot }
+  | { readonly do: 'commit' | 'abort' | 'begin' }
+  | { readonly do: 'doom' | 'veto' | 'leave' }
+  | { readonly do: 'commit role' | 'roll back role'; readonly role: Slot }
+  | { readonly do: 'kill'; readonly role: Slot }
   | { readonly do: 'hook'; readonly when: (typeof MOMENTS)[number]; readonly role?: Slot }
   /** A subscriber that creates a fact in `role` when the next fact of `on` is created. */
   | { readonly do: 'echo'; readonly on: Slot; readonly role: Slot }
@@ -104,6 +106,9 @@ export type Action =
   | { readonly do: 'late branch'; readonly steps: readonly Step[] }
 
 export type StepOf<Do extends Action['do']> = Extract<Step, { readonly do: Do }>
+
+export type EndStep = StepOf<'commit' | 'abort' | 'begin' | 'commit role' | 'roll back role'>
+export type SettingStep = StepOf<'doom' | 'veto' | 'leave' | 'kill' | 'hook' | 'echo' | 'join' | 'body' | 'throw'>
 
 /** The steps inside a step. */
 export function inside(step: Step): readonly Step[] {

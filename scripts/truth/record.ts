@@ -35,6 +35,8 @@ export interface Write {
 export interface Scope {
   readonly role: Slot
   readonly called: number
+  /** When its callback was done. */
+  left: number
   answered: number
   outcome: 'open' | 'kept' | 'rolled back'
 }

@@ -106,5 +106,9 @@ function overHttp2(port: number, id: string, farewell: Farewell): Started {
     stream.resume()
   })
   stream.end()
-  return { reply, leave: () => void (farewell === 'reset' ? stream.close(8) : session.destroy()) }
+  const leave = (): void => {
+    if (farewell === 'reset') stream.close(8)
+    else session.destroy()
+  }
+  return { reply, leave }
 }
