@@ -8,6 +8,7 @@ export {
   CommittedTooEarlyError,
   ConnectionLostError,
   DecisionTableError,
+  EndlessFlushError,
   ForeignEntityError,
   ManagedSessionError,
   NotASessionError,
@@ -15,8 +16,10 @@ export {
   ReadOnlySessionError,
   SessionContextError,
   SessionEndedError,
+  SessionFailedError,
   SharedFileError,
   TransactionAbortedError,
+  UndoneFromOutsideError,
   UnmarkedWriteError,
 } from './session/errors.ts'
 export { DECISION_TABLE, DECISION_TABLE_SQL } from './session/decisions.ts'

@@ -4,13 +4,14 @@ import {
   CommitOutcomeUnknownError,
   CommittedTooEarlyError,
   ConnectionLostError,
+  EndlessFlushError,
 } from '../session/errors.ts'
 import type { Finish } from '../session/postgres-prepared.ts'
 import type { Session } from '../session/session.ts'
 import type { AtomicCommits, Plan } from './atomic-commits.ts'
 import type { Branch } from './branch.ts'
 import type { Engine } from './engine.ts'
-import { CommitGivenUpError } from './errors.ts'
+import { CommitGivenUpError, commitError } from './errors.ts'
 import { persistently } from './persistently.ts'
 import { report } from './report.ts'
 
@@ -22,7 +23,8 @@ export interface Member {
 
 /**
  * The commit of one transaction's sessions. Nothing happens before the last of them votes: only then it is known who
- * changed, and that every other resource agreed.
+ * changed, and that every other resource agreed. First they are flushed until nothing is left: the flush of one may make
+ * changes in another.
  *
  * 1. One changed session: COMMIT.
  * 2. Several: PREPARE TRANSACTION in all but the commit point, at the same time; then the commit point writes the decision
@@ -72,17 +74,14 @@ export class AtomicCommit implements CommitGroup {
     await this.#voting
     if (this.#outcome === 'committed') await this.finish()
     if (this.#outcome === 'open') await (this.#finishing ??= this.#finishBranches('rollback'))
-    if (!session.ended) {
-      const rollback = session.rollbackDatabase()
-      session.end('its transaction was aborted')
-      await rollback
-    }
-    if (this.#committed.has(session)) throw new CommittedTooEarlyError(session.role)
+    await session.abandon('its transaction was aborted')
+    if (this.#committed.has(session) || session.committedEarly) throw new CommittedTooEarlyError(session.role)
   }
 
   async #vote(): Promise<void> {
     const open = this.#members.filter(({ session }) => !session.ended)
-    const changed = open.filter(({ session }) => session.begun)
+    await settle(open)
+    const changed = await judge(open)
     const [only] = changed
     if (changed.length > 1) await this.#commitSeveral(changed)
     else if (only !== undefined) await this.#commitPlainly(only)
@@ -94,9 +93,34 @@ export class AtomicCommit implements CommitGroup {
     const plan = (this.#plan = await this.#commits.plan(changed))
     await allSettled(plan.branches.map((branch) => branch.prepare()))
     if (this.#givenUp) throw new CommitGivenUpError()
-    for (const member of plan.plain) await this.#commitPlainly(member)
-    await this.#decide(plan)
+    if (plan.plain.length === 0) await this.#decide(plan)
+    else await this.#commitOneByOne(plan, changed)
     for (const { session } of changed) this.#committed.add(session)
+  }
+
+  /** Those that can neither be prepared nor decide, and then the others. @throws PartialCommitError once one is committed, or may be */
+  async #commitOneByOne(plan: Plan, changed: readonly Member[]): Promise<void> {
+    let current = plan.point
+    try {
+      for (current of plan.plain) await this.#commitPlainly(current)
+      current = plan.point
+      await this.#decide(plan)
+    } catch (error) {
+      throw this.#partial(plan, changed, current, error)
+    }
+  }
+
+  #partial({ plain, point }: Plan, changed: readonly Member[], failed: Member, error: unknown): unknown {
+    const left = changed.filter(({ session }) => !this.#committed.has(session))
+    // What is prepared goes as the commit point does.
+    const mayBeCommitted = failed === point ? left.filter((member) => !plain.includes(member)) : [failed]
+    const unknown = error instanceof CommitOutcomeUnknownError ? mayBeCommitted : []
+    const outcome = {
+      committed: rolesOf(changed.filter((member) => !left.includes(member))),
+      rolledBack: rolesOf(left.filter((member) => !unknown.includes(member))),
+      unknown: rolesOf(unknown),
+    }
+    return commitError(failed.session.role, outcome, error)
   }
 
   async #commitPlainly({ session }: Member): Promise<void> {
@@ -114,6 +138,7 @@ export class AtomicCommit implements CommitGroup {
       if (decision === undefined) throw error
       if (error instanceof CommitOutcomeUnknownError) {
         await this.#learn(point, decision.id, error)
+        point.session.committed()
         return
       }
       if (error instanceof ConnectionLostError || decisions.isGone(error)) decisions.lookAgain()
@@ -155,6 +180,47 @@ export class AtomicCommit implements CommitGroup {
     const finished = await Promise.all(this.#branches.map((branch) => branch.finish(how)))
     if (finished.includes(false)) this.#commits.needRecovery()
   }
+}
+
+/** How often the sessions of one transaction are flushed at most. */
+const LONGEST_FLUSH = 100
+
+/** Flushes all of them until none has changes, then refuses every further statement. */
+async function settle(members: readonly Member[]): Promise<void> {
+  const sessions = members.map(({ session }) => session)
+  for (let round = 1; ; round++) {
+    const writing: string[] = []
+    for (const session of sessions) if (!session.isSettled && (await session.settle())) writing.push(session.role)
+    if (writing.length === 0 && sessions.every((session) => session.idle() === undefined)) break
+    if (round === LONGEST_FLUSH) throw new EndlessFlushError(writing, LONGEST_FLUSH)
+  }
+  for (const { session } of members) {
+    session.assertNotNested('The commit')
+    session.seal()
+  }
+}
+
+/** Those that have to be committed, and can be; the others are over with that. */
+async function judge(members: readonly Member[]): Promise<Member[]> {
+  const changed: Member[] = []
+  for (const member of members) {
+    const { session } = member
+    if (!session.needsCommit) await session.settleUnmarkedWrites()
+    if (session.needsCommit) {
+      const asking = session.assertCommittable()
+      if (asking !== undefined) await asking
+      if (session.begun) changed.push(member)
+    }
+  }
+  for (const { session } of members) {
+    if (!session.needsCommit) await session.endUnchanged('its transaction was committed, with nothing to commit in it')
+  }
+  return changed
+}
+
+/** Their names. */
+function rolesOf(members: readonly Member[]): string[] {
+  return members.map(({ session }) => session.role)
 }
 
 /** Waits for all of them, then throws the first error in their order; the others are reported. */

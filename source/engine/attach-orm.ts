@@ -3,9 +3,8 @@ import { DECISION_TABLE } from '../session/decisions.ts'
 import { foreignEntityGuard } from '../session/entity-ownership.ts'
 import { OutsideTransactionError } from '../session/errors.ts'
 import { REDIRECTED } from '../session/session-entity-manager.ts'
-import type { Traceable } from '../session/trace.ts'
 import { SqlassistError } from '../transaction/index.ts'
-import { tracedExecuteQuery, tracedStream } from './trace-autocommit.ts'
+import { tracedExecuteQuery, tracedStream, type AutocommitSession } from './trace-autocommit.ts'
 
 type AnyOrm = MikroORM<any, any, any>
 type Method = (this: unknown, ...args: any[]) => any
@@ -20,7 +19,7 @@ export interface Attachment {
   /** Where there is only one connection: whether the code is in a unit of work whose session holds it. */
   readonly wouldWaitForItself: (() => boolean) | undefined
   /** Where MikroORM sends every statement past the session: the open session, when the code is in a unit of work. */
-  readonly autocommitting: (() => Traceable | undefined) | undefined
+  readonly autocommitting: (() => AutocommitSession | undefined) | undefined
 }
 
 /**

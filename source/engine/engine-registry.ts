@@ -162,11 +162,7 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
   session(role: string): unknown {
     if (this.#closing !== undefined) throw new RegistryClosedError()
     const session = this.engine(role).open({ owner: undefined, dbSession: undefined, coordinated: false })
-    const close = async (): Promise<void> => {
-      const rollback = session.rollbackDatabase()
-      session.end('it was closed')
-      await rollback
-    }
+    const close = async (): Promise<void> => await session.abandon('it was closed')
     return Object.assign(session.em, { close, [Symbol.asyncDispose]: close })
   }
 

@@ -25,6 +25,8 @@ export interface OpenOptions {
   readonly kept?: SqlEntityManager | undefined
   /** Called before its database transaction begins; throws to refuse it. */
   readonly beforeBegin?: (() => void) | undefined
+  /** Called when something of it was committed. */
+  readonly committed?: ((role: string) => void) | undefined
 }
 
 /** One role at run time: opens its sessions. */
@@ -120,13 +122,14 @@ export class Engine {
   }
 
   /** A fresh session; nothing is sent, and no connection taken, before its first statement. */
-  open({ owner, dbSession, coordinated, kept, beforeBegin }: OpenOptions): Session {
+  open({ owner, dbSession, coordinated, kept, beforeBegin, committed }: OpenOptions): Session {
     const { readOnly, fork } = this.options
     return new Session(kept ?? this.#fork(fork), this.database, this.#settings, {
       owner,
       dbSession,
       coordinated: readOnly !== false || coordinated,
       beforeBegin,
+      committed,
     })
   }
 

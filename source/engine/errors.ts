@@ -62,7 +62,10 @@ export class TransactionsDisabledError extends SqlassistError {
   }
 }
 
-/** Sessions committed one by one, and one of them failed: `committed` stay committed, `rolledBack` are lost. */
+/**
+ * Sessions committed one by one, and one of them failed: `committed` stay committed, `rolledBack` are lost, and of `unknown` the
+ * answer to COMMIT was lost. Thrown only where something is committed, or may be; `cause` is the error of the one that failed.
+ */
 export class PartialCommitError extends SqlassistError {
   static {
     this.prototype.name = 'PartialCommitError'
@@ -70,18 +73,40 @@ export class PartialCommitError extends SqlassistError {
   override readonly code = 'SQLASSIST_PARTIAL_COMMIT'
   /** The roles whose sessions are committed and stay so. */
   readonly committed: readonly string[]
-  /** The roles whose sessions were rolled back, the failed one among them. */
+  /** The roles whose sessions were rolled back, the failed one among them unless it is unknown. */
   readonly rolledBack: readonly string[]
+  /** The roles whose COMMIT may have been carried out: the answer was lost. */
+  readonly unknown: readonly string[]
 
-  constructor(failed: string, committed: readonly string[], rolledBack: readonly string[], cause: unknown) {
+  constructor(failed: string, { committed, rolledBack, unknown }: PartialOutcome, cause: unknown) {
     super(
-      `The session of role "${failed}" could not commit: ${(cause as Error)?.message ?? String(cause)}. ` +
-        `Committed and staying so: ${list(committed)}. Rolled back: ${list(rolledBack)}.`,
+      `The session of role "${failed}" could not commit: ${sentence((cause as Error)?.message ?? String(cause))} ` +
+        `Committed and staying so: ${list(committed)}. Rolled back: ${list(rolledBack)}. ` +
+        `Unknown, look there for what was written: ${list(unknown)}.`,
       { cause },
     )
     this.committed = committed
     this.rolledBack = rolledBack
+    this.unknown = unknown
   }
+
+  /** Why the same work cannot be done again. @internal */
+  get obstacle(): string {
+    return `it is committed in part (${list(this.committed)}; unknown: ${list(this.unknown)})`
+  }
+}
+
+/** Which roles are committed, which are rolled back, and of which the one or the other is not known. */
+export interface PartialOutcome {
+  readonly committed: readonly string[]
+  readonly rolledBack: readonly string[]
+  readonly unknown: readonly string[]
+}
+
+/** The error of a commit one by one that `cause` ended: a {@link PartialCommitError} where something may be committed. */
+export function commitError(failed: string, outcome: PartialOutcome, cause: unknown): unknown {
+  const isPartial = outcome.committed.length > 0 || outcome.unknown.length > 0
+  return isPartial ? new PartialCommitError(failed, outcome, cause) : cause
 }
 
 /** Several databases changed that cannot commit as one, and the registry has `atomic: 'required'`. Nothing was committed. */
@@ -121,6 +146,10 @@ export class NotRetriedError extends SqlassistError {
   constructor(reason: string, cause: unknown) {
     super(`${(cause as Error)?.message ?? String(cause)} — this is worth another try, but ${reason}.`, { cause })
   }
+}
+
+function sentence(text: string): string {
+  return text.endsWith('.') ? text : `${text}.`
 }
 
 function list(roles: readonly string[]): string {

@@ -41,6 +41,23 @@ export class IndependentSessions {
     }
   }
 
+  /**
+   * Before the transaction commits: a role that writes, and can no longer commit, keeps the rest from being committed, unless
+   * it is bestEffort.
+   * @throws what keeps it from committing
+   */
+  async assertCommittable(): Promise<void> {
+    for (const { session, engine } of this.#list) {
+      if (session.ended || session.state === 'readonly' || engine.options.bestEffort) continue
+      try {
+        await assertCommittable(session)
+      } catch (error) {
+        await session.abandon(ENDING)
+        throw error
+      }
+    }
+  }
+
   /** Commits those that write, or rolls them back where the same work is attempted again. The errors that were not reported. */
   async endWriters(again: boolean): Promise<unknown[]> {
     const failures: unknown[] = []
@@ -56,21 +73,35 @@ export class IndependentSessions {
     return failures
   }
 
-  /** Ends those that are left. */
-  endReaders(): void {
+  /** Ends those that are left. What may hold locks is waited for. */
+  endReaders(): Promise<unknown> | undefined {
+    let rollbacks: Promise<void>[] | undefined
     for (const { session } of this.#list) {
       if (session.ended) continue
-      void session.rollbackDatabase()
+      const rollback = session.rollbackDatabase()
+      if (rollback !== undefined) (rollbacks ??= []).push(rollback)
       session.end(ENDING)
     }
+    return rollbacks === undefined ? undefined : Promise.all(rollbacks)
   }
 }
 
+async function assertCommittable(session: Session): Promise<void> {
+  const idle = session.idle()
+  if (idle !== undefined) await idle
+  session.assertNotFailed()
+  session.assertNotNested('The end of its request or run')
+  if (session.needsCommit) await session.assertCommittable()
+}
+
 async function endWriter(session: Session, again: boolean): Promise<void> {
+  if (again) return await session.abandon(ENDING)
   try {
-    if (again) await session.rollbackDatabase()
-    else await session.commitAlone()
-  } finally {
-    session.end(ENDING)
+    await session.commitAlone()
+    if (session.needsCommit) session.end(ENDING)
+    else await session.endUnchanged(ENDING)
+  } catch (error) {
+    await session.abandon(ENDING)
+    throw error
   }
 }

@@ -1,7 +1,8 @@
+import { CommitOutcomeUnknownError } from '../session/errors.ts'
 import { isRetryable } from '../session/retryable.ts'
 import type { Session } from '../session/session.ts'
 import type { DataManager, DataManagerSavepoint, Transaction } from '../transaction/index.ts'
-import { PartialCommitError } from './errors.ts'
+import { commitError } from './errors.ts'
 
 /**
  * Stands in for all sessions of a unit of work while transactions are disabled: commits them one by one, in the order
@@ -26,7 +27,7 @@ export class PlainCommits implements DataManager {
 
   commit(): void {}
 
-  /** @throws PartialCommitError when there are several and one fails; the driver's error when it is the only one */
+  /** @throws PartialCommitError when there are several, one fails, and another may be committed; else the error itself */
   async tpcVote(): Promise<void> {
     const committed: string[] = []
     for (const session of this.#sessions) {
@@ -34,13 +35,19 @@ export class PlainCommits implements DataManager {
       try {
         await session.commitAlone()
       } catch (error) {
-        if (this.#sessions.length === 1) throw error
-        const lost = this.#sessions.filter((other) => !other.ended).map((other) => other.role)
-        throw new PartialCommitError(session.role, committed, lost, error)
+        throw this.#failed(session, committed, error)
       }
-      committed.push(session.role)
+      if (session.state === 'changed') committed.push(session.role)
       session.end('its session was committed')
     }
+  }
+
+  #failed(failed: Session, committed: readonly string[], error: unknown): unknown {
+    if (this.#sessions.length === 1) return error
+    const isUnknown = error instanceof CommitOutcomeUnknownError
+    const left = this.#sessions.filter((session) => !session.ended && !(isUnknown && session === failed))
+    const rolledBack = left.map(({ role }) => role)
+    return commitError(failed.role, { committed, rolledBack, unknown: isUnknown ? [failed.role] : [] }, error)
   }
 
   tpcFinish(): void {}
@@ -70,10 +77,5 @@ export class PlainCommits implements DataManager {
 }
 
 async function rollBack(sessions: readonly Session[]): Promise<void> {
-  for (const session of sessions) {
-    if (session.ended) continue
-    const rollback = session.rollbackDatabase()
-    session.end('its session was rolled back')
-    await rollback
-  }
+  for (const session of sessions) await session.abandon('its session was rolled back')
 }

@@ -1,6 +1,13 @@
+import { statementKind } from '../session/statement-kind.ts'
 import { traceStatement, traceStream, type StatementDetails, type Traceable } from '../session/trace.ts'
 
 type Method = (this: unknown, ...args: any[]) => any
+
+/** A session of a role that commits every statement. */
+export interface AutocommitSession extends Traceable {
+  /** Something was committed. */
+  committed(): void
+}
 
 /** What MikroORM tells its logger of a statement. */
 interface Logged {
@@ -11,13 +18,16 @@ interface Logged {
  * The statements of a role that commits every one of them are sent by MikroORM itself, past the session. Kysely's own
  * (`em.getKysely()`) do not come by here.
  */
-export function tracedExecuteQuery(session: () => Traceable | undefined): (original: Method) => Method {
+export function tracedExecuteQuery(session: () => AutocommitSession | undefined): (original: Method) => Method {
   return (original) =>
     async function (this: unknown, sql: string, send: () => Promise<unknown>, logged: Logged) {
       const traceable = session()
       if (traceable === undefined) return await original.call(this, sql, send, logged)
       const query = { sql: logged.formatted ?? sql, parameters: [] }
-      return await traceStatement(traceable, query, byItself, () => original.call(this, sql, send, logged), rowsOf)
+      const sent = () => original.call(this, sql, send, logged)
+      const result = await traceStatement(traceable, query, byItself, sent, rowsOf)
+      if (statementKind(sql) !== 'read') traceable.committed()
+      return result
     }
 }
 

@@ -1,4 +1,10 @@
-import { NoTransactionError, TransactionManager, TransientError, type Transaction } from '../transaction/index.ts'
+import {
+  NoTransactionError,
+  TransactionManager,
+  TransientError,
+  type DataManager,
+  type Transaction,
+} from '../transaction/index.ts'
 import { SharedFileError } from '../session/errors.ts'
 import { isRetryable } from '../session/retryable.ts'
 import { SessionDataManager } from '../session/session-data-manager.ts'
@@ -15,7 +21,7 @@ import { currentUnit } from './current-unit.ts'
 import { DEFAULT_ROLE, type RoleStatus } from './db-sessions-container.ts'
 import type { Engine } from './engine.ts'
 import type { EngineRegistry } from './engine-registry.ts'
-import { NotRetriedError, TransactionsDisabledError, UnitOfWorkEndedError } from './errors.ts'
+import { NotRetriedError, PartialCommitError, TransactionsDisabledError, UnitOfWorkEndedError } from './errors.ts'
 import { IndependentSessions } from './independent-sessions.ts'
 import { PlainCommits } from './plain-commits.ts'
 import { report } from './report.ts'
@@ -73,6 +79,8 @@ export class UnitOfWork {
   /** The abort that a cancellation started from outside. */
   #aborting: Promise<void> | undefined
   #ended = false
+  /** What is committed: roles, and other data managers. */
+  readonly #committed = new Set<string>()
   #retries = false
   #notRetried: NotRetriedError | undefined
 
@@ -89,7 +97,7 @@ export class UnitOfWork {
 
   /** Its transaction manager. */
   get tm(): TransactionManager {
-    const tm = (this.#tm ??= managerFor(this.#options))
+    const tm = (this.#tm ??= managerFor(this.#options, this.#finishing))
     if (this.#beginsLater) {
       this.#beginsLater = false
       // A new manager without synchronizers begins at once.
@@ -113,6 +121,12 @@ export class UnitOfWork {
   async #beginNow(): Promise<void> {
     await this.tm.begin()
     this.#note(this.tm.get())
+  }
+
+  readonly #committing = (role: string): void => void this.#committed.add(`role "${role}"`)
+
+  readonly #finishing = (resources: readonly DataManager[]): void => {
+    if (resources.some((resource) => !isOfSessions(resource))) this.#committed.add('another data manager')
   }
 
   #note(transaction: Transaction): void {
@@ -228,11 +242,11 @@ export class UnitOfWork {
   commit(): Promise<void> | undefined {
     if (this.#beginsLater && this.#independent?.needsCommit !== true) {
       this.#beginsLater = false
-      this.#end({ outcome: 'committed' })
-      return undefined
+      return this.#end({ outcome: 'committed' })
     }
     return this.#finish({ outcome: 'committed' }, async (transaction) => {
       try {
+        await this.#independent?.assertCommittable()
         await this.#independent?.flushReaders((beside) => this.#isLost(beside, transaction))
         // A subscriber of that flush may have asked for it only now.
         await this.transaction()?.commit()
@@ -271,7 +285,19 @@ export class UnitOfWork {
 
   /** What the caller is to be told when `error` ended this unit. */
   verdict(error: unknown): unknown {
-    return this.#notRetried ?? error
+    return this.#notRetried ?? (this.#isAttempted && isRetryable(error) ? this.#notRetriedSince(error) : error)
+  }
+
+  /** Whether the same work may be, or was, run more than once. */
+  get #isAttempted(): boolean {
+    return this.#options.mayRetry === true || (this.#options.attempt ?? 1) > 1
+  }
+
+  /** The error where something is committed: another attempt would do it twice. */
+  #notRetriedSince(error: unknown): unknown {
+    if (this.#committed.size === 0) return error
+    const stored = [...this.#committed].join(', ')
+    return new NotRetriedError(`part of the work is committed already and stays so: ${stored}`, error)
   }
 
   /** Decides about another attempt, then aborts: afterwards nobody could be asked. */
@@ -285,15 +311,20 @@ export class UnitOfWork {
   }
 
   async #decideOnRetry(error: unknown): Promise<void> {
-    if (this.#options.mayRetry !== true || this.#cancelled !== undefined) return
+    if (!this.#isAttempted || this.#cancelled !== undefined) return
+    const partial = error instanceof PartialCommitError ? error : undefined
+    const reason = partial === undefined ? error : partial.cause
     const worthIt =
-      error instanceof TransientError ||
-      isRetryable(error) ||
-      (await this.transaction()?.isRetryableError(error)) === true
+      reason instanceof TransientError ||
+      isRetryable(reason) ||
+      (await this.transaction()?.isRetryableError(reason)) === true
     if (!worthIt) return
+    if (partial !== undefined) this.#notRetried = new NotRetriedError(partial.obstacle, reason)
+    else if (this.#committed.size > 0) this.#notRetried = this.#notRetriedSince(error) as NotRetriedError
+    if (this.#notRetried !== undefined || this.#options.mayRetry !== true) return
     const obstacle = this.#options.obstacle?.()
     if (obstacle === undefined) this.#retries = true
-    else this.#notRetried = new NotRetriedError(obstacle, error)
+    else this.#notRetried = new NotRetriedError(obstacle, reason)
   }
 
   /** Ends the transaction, then the sessions that do not belong to it, whatever came of the first. */
@@ -301,10 +332,13 @@ export class UnitOfWork {
     let failures: unknown[] = []
     // It never rejects.
     if (this.#aborting !== undefined) await this.#aborting
-    const transaction = this.transaction()
-    const wasEnded = transaction === undefined && this.#aborting === undefined && !this.#beginsLater
-    let ending: Ending = wasEnded ? { ...plan, outcome: 'ended' } : plan
+    let ending: Ending = plan
     try {
+      const underWay = this.transaction()?.underWay
+      if (underWay !== undefined) await this.#join(underWay)
+      const transaction = this.transaction()
+      const wasEnded = transaction === undefined && this.#aborting === undefined && !this.#beginsLater
+      if (wasEnded) ending = { ...plan, outcome: 'ended' }
       await endTransaction(transaction)
     } catch (error) {
       failures.push(error)
@@ -314,17 +348,29 @@ export class UnitOfWork {
     if (this.#independent !== undefined) {
       failures = [...failures, ...(await this.#independent.endWriters(this.#retries))]
     }
-    this.#end({ error: failures[0], ...ending })
+    await this.#end({ error: failures[0], ...ending })
     for (const later of failures.slice(1)) report(later, `after: ${String(failures[0])}`)
     if (failures.length > 0) throw failures[0]
   }
 
-  #end({ outcome, reason, error }: Ending): void {
+  /** The handler has called commit(), abort() or savepoint() and not awaited it: what comes of it comes of this unit. */
+  async #join(underWay: Promise<unknown>): Promise<void> {
+    try {
+      await underWay
+    } catch (error) {
+      await this.#abortTransaction(error)
+      throw error
+    }
+  }
+
+  #end({ outcome, reason, error }: Ending): Promise<void> | undefined {
     this.#ended = true
-    this.#endReaders()
-    if (!unitEndChannel.hasSubscribers) return
-    const message: UnitEndMessage = { ...this.#facts(), outcome, reason, error, retries: this.#retries }
-    unitEndChannel.publish(message)
+    const closing = this.#endReaders()
+    if (unitEndChannel.hasSubscribers) {
+      const message: UnitEndMessage = { ...this.#facts(), outcome, reason, error, retries: this.#retries }
+      unitEndChannel.publish(message)
+    }
+    return closing
   }
 
   #facts(): UnitMessage {
@@ -333,14 +379,25 @@ export class UnitOfWork {
     return { registry: this.registry, owner, dbSession: this.container, tm: this.tm, series, attempt }
   }
 
-  #endReaders(): void {
-    if (this.#readersOver === undefined || this.#independent === undefined) this.#close()
-    else this.registry.watch(this.#readersOver().finally(() => this.#close()))
+  #endReaders(): Promise<void> | undefined {
+    if (this.#readersOver === undefined || this.#independent === undefined) return this.#close()
+    this.registry.watch(this.#closeAfter(this.#readersOver))
+    return undefined
   }
 
-  #close(): void {
-    this.#independent?.endReaders()
+  async #closeAfter(over: () => Promise<void>): Promise<void> {
+    try {
+      await over()
+    } finally {
+      await this.#close()
+    }
+  }
+
+  #close(): Promise<void> | undefined {
+    const ending = this.#independent?.endReaders()
+    if (ending !== undefined) return ending.then(() => this.registry.forget())
     this.registry.forget()
+    return undefined
   }
 
   #open(engine: Engine, kept: Session['em'] | undefined): Session {
@@ -348,7 +405,7 @@ export class UnitOfWork {
     const { readOnly, commit } = engine.options
     const beforeBegin =
       engine.sharesFileWith.length > 0 && readOnly === false ? (): void => this.#assertFileIsFree(engine) : undefined
-    const options = { owner, dbSession: this.container, kept, beforeBegin }
+    const options = { owner, dbSession: this.container, kept, beforeBegin, committed: this.#committing }
     if (readOnly !== false || commit !== 'joined') {
       const session = engine.open({ ...options, coordinated: false })
       this.#independent ??= new IndependentSessions()
@@ -363,7 +420,13 @@ export class UnitOfWork {
     }
     const session = engine.open({ ...options, coordinated: true })
     const group = this.#atomicCommitOf(transaction)
-    transaction.join(new SessionDataManager(session, group, engine.options.pipelineCommit))
+    try {
+      transaction.join(new SessionDataManager(session, group, engine.options.pipelineCommit))
+    } catch (error) {
+      // With keepSession the program holds its entity manager already, which would work outside of any transaction.
+      session.end('it could not join its transaction')
+      throw error
+    }
     group.add({ session, engine })
     return session
   }
@@ -391,9 +454,16 @@ export class UnitOfWork {
   }
 }
 
-function managerFor({ disableTransaction, manager, attempt }: UnitOfWorkOptions): TransactionManager {
+function managerFor(
+  { disableTransaction, manager, attempt }: UnitOfWorkOptions,
+  finishing: (resources: readonly DataManager[]) => void,
+): TransactionManager {
   if (disableTransaction) return new TransactionManager({ explicit: true, attempt, admit: refuseAllButSessions })
-  return manager ?? new TransactionManager({ explicit: true, attempt })
+  return manager ?? new TransactionManager({ explicit: true, attempt, finishing })
+}
+
+function isOfSessions(resource: DataManager): boolean {
+  return resource instanceof SessionDataManager || resource instanceof PlainCommits
 }
 
 function refuseAllButSessions(resource: unknown): void {

@@ -1,5 +1,6 @@
 import type { PoolClient, QueryResult } from 'pg'
 import { oncePerClass } from './once-per-class.ts'
+import { whenAnswered } from './server-errors.ts'
 
 /** The part of pg's own queries that is called here; pg-cursor relies on the same: https://node-postgres.com/apis/client */
 interface ProtocolConnection {
@@ -28,7 +29,7 @@ export function beginWithParameters(
   const BeginningQuery = beginningQueryClass(Query)
   return new Promise((resolve, reject) => {
     const query = new BeginningQuery(text, values, (error, results) =>
-      error === null ? resolve(results) : reject(error),
+      error === null ? resolve(results) : whenAnswered(client, error, reject),
     )
     query.start = start
     client.query(query as never)

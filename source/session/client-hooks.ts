@@ -2,6 +2,8 @@ import type { SessionContext } from '@mikro-orm/core'
 import type { AbstractSqlConnection, SqlEntityManager } from '@mikro-orm/sql'
 import type { CompiledQuery, QueryResult } from 'kysely'
 import type { PoolClient } from 'pg'
+import type { HeldClient } from './held-client.ts'
+import { resultOf } from './postgres-link.ts'
 
 /** As much of a Kysely connection as the hooks are given. */
 interface HookedConnection {
@@ -44,10 +46,10 @@ export class ClientHooks {
   }
 
   /** Runs them for a session, whose entity manager is `em`. A client of which one fails is closed. */
-  async run(client: PoolClient, em: SqlEntityManager): Promise<void> {
+  async run(client: PoolClient, held: HeldClient, em: SqlEntityManager): Promise<void> {
     const hooked: HookedConnection = {
       async executeQuery({ sql, parameters }) {
-        const { rows } = await client.query<object>(sql, parameters as unknown[])
+        const { rows } = resultOf(await held.query(sql, parameters))
         return { rows }
       },
     }
@@ -57,7 +59,7 @@ export class ClientHooks {
       if (this.#setsContext) await this.#setContext(hooked, em)
       await this.#reserve?.(hooked)
     } catch (error) {
-      client.release(true)
+      await held.release(true)
       throw error
     }
   }

@@ -6,21 +6,24 @@ import type { PoolOfClients } from './postgres-aside.ts'
 /** Takes clients out of the pool of one of an ORM's connections: to the primary, or to a replica. */
 export class ClientSource {
   readonly #connection: AbstractSqlConnection
+  readonly #role: string
   #pool: PoolOfClients | undefined
   #hooks: ClientHooks | undefined
   /** Of which Kysely client that pool is; the connection makes another when it is opened again. */
   #kysely: unknown
 
-  constructor(connection: AbstractSqlConnection) {
+  constructor(connection: AbstractSqlConnection, role: string) {
     this.#connection = connection
+    this.#role = role
   }
 
   /** Takes one for a session, whose entity manager is `em`, as MikroORM would: its hooks have run. */
   async take(em: SqlEntityManager): Promise<HeldClient> {
     const pool = this.#known() ?? (await this.pool())
     const client = await pool.connect()
-    if (this.#hooks !== undefined) await this.#hooks.run(client, em)
-    return new HeldClient(client, pool)
+    const held = new HeldClient(client, pool, this.#role)
+    if (this.#hooks !== undefined) await this.#hooks.run(client, held, em)
+    return held
   }
 
   async pool(): Promise<PoolOfClients> {

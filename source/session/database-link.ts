@@ -24,17 +24,19 @@ export interface DatabaseLink {
   readonly isFresh: boolean
   /** What `sql` does, before it is sent. */
   kindOf(sql: string): StatementKind
+  /**
+   * @throws TransactionAbortedError, before anything is sent, where the database has ended the transaction and the statement would
+   *   run in autocommit; ConnectionLostError; else the driver's error. So does `stream`.
+   */
   execute(sql: string, parameters: readonly unknown[]): Promise<StatementResult>
   /** Rows in chunks of `chunkSize`; `exclusive` runs each round trip of it while no other statement is on its way. */
   stream(sql: string, parameters: readonly unknown[], chunkSize: number, exclusive: Exclusive): AsyncIterable<unknown[]>
   /** Whether it is known, without asking, that the database would commit what was sent. */
   readonly isIntact: boolean
-  /** Whether the database will refuse to commit what was sent. */
+  /** Whether the database will refuse to commit what was sent. @throws ConnectionLostError */
   isAborted(): Promise<boolean>
   /** Whether anything was written that the statements' texts did not show, such as by a function. */
   wrote(): Promise<boolean>
-  /** Whether `error` says that the connection is gone, and everything sent over it rolled back. */
-  isLost(error: unknown): boolean
   /** Sends COMMIT, after `decision` where there is one to be written down, and checks what the database made of it. */
   commit(decision?: string): Promise<CommitAnswer>
   /**
@@ -49,17 +51,18 @@ export interface DatabaseLink {
   rollback(): Promise<void>
   /** Asks the database to give up the statement on its way, if there is one. */
   cancel(): void
-  /** Gives the connection back; `broken` destroys it instead. */
-  release(broken?: boolean): void
+  /**
+   * Gives the connection back; `broken` destroys it instead. With a promise, which never rejects, where something on its way has
+   * to come to an end before somebody else may have it.
+   */
+  release(broken?: boolean): Promise<void> | undefined
 }
 
 /**
- * What came of a COMMIT: done, turned into a rollback without an error, never sent since the connection was lost before,
- * refused with an error, or unknown since the connection was lost meanwhile.
+ * What came of a COMMIT: done, turned into a rollback without an error, never sent since the connection was lost before (a
+ * ConnectionLostError), refused with an error, or unknown since the connection was lost meanwhile.
  */
-export type CommitAnswer =
-  | { readonly outcome: 'committed' | 'rolled back' | 'lost' }
-  | { readonly outcome: 'refused' | 'unknown'; readonly error: unknown }
+export type CommitAnswer = EndAnswer<'committed'>
 
 /** What came of a statement and the COMMIT behind it; `answer` is undefined where the COMMIT was not carried out. */
 export interface CommittedStatement {
@@ -68,9 +71,11 @@ export interface CommittedStatement {
 }
 
 /** What came of a PREPARE TRANSACTION, in the same words. */
-export type PrepareAnswer =
-  | { readonly outcome: 'prepared' | 'rolled back' | 'lost' }
-  | { readonly outcome: 'refused' | 'unknown'; readonly error: unknown }
+export type PrepareAnswer = EndAnswer<'prepared'>
+
+type EndAnswer<Done extends string> =
+  | { readonly outcome: Done | 'rolled back' }
+  | { readonly outcome: 'lost' | 'refused' | 'unknown'; readonly error: unknown }
 
 export type Exclusive = <T>(work: () => Promise<T>) => Promise<T>
 

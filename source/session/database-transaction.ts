@@ -1,43 +1,64 @@
 import { SqlassistError } from '../transaction/index.ts'
-import type { CommitAnswer, DatabaseLink, StatementResult } from './database-link.ts'
+import type { CommitAnswer, DatabaseLink, PrepareAnswer, StatementResult } from './database-link.ts'
 import {
   CannotPrepareError,
   CommitOutcomeUnknownError,
   ConnectionLostError,
   TransactionAbortedError,
+  UndoneFromOutsideError,
 } from './errors.ts'
+import { Failures } from './failures.ts'
 import { PreparedTransaction, refusesToPrepare } from './prepared-transaction.ts'
 import { rollBackAndRelease } from './roll-back-and-release.ts'
+import type { SessionSettings } from './session-options.ts'
 import { traceEnd, type Traceable } from './trace.ts'
 import { Turns } from './turns.ts'
+import { WriteState, type WrittenThen } from './write-state.ts'
 
 /** What it needs of its session. */
 export interface TransactionHost extends Traceable {
   readonly role: string
   /** Takes a connection. */
   begin(): Promise<DatabaseLink>
-  /** The error for whoever comes when it is over. */
+  /** The error for a statement that comes when it is over. */
   tooLate(): Error
+  /** A COMMIT was carried out. */
+  committed(): void
+}
+
+/** A nested transaction that is open, and what it needs when it is rolled back. */
+interface Scope {
+  readonly name: string
+  readonly written: WrittenThen
+  /** Whether something outside of it wrote meanwhile, which would be undone with it. */
+  holdsOthersWrites: boolean
 }
 
 /**
- * The database transaction of one session: begun by its first statement, once, however many statements ask at the same
- * time. A BEGIN that failed stays failed for all of them; otherwise a later one would run in a transaction of its own.
+ * The database transaction of one session, with what was written in it: begun by its first statement, once, however many
+ * ask at the same time. A BEGIN that failed stays failed for all of them; a later one would begin another transaction.
  */
 export class DatabaseTransaction {
+  /** What was written in it, as far as known. */
+  readonly writes: WriteState
   readonly #host: TransactionHost
+  /** The end of the transaction before this one, on the same session. */
+  readonly #after: Promise<void> | undefined
   readonly #turns = new Turns()
+  readonly #failures = new Failures()
+  #scopes: Scope[] | undefined
   #opening: Promise<DatabaseLink> | undefined
   #link: DatabaseLink | undefined
+  #sealed = false
   #ended = false
   #cancelled = false
-  /** The first error since the last savepoint that was rolled back to: why PostgreSQL refuses to go on. */
-  #firstError: unknown
   /** What came of a COMMIT that went along with the last statement, where one did. */
   #earlyAnswer: CommitAnswer | undefined
 
-  constructor(host: TransactionHost) {
+  constructor(host: TransactionHost, settings: SessionSettings, after?: Promise<void>) {
     this.#host = host
+    this.writes = new WriteState(settings)
+    this.#after = after
   }
 
   /** Whether a connection was taken for it, or tried to be. */
@@ -50,28 +71,77 @@ export class DatabaseTransaction {
     return this.#earlyAnswer?.outcome === 'committed'
   }
 
-  /** Runs `work` with the connection while no other statement of this transaction is on its way. */
-  async exclusive<T>(work: (link: DatabaseLink) => Promise<T>): Promise<T> {
+  /** Whether it has to be committed: something was written, or lost by a failure that was caught. */
+  get needsCommit(): boolean {
+    return this.writes.state === 'changed' || this.#failures.loseWork
+  }
+
+  /** Whether a failure keeps it from being committed. */
+  get hasFailed(): boolean {
+    return this.#failures.first() !== undefined
+  }
+
+  /** Notes a failure which the database does not know of: `error` is why work at this depth is lost. */
+  fail(error: unknown, depth = 0): void {
+    this.#failures.note(error, depth, true)
+  }
+
+  /**
+   * Runs a statement of the program at this depth of nested transactions, while no other is on its way; not where `signal` was
+   * aborted meanwhile.
+   */
+  async exclusive<T>(work: (link: DatabaseLink) => Promise<T>, depth = 0, signal?: AbortSignal): Promise<T> {
+    return await this.#inTurn(async () => {
+      if (this.#sealed) throw this.#host.tooLate()
+      const link = this.#link ?? (await this.#noting(depth, () => this.#open()))
+      // It may have waited for the connection.
+      signal?.throwIfAborted()
+      const version = this.writes.version
+      try {
+        return await this.#noting(depth, () => work(link))
+      } finally {
+        if (this.writes.version !== version) this.#noteWriteAt(depth)
+      }
+    })
+  }
+
+  async #noting<T>(depth: number, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      // What was refused here never reached the database.
+      if (!(error instanceof SqlassistError)) this.#failures.note(error, depth, false)
+      throw error
+    }
+  }
+
+  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const turn = this.#turns.take()
     if (turn !== undefined) await turn
     try {
       if (this.#ended || this.#cancelled) throw this.#host.tooLate()
-      return await work(this.#link ?? (await this.#open()))
-    } catch (error) {
-      // What was refused here never reached the database.
-      if (!(error instanceof SqlassistError)) this.#firstError ??= error
-      throw error
+      return await work()
     } finally {
       this.#turns.pass()
     }
   }
 
   async #open(): Promise<DatabaseLink> {
-    this.#opening ??= this.#host.begin()
+    this.#opening ??= this.#begin()
     this.#link = await this.#opening
     // The connection may have been waited for, and what was to be done with it be moot by now.
     if (this.#cancelled) throw this.#host.tooLate()
     return this.#link
+  }
+
+  async #begin(): Promise<DatabaseLink> {
+    if (this.#after !== undefined) await this.#after
+    return await this.#host.begin()
+  }
+
+  /** Whether no statement is on its way. */
+  get isIdle(): boolean {
+    return !this.#turns.taken
   }
 
   /** Waits until no statement is on its way. */
@@ -80,10 +150,69 @@ export class DatabaseTransaction {
     this.#turns.pass()
   }
 
-  /** A savepoint was rolled back to: the errors since are undone with the rest. */
-  forgetErrors(): void {
-    this.#firstError = undefined
+  /** Refuses every further statement of the program. What it holds is about to be committed or rolled back. */
+  seal(): void {
+    this.#sealed = true
   }
+
+  // Nested transactions
+
+  /** Opens a nested transaction: a savepoint of MikroORM's, called `name`. */
+  async openScope(name: string): Promise<void> {
+    const depth = this.#depth
+    await this.exclusive(async (link) => {
+      await link.execute(`savepoint ${name}`, [])
+      this.#scopes ??= []
+      this.#scopes.push({ name, written: this.writes.now(), holdsOthersWrites: false })
+    }, depth)
+  }
+
+  /** @throws TransactionAbortedError when something failed in it, which the database may not know of */
+  async releaseScope(name: string): Promise<void> {
+    const depth = this.#depthOf(name)
+    const failure = this.#failures.first(depth)
+    if (failure !== undefined) throw this.#aborted(failure.error)
+    await this.exclusive(async (link) => await link.execute(`release ${name}`, []), depth)
+    this.#scopes?.splice(depth - 1)
+  }
+
+  /** Undoes what was done and what failed in it. Where all is over, it is undone already. */
+  async rollBackScope(name: string): Promise<void> {
+    const depth = this.#depthOf(name)
+    const [scope] = this.#scopes?.splice(depth - 1) ?? []
+    if (this.#ended || this.#sealed || this.#cancelled) return
+    await this.exclusive(async (link) => await link.execute(`rollback to ${name}`, []), depth)
+    this.#failures.undo(depth)
+    if (scope === undefined) return
+    this.writes.goBackTo(scope.written, true)
+    if (scope.holdsOthersWrites) this.fail(new UndoneFromOutsideError(this.#host.role), depth - 1)
+  }
+
+  get #depth(): number {
+    return this.#scopes?.length ?? 0
+  }
+
+  #depthOf(name: string): number {
+    return (this.#scopes ?? []).findIndex((scope) => scope.name === name) + 1
+  }
+
+  /** A statement of an outer level is undone with every nested transaction that is open meanwhile. */
+  #noteWriteAt(depth: number): void {
+    if (this.#depth > depth) for (const scope of this.#scopes?.slice(depth) ?? []) scope.holdsOthersWrites = true
+  }
+
+  /** The program has rolled back to a savepoint of its own: the statements that failed since are undone. */
+  forgetFailedStatements(depth: number): void {
+    this.#failures.forgetStatements(depth)
+  }
+
+  /** A savepoint of the transaction was rolled back to. */
+  goBackTo(written: WrittenThen, leavesTraces: boolean): void {
+    this.writes.goBackTo(written, leavesTraces)
+    this.#failures.undo(0)
+  }
+
+  // Cancelling
 
   /** Has the database give up the statement on its way, which is rejected then; what is not sent yet is not sent. */
   cancel(): void {
@@ -96,8 +225,10 @@ export class DatabaseTransaction {
     if (!this.#ended) this.#link?.cancel()
   }
 
+  // The end
+
   /**
-   * From within `exclusive`: the last statement, with COMMIT behind it unless somebody waits for his turn. Then it is over,
+   * From within `exclusive`: the last statement, with COMMIT behind it unless another waits for its turn. Then it is over,
    * and the connection given back.
    * @throws CommitOutcomeUnknownError; the driver's error when nothing was committed
    */
@@ -107,8 +238,10 @@ export class DatabaseTransaction {
     if (answer === undefined) return result
     this.#ended = true
     this.#earlyAnswer = answer
-    link.release(answer.outcome !== 'committed')
+    const releasing = releaseAfter(answer, link)
+    if (releasing !== undefined) await releasing
     this.assertOutcomeKnown()
+    this.#host.committed()
     return result
   }
 
@@ -120,25 +253,28 @@ export class DatabaseTransaction {
   }
 
   /**
-   * Makes sure that the database will commit what was sent; without a promise where that is known.
-   * @throws TransactionAbortedError or ConnectionLostError with the statement's error as cause
+   * Makes sure that all that was to be written can be committed; without a promise where that is known.
+   * @throws TransactionAbortedError or ConnectionLostError with the first error as cause
    */
   assertCommittable(): Promise<void> | undefined {
-    if (!this.begun || this.committedEarly) return undefined
-    const isIdle = !this.#ended && !this.#cancelled && !this.#turns.taken
+    if (this.committedEarly) return undefined
+    const failure = this.#failures.first()
+    if (failure === undefined && !this.begun) return undefined
+    const isIdle = failure === undefined && !this.#ended && !this.#cancelled && !this.#turns.taken
     return isIdle && this.#link?.isIntact === true ? undefined : this.#askWhetherCommittable()
   }
 
   async #askWhetherCommittable(): Promise<void> {
-    if (await this.exclusive((link) => this.#isAborted(link))) throw this.#aborted()
+    const isAborted = this.begun && (await this.#inTurn(async () => await (await this.#open()).isAborted()))
+    if (isAborted || this.hasFailed) throw this.#aborted()
   }
 
-  async #isAborted(link: DatabaseLink): Promise<boolean> {
-    try {
-      return await link.isAborted()
-    } catch (error) {
-      throw link.isLost(error) ? new ConnectionLostError(this.#host.role, this.#firstError ?? error) : error
-    }
+  /**
+   * Before the end of one that nobody marked as changed, and without a promise where there is nothing to be asked.
+   * @throws as {@link WriteState.settle}
+   */
+  settleUnmarkedWrites(): Promise<void> | undefined {
+    return this.writes.settle(() => this.#inTurn(async () => await (await this.#open()).wrote()))
   }
 
   /**
@@ -151,10 +287,10 @@ export class DatabaseTransaction {
     const answer = await traceEnd(this.#host, details, () => this.#commit(decision))
     const { role } = this.#host
     if (answer === undefined) return
-    if (answer.outcome === 'lost') throw new ConnectionLostError(role, this.#firstError)
     if (answer.outcome === 'rolled back') throw this.#aborted()
+    if (answer.outcome === 'lost' || answer.outcome === 'refused') throw answer.error
     if (answer.outcome === 'unknown') throw new CommitOutcomeUnknownError(role, answer.error)
-    if (answer.outcome === 'refused') throw answer.error
+    this.#host.committed()
   }
 
   async #commit(decision: string | undefined): Promise<CommitAnswer | undefined> {
@@ -163,7 +299,10 @@ export class DatabaseTransaction {
     if (link === undefined) return undefined
     const answer = await link.commit(decision)
     if (answer.outcome === 'refused') await rollBackAndRelease(link)
-    else link.release(answer.outcome === 'unknown' || answer.outcome === 'lost')
+    else {
+      const releasing = releaseAfter(answer, link)
+      if (releasing !== undefined) await releasing
+    }
     return answer
   }
 
@@ -182,7 +321,7 @@ export class DatabaseTransaction {
       case 'rolled back':
         throw this.#aborted()
       case 'lost':
-        throw new ConnectionLostError(role, this.#firstError)
+        throw answer.error
       case 'unknown':
         throw new ConnectionLostError(role, answer.error)
       case 'refused':
@@ -195,7 +334,7 @@ export class DatabaseTransaction {
     if (link?.prepare === undefined) throw this.#host.tooLate()
     const answer = await link.prepare(gid)
     if (answer.outcome === 'refused') await rollBackAndRelease(link)
-    else if (answer.outcome !== 'prepared') link.release(answer.outcome !== 'rolled back')
+    else if (answer.outcome !== 'prepared') await releaseAfter(answer, link)
     return { answer, link }
   }
 
@@ -237,7 +376,16 @@ export class DatabaseTransaction {
     return await opening
   }
 
-  #aborted(): TransactionAbortedError {
-    return new TransactionAbortedError(this.#host.role, this.#firstError)
+  get #firstError(): unknown {
+    return this.#failures.first()?.error
   }
+
+  #aborted(cause: unknown = this.#firstError): TransactionAbortedError {
+    return new TransactionAbortedError(this.#host.role, cause)
+  }
+}
+
+/** Gives the connection back after a COMMIT or PREPARE that left no transaction open on it, or closes it. */
+function releaseAfter({ outcome }: CommitAnswer | PrepareAnswer, link: DatabaseLink): Promise<void> | undefined {
+  return link.release(outcome === 'unknown' || outcome === 'lost')
 }

@@ -47,7 +47,7 @@ export class ManagedSessionError extends SqlassistError {
   }
 }
 
-/** The database transaction had failed already, so what was written in it cannot be committed; `cause` is the first error. */
+/** A statement or a flush had failed, so that the rest of its transaction is not committed; `cause` is the first error. */
 export class TransactionAbortedError extends SqlassistError {
   static {
     this.prototype.name = 'TransactionAbortedError'
@@ -56,14 +56,14 @@ export class TransactionAbortedError extends SqlassistError {
 
   constructor(role: string, cause: unknown) {
     super(
-      `A statement of role "${role}" failed earlier, so the database will commit nothing of its transaction, though the ` +
-        `error was caught. Let the error out, or put the statement that may fail into em.transactional().`,
+      `A statement or a flush of role "${role}" failed earlier, so nothing of its transaction is committed, though the ` +
+        `error was caught. Let the error out, or put what may fail into em.transactional().`,
       { cause },
     )
   }
 }
 
-/** The connection was lost before COMMIT was sent: nothing was committed. `cause` is the first error seen on it, if any. */
+/** The connection was lost before COMMIT was sent: nothing was committed. `cause` is the last word of the server or the network. */
 export class ConnectionLostError extends SqlassistError {
   static {
     this.prototype.name = 'ConnectionLostError'
@@ -246,6 +246,57 @@ export class SessionContextError extends SqlassistError {
     super(
       `The role "${role}" has a session context (row level security) and readOnly: true, whose statements run without ` +
         `the transaction that it is set for. Use readOnly: 'snapshot'.`,
+    )
+  }
+}
+
+/**
+ * A statement of an outer level ran while `em.transactional()` was under way beside it, and was undone when that failed.
+ * `cause` of the error that keeps the session from being committed.
+ */
+export class UndoneFromOutsideError extends SqlassistError {
+  static {
+    this.prototype.name = 'UndoneFromOutsideError'
+  }
+  override readonly code = 'SQLASSIST_UNDONE_FROM_OUTSIDE'
+
+  constructor(role: string) {
+    super(
+      `Something was written through the session of role "${role}" while em.transactional() was under way beside it, and was ` +
+        `undone when that one failed, though it had been answered as done. Await em.transactional() before you write ` +
+        `outside of it.`,
+    )
+  }
+}
+
+/** `em.commit()`, or a flush of a role that commits every flush, has failed: what the session knows is not what is stored. */
+export class SessionFailedError extends SqlassistError {
+  static {
+    this.prototype.name = 'SessionFailedError'
+  }
+  override readonly code = 'SQLASSIST_SESSION_FAILED'
+
+  constructor(role: string, cause: unknown) {
+    super(
+      `The session of role "${role}" failed to commit, so that nothing of it is stored since its last commit: ` +
+        `${(cause as Error)?.message ?? String(cause)} — call await em.rollback() to go on, and do the work again.`,
+      { cause },
+    )
+  }
+}
+
+/** Flushing went on and on: in each round a hook, a subscriber or a data manager made more changes. Nothing was committed. */
+export class EndlessFlushError extends SqlassistError {
+  static {
+    this.prototype.name = 'EndlessFlushError'
+  }
+  override readonly code = 'SQLASSIST_ENDLESS_FLUSH'
+
+  constructor(roles: readonly string[], rounds: number) {
+    super(
+      `After ${rounds} rounds of flushing, the sessions of ${roles.map((role) => `"${role}"`).join(' and ')} still have ` +
+        `changes, and nothing was committed. A subscriber creates something in every flush: let it leave alone what it ` +
+        `made itself.`,
     )
   }
 }

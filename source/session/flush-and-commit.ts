@@ -86,7 +86,9 @@ function pipelinedPersist(this: Pipelined, groups: unknown, context: Kysely<any>
 
 function isMikroOrmsOwn(em: SqlEntityManager): boolean {
   const driver = em.getDriver()
-  return em.flush === EntityManager.prototype.flush && driver.constructor.name === 'PostgreSqlDriver'
+  // A session's class overrides it, and calls that of the class it extends.
+  const own = Object.getPrototypeOf(Object.getPrototypeOf(em)) as SqlEntityManager
+  return own.flush === EntityManager.prototype.flush && driver.constructor.name === 'PostgreSqlDriver'
 }
 
 function isOneStatement(em: SqlEntityManager, uow: Changes): boolean {

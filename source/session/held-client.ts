@@ -1,20 +1,39 @@
 import type { PoolClient, QueryResult } from 'pg'
 import { beginWithParameters } from './begin-with-parameters.ts'
+import { ConnectionLostError } from './errors.ts'
 import { aside, type PoolOfClients } from './postgres-aside.ts'
+import { hasSqlState, isLost, whenAnswered } from './server-errors.ts'
 
 type Results = QueryResult | QueryResult[]
 
-/** A client out of the pool of an ORM, with the statement that it runs, which can be cancelled. */
+/**
+ * A client out of the pool of an ORM, with the statement that it runs, which can be cancelled.
+ *
+ * An error with a SQLSTATE, on a connection that lives on, is the server's answer to its statement. Where the connection is
+ * lost, each statement throws a ConnectionLostError, and the server's last word, or the network's, is its cause.
+ */
 export class HeldClient {
   readonly #client: PoolClient
   readonly #pool: PoolOfClients
+  readonly #role: string
   /** Statements on their way. */
   #running = 0
   #cancelling: Promise<void> | undefined
+  /** Why the connection was lost: pg emits what it hears between two statements. */
+  #lastWord: unknown
+  #isUnanswered = false
+  /** pg gave up a statement that the server may still be at. */
+  #statusIsStale = false
 
-  constructor(client: PoolClient, pool: PoolOfClients) {
+  constructor(client: PoolClient, pool: PoolOfClients, role: string) {
     this.#client = client
     this.#pool = pool
+    this.#role = role
+    client.on('error', this.#hear)
+  }
+
+  readonly #hear = (error: unknown): void => {
+    this.#lastWord ??= error
   }
 
   /** The number of the server's process. */
@@ -23,16 +42,31 @@ export class HeldClient {
     return (this.#client as { readonly processID?: number }).processID
   }
 
-  /** `'T'` in a transaction, `'E'` in a failed one, `'I'` outside: as of the last answer that was complete. */
+  /** `'T'` in a transaction, `'E'` in a failed one, `'I'` outside; null where that is not known without asking. */
   get status(): string | null {
-    return this.#client.getTransactionStatus()
+    return this.#statusIsStale || this.isLost ? null : this.#client.getTransactionStatus()
+  }
+
+  /** The same, asked of the server where it is not known. @throws ConnectionLostError */
+  async freshStatus(): Promise<string | null> {
+    // The empty query is allowed in a failed transaction and brings the state with its answer.
+    if (this.status === null) await this.query('')
+    return this.status
   }
 
   /** Whether the connection is known to be gone. */
   get isLost(): boolean {
-    // pg tells only by this field, as pg-pool reads it too:
-    // https://github.com/brianc/node-postgres/blob/master/packages/pg-pool/index.js
-    return (this.#client as { readonly _queryable?: boolean })._queryable === false
+    return isLost(this.#client)
+  }
+
+  /** Whether it was lost while a statement was under way, which may have been carried out. */
+  get isUnanswered(): boolean {
+    return this.#isUnanswered
+  }
+
+  /** The error of everything that is asked of a lost connection. `cause`: where there is no word of it yet. */
+  lost(cause?: unknown): ConnectionLostError {
+    return new ConnectionLostError(this.#role, this.#lastWord ?? cause)
   }
 
   literal(text: string): string {
@@ -43,46 +77,72 @@ export class HeldClient {
     return this.#client.escapeIdentifier(name)
   }
 
+  /** @throws ConnectionLostError, or the driver's error */
   async query(sql: string, parameters?: readonly unknown[]): Promise<Results> {
     // It would cancel this statement instead of the one before.
     if (this.#cancelling !== undefined) await this.#cancelling
+    if (this.isLost) throw this.lost()
     this.#running++
     try {
-      return await send(this.#client, sql, parameters)
+      const results = await send(this.#client, sql, parameters)
+      this.#statusIsStale = false
+      return results
     } catch (error) {
       // pg's tells where its socket was read, and not who asked.
       Error.captureStackTrace(error as Error)
-      throw error
+      throw this.#judged(error)
     } finally {
       this.#running--
     }
   }
 
-  /** In one round trip: what begins a transaction, and a statement with parameters. */
+  /** In one round trip: what begins a transaction, and a statement with parameters. @throws as `query` */
   async beginWith(start: readonly string[], sql: string, parameters: readonly unknown[]): Promise<Results> {
     if (this.#cancelling !== undefined) await this.#cancelling
+    if (this.isLost) throw this.lost()
     this.#running++
     try {
       return await beginWithParameters(this.#client, start, sql, parameters)
+    } catch (error) {
+      throw this.#judged(error)
     } finally {
       this.#running--
     }
+  }
+
+  /** Decides what the error of a statement that was sent is: the server's answer, or what came instead of one. */
+  #judged(error: unknown): unknown {
+    const isTheServers = hasSqlState(error)
+    if (!this.isLost) {
+      this.#statusIsStale = !isTheServers
+      return error
+    }
+    this.#isUnanswered = true
+    if (isTheServers || this.#lastWord === undefined) this.#lastWord = error
+    return this.lost()
   }
 
   /** Asks the server to give up the statement on its way, if there is one. */
   cancel(): void {
     const { backend } = this
-    if (this.#running > 0 && backend !== undefined) this.#cancelling = cancelBackend(this.#pool, backend)
+    if (this.#running === 0 || backend === undefined || this.#cancelling !== undefined) return
+    this.#cancelling = cancelBackend(this.#pool, backend).finally(() => (this.#cancelling = undefined))
   }
 
-  /** A request to cancel that is on its way; it never rejects. The backend may serve nobody else before it has arrived. */
-  get cancelling(): Promise<void> | undefined {
-    return this.#cancelling
+  /**
+   * Gives the client back, or closes it where it is `broken`, lost or still in a transaction. A request to cancel that is on its
+   * way could hit the next one to be served, so its answer comes first: then there is a promise, which never rejects.
+   */
+  release(broken = false): Promise<void> | undefined {
+    if (this.#cancelling !== undefined && !this.isLost) return this.#cancelling.then(() => this.#giveBack(broken))
+    this.#giveBack(broken)
+    return undefined
   }
 
-  /** Gives the client back, or closes it where it is `broken` or still in a transaction. */
-  release(broken = false): void {
-    this.#client.release(broken || this.status !== 'I')
+  #giveBack(broken: boolean): void {
+    const isReusable = !broken && this.status === 'I'
+    this.#client.off('error', this.#hear)
+    this.#client.release(!isReusable)
   }
 }
 
@@ -91,7 +151,7 @@ function send(client: PoolClient, sql: string, parameters: readonly unknown[] | 
   return new Promise((resolve, reject) => {
     client.query(sql, parameters as unknown[], (error: Error | null, result) => {
       if (error === null) resolve(result)
-      else reject(error)
+      else whenAnswered(client, error, reject)
     })
   })
 }

@@ -57,7 +57,7 @@ export class PostgresDatabase implements Database {
 
   #clientsOf(connection: AbstractSqlConnection): ClientSource {
     let source = this.#sources.get(connection)
-    if (source === undefined) this.#sources.set(connection, (source = new ClientSource(connection)))
+    if (source === undefined) this.#sources.set(connection, (source = new ClientSource(connection, this.#role)))
     return source
   }
 }

@@ -7,11 +7,12 @@ import type {
   PrepareAnswer,
   StatementResult,
 } from './database-link.ts'
-import { TransactionAbortedError } from './errors.ts'
+import { ConnectionLostError, TransactionAbortedError } from './errors.ts'
 import type { HeldClient } from './held-client.ts'
 import { AS_WHO_LOGGED_IN } from './postgres-decisions.ts'
 import { finishSql, type Finish } from './postgres-prepared.ts'
 import { quoted } from './quoted.ts'
+import { hasSqlState } from './server-errors.ts'
 import { statementKind } from './statement-kind.ts'
 
 const COUNTED = new Set(['INSERT', 'UPDATE', 'DELETE', 'MERGE'])
@@ -28,8 +29,6 @@ export class PostgresLink implements DatabaseLink {
   /** What begins the transaction; undefined when it was sent. */
   #start: readonly string[] | undefined
   #cursors = 0
-  /** pg rejects a query before the server has told the new state of the transaction. */
-  #statusIsStale = false
   #firstError: unknown
 
   /** `start` begins the transaction: it travels with the first statement. */
@@ -72,17 +71,17 @@ export class PostgresLink implements DatabaseLink {
     } finally {
       // A failed statement has closed the cursor together with everything else of the transaction.
       await exclusive(async () => {
-        if (!(await this.isAborted())) await this.#query(`close ${cursor}`)
+        if (this.isIntact) await this.#query(`close ${cursor}`)
       })
     }
   }
 
   get isIntact(): boolean {
-    return this.isFresh || (!this.#statusIsStale && this.#held.status === 'T')
+    return this.isFresh || this.#held.status === 'T'
   }
 
   async isAborted(): Promise<boolean> {
-    return !this.isFresh && (await this.#freshStatus()) !== 'T'
+    return !this.isFresh && (await this.#held.freshStatus()) !== 'T'
   }
 
   async wrote(): Promise<boolean> {
@@ -91,16 +90,13 @@ export class PostgresLink implements DatabaseLink {
     return (rows[0] as { wrote: boolean }).wrote
   }
 
-  isLost(error: unknown): boolean {
-    return (error as { readonly severity?: string } | undefined)?.severity !== 'ERROR'
-  }
-
   commit(decision?: string): Promise<CommitAnswer> {
     if (this.isFresh && decision === undefined) return Promise.resolve({ outcome: 'committed' })
     return this.#end('committed', 'COMMIT', decision === undefined ? 'commit' : `${decision}; commit`)
   }
 
   async executeAndCommit(sql: string): Promise<CommittedStatement> {
+    if (this.#mayBeGone) await this.#assertOpen()
     try {
       // On a line of its own: the statement may end in a comment.
       const results = [await this.#query(`${sql}\n;commit`)].flat()
@@ -109,9 +105,10 @@ export class PostgresLink implements DatabaseLink {
       const result = resultOf(own.length === 1 ? (own[0] as QueryResult) : own)
       return { result, answer: isCommitted ? { outcome: 'committed' } : undefined }
     } catch (error) {
-      // An answer of the database means that it has committed nothing of the string.
-      if (!this.isLost(error) || error instanceof TransactionAbortedError) throw error
-      return { result: { rows: [] }, answer: { outcome: 'unknown', error } }
+      const answer = this.#failed(error)
+      // Refused means that nothing of the string was committed.
+      if (answer.outcome !== 'unknown') throw error
+      return { result: { rows: [] }, answer }
     }
   }
 
@@ -125,37 +122,49 @@ export class PostgresLink implements DatabaseLink {
 
   /** In one simple query. A transaction that failed earlier answers COMMIT and PREPARE with ROLLBACK, and no error. */
   async #end<Done>(done: Done, tag: string, sql: string) {
-    if (this.#held.isLost) return { outcome: 'lost' as const }
-    // COMMIT outside of a transaction would answer like one that had something to commit.
-    if (this.#mayBeGone && (await this.#isGone().catch(() => true))) return { outcome: 'rolled back' as const }
+    try {
+      // COMMIT outside of a transaction would answer like one that had something to commit.
+      if (this.#mayBeGone) await this.#assertOpen()
+    } catch (error) {
+      return error instanceof TransactionAbortedError
+        ? { outcome: 'rolled back' as const }
+        : { outcome: 'lost' as const, error: error instanceof ConnectionLostError ? error : this.#held.lost(error) }
+    }
     try {
       const result = await this.#query(sql)
       const command = (Array.isArray(result) ? result.at(-1) : result)?.command
       return { outcome: command === tag ? done : ('rolled back' as const) }
     } catch (error) {
-      // Only an error of severity ERROR is the database's answer; anything else came instead of one.
-      return { outcome: this.isLost(error) ? ('unknown' as const) : ('refused' as const), error }
+      return this.#failed(error)
     }
   }
 
+  /** What became of a COMMIT or PREPARE that ended in `error`. */
+  #failed(error: unknown) {
+    if (error instanceof ConnectionLostError) {
+      return this.#held.isUnanswered
+        ? { outcome: 'unknown' as const, error: error.cause }
+        : { outcome: 'lost' as const, error }
+    }
+    // Without a SQLSTATE it is pg that gave up, and the server may go on.
+    return { outcome: hasSqlState(error) ? ('refused' as const) : ('unknown' as const), error }
+  }
+
   async rollback(): Promise<void> {
-    const { cancelling } = this.#held
-    if (cancelling !== undefined) await cancelling
-    if (this.#held.status !== 'I' || this.#statusIsStale) await this.#held.query('rollback')
-    this.#statusIsStale = false
+    if (this.#held.status !== 'I') await this.#held.query('rollback')
   }
 
   cancel(): void {
     this.#held.cancel()
   }
 
-  release(broken?: boolean): void {
-    this.#held.release(broken)
+  release(broken?: boolean): Promise<void> | undefined {
+    return this.#held.release(broken)
   }
 
   /** Sends the program's `sql`, behind `ahead`. @throws TransactionAbortedError where it would run in autocommit */
   async #query(sql: string, parameters: readonly unknown[] = [], ahead = ''): Promise<QueryResult | QueryResult[]> {
-    if (this.#mayBeGone && (await this.#isGone())) throw new TransactionAbortedError(this.#role, this.#firstError)
+    if (this.#mayBeGone) await this.#assertOpen()
     const start = this.#start ?? []
     this.#start = undefined
     const inFront = (parameters.length === 0 ? start.map((each) => `${each};`).join('') : '') + ahead
@@ -167,7 +176,6 @@ export class PostgresLink implements DatabaseLink {
           : await this.#held.query(inFront + sql)
       return withoutFirst(start.length, results)
     } catch (error) {
-      this.#statusIsStale = true
       this.#firstError ??= error
       moveBack(error, Array.from(inFront).length)
       throw error
@@ -175,24 +183,16 @@ export class PostgresLink implements DatabaseLink {
   }
 
   /**
-   * Whether BEGIN was sent and there is no transaction all the same. Where a simple query has a syntax error, nothing of
+   * Refuses when BEGIN was sent and there is no transaction all the same. Where a simple query has a syntax error, nothing of
    * it runs, not even the BEGIN in front.
    */
-  async #isGone(): Promise<boolean> {
-    return (await this.#freshStatus()) === 'I'
+  async #assertOpen(): Promise<void> {
+    if ((await this.#held.freshStatus()) === 'I') throw new TransactionAbortedError(this.#role, this.#firstError)
   }
 
   get #mayBeGone(): boolean {
-    return !this.isFresh && this.#held.status === 'I'
-  }
-
-  async #freshStatus(): Promise<string | null> {
-    if (this.#statusIsStale) {
-      // The empty query is allowed in a failed transaction and brings the state with its answer.
-      await this.#held.query('')
-      this.#statusIsStale = false
-    }
-    return this.#held.status
+    const { status } = this.#held
+    return !this.isFresh && (status === 'I' || status === null)
   }
 }
 

@@ -28,8 +28,8 @@ export class PostgresReads implements Reads {
       return resultOf(await held.query(sql, parameters))
     } finally {
       this.#held.delete(held)
-      if (held.cancelling !== undefined) await held.cancelling
-      held.release()
+      const releasing = held.release()
+      if (releasing !== undefined) await releasing
     }
   }
 

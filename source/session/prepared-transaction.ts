@@ -15,21 +15,18 @@ export class PreparedTransaction {
   async finish(how: Finish): Promise<void> {
     const link = this.#link
     this.#link = undefined
-    let broken = false
     try {
       await link?.finishPrepared?.(this.gid, how)
     } catch (error) {
-      if (isFinishedAlready(error)) return
-      broken = true
-      throw error
+      if (!isFinishedAlready(error)) throw error
     } finally {
-      link?.release(broken)
+      await link?.release()
     }
   }
 
   /** Leaves it as it is, to recovery, and gives the connection back. */
   leave(): void {
-    this.#link?.release()
+    void this.#link?.release()
     this.#link = undefined
   }
 }

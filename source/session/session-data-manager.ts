@@ -4,10 +4,9 @@ import { isRetryable } from './retryable.ts'
 import type { Session } from './session.ts'
 
 /**
- * Carries a session through a commit. A single changed one is committed in the last vote, which is why sessions come last
- * among the resources; of several, all but one are prepared there, and the one left decides.
- *
- * As zope.sqlalchemy's: flush in tpcBegin (and, with `pipelineCommit`, COMMIT where nobody else has a vote), an unchanged session is rolled back in commit, a changed one votes in tpcVote.
+ * Carries a session through a commit. As zope.sqlalchemy's: it is flushed in tpcBegin (with `pipelineCommit`, COMMIT goes
+ * along where nobody else has a vote). In the last vote, which is why sessions come last among the resources, the group
+ * flushes what came up since, judges who changed, and commits them.
  */
 export class SessionDataManager implements DataManager {
   readonly #session: Session
@@ -25,21 +24,16 @@ export class SessionDataManager implements DataManager {
     return `~mikro-orm:${this.#session.role}`
   }
 
-  tpcBegin(transaction: Transaction): Promise<void> {
+  async tpcBegin(transaction: Transaction): Promise<void> {
+    const session = this.#session
     this.#group.enter()
-    return this.#pipelines && transaction.resourceCount === 1 ? this.#session.flushAndCommit() : this.#session.flush()
+    session.assertNotNested('The commit')
+    const idle = session.idle()
+    if (idle !== undefined) await idle
+    await (this.#pipelines && transaction.resourceCount === 1 ? session.flushAndCommit() : session.flush())
   }
 
-  commit(): Promise<void> | undefined {
-    return this.#session.state === 'changed' ? this.#session.assertCommittable() : this.#settle()
-  }
-
-  async #settle(): Promise<void> {
-    await this.#session.settleUnmarkedWrites()
-    if (this.#session.state === 'changed') return await this.#session.assertCommittable()
-    await this.#session.rollbackDatabase()
-    this.#session.end('its transaction was committed, with nothing to commit in it')
-  }
+  commit(): void {}
 
   tpcVote(): Promise<void> | undefined {
     return this.#group.vote()
@@ -62,9 +56,6 @@ export class SessionDataManager implements DataManager {
   }
 
   async abort(): Promise<void> {
-    if (this.#session.ended) return
-    const rollback = this.#session.rollbackDatabase()
-    this.#session.end('its transaction was aborted')
-    await rollback
+    await this.#session.abandon('its transaction was aborted')
   }
 }

@@ -3,16 +3,18 @@ import type { SqlEntityManager } from '@mikro-orm/sql'
 import { assertOwn } from './entity-ownership.ts'
 import { ManagedSessionError, OutsideTransactionError } from './errors.ts'
 import { oncePerClass } from './once-per-class.ts'
+import { oneAfterTheOther } from './one-after-the-other.ts'
 import { inOneConnection } from './session-connection-facade.ts'
 import { sessionOfEntityManager, setSession } from './session-binding.ts'
+import { rawContextOf } from './session-kysely.ts'
 import type { Session } from './session.ts'
 
 /** Set on an entity manager that MikroORM may fork by itself while it streams. */
 const STREAMS = Symbol('koa-sqlassist stream')
-/** The nested transactions of an entity manager, one after the other. */
-const NESTED = Symbol('koa-sqlassist nested transactions')
+/** The flush under way on an entity manager. */
+const FLUSH = Symbol('koa-sqlassist flush')
 
-type Nesting = { [NESTED]?: Promise<unknown> }
+type Flushing = SqlEntityManager & { [FLUSH]?: Promise<void> | undefined }
 type EntityManagerClass = new (...args: any[]) => SqlEntityManager
 type Transactional = SqlEntityManager['transactional']
 type TransactionalOptions = Parameters<Transactional>[1]
@@ -43,6 +45,14 @@ export function sessionForks(em: SqlEntityManager): (options: ForkOptions) => Sq
  * and do the rest by the methods of the global one.
  */
 export const REDIRECTED = [
+  'flush',
+  'insert',
+  'insertMany',
+  'upsert',
+  'upsertMany',
+  'nativeUpdate',
+  'nativeDelete',
+  'clone',
   'fork',
   'begin',
   'commit',
@@ -58,12 +68,23 @@ export const REDIRECTED = [
   'getConnection',
 ] as const satisfies readonly (keyof SqlEntityManager)[]
 
+/** Those that write, and may send more than one statement: the session is not judged between two of them. */
+const OPERATIONS = [
+  'insert',
+  'insertMany',
+  'upsert',
+  'upsertMany',
+  'nativeUpdate',
+  'nativeDelete',
+  'clone',
+] as const satisfies readonly (keyof SqlEntityManager)[]
+
 const sessionEntityManagerClass = oncePerClass(makeSessionEntityManagerClass)
 
 function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerClass {
-  return class SessionEntityManager extends Base {
+  class SessionEntityManager extends Base {
     declare [STREAMS]?: boolean
-    declare [NESTED]?: Promise<unknown>
+    declare [FLUSH]?: Promise<void> | undefined
 
     /** Every call of an entity manager comes by here first. */
     override getContext(validate?: boolean): any {
@@ -95,27 +116,42 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
     }
 
     override async rollback(): Promise<void> {
-      const session = managedSession(this)
-      if (session === undefined) return await super.rollback()
+      const session = sessionOfEntityManager(this)
+      if (session === undefined || (session.leavesTransactionsToMikroOrm && !session.hasFailed)) {
+        return await super.rollback()
+      }
       if (session.em !== this) throw new ManagedSessionError(session.role, 'em.rollback() inside em.transactional()')
       await session.rollbackAndContinue()
     }
 
+    override async flush(): Promise<void> {
+      const session = sessionOfEntityManager(this)
+      if (session === undefined) return await super.flush()
+      session.assertUsable()
+      await session.activity.during(() => flushInTurn(this, session, () => super.flush()))
+    }
+
     override async transactional(cb: (em: any) => any, options: TransactionalOptions = {}): Promise<any> {
-      const session = managedSession(this)
-      if (session === undefined) return await super.transactional(cb, options)
+      const session = sessionOfEntityManager(this)
+      if (session === undefined) return await super.transactional(cb, { ...options })
+      session.assertUsable()
+      return await session.nest(async () => await this.#transactional(session, cb, options))
+    }
+
+    async #transactional(session: Session, cb: (em: any) => any, options: TransactionalOptions = {}): Promise<any> {
       const { propagation } = options
+      if (session.leavesTransactionsToMikroOrm) return await super.transactional(cb, { ...options })
       if (propagation === 'requires_new' || propagation === 'not_supported') {
         throw new OutsideTransactionError(session.role, `em.transactional() with propagation '${propagation}'`)
       }
       const em = innermost(this, session)
       if (em !== this) return await em.transactional(cb, options)
-      if (propagation !== undefined && propagation !== 'nested') return await super.transactional(cb, options)
+      if (propagation !== undefined && propagation !== 'nested') return await super.transactional(cb, { ...options })
       return await oneAfterTheOther(this, async () => {
         // MikroORM would move what is pending into the nested transaction and, if that rolls back, never insert it:
         // https://github.com/mikro-orm/mikro-orm/blob/v7.2.1/packages/core/src/utils/TransactionManager.ts
         await this.flush()
-        return await super.transactional(cb, options)
+        return await super.transactional(cb, { ...options })
       })
     }
 
@@ -131,7 +167,9 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
     }
 
     override execute(...args: any[]): Promise<any> {
-      return inRawContext(this, () => (super.execute as (...rest: any[]) => Promise<any>)(...args))
+      return asOperation(this, () =>
+        inRawContext(this, () => (super.execute as (...rest: any[]) => Promise<any>)(...args)),
+      )
     }
 
     override getKysely(...args: any[]): any {
@@ -139,7 +177,9 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
     }
 
     override callRoutine(...args: any[]): Promise<any> {
-      return inRawContext(this, () => (super.callRoutine as (...rest: any[]) => Promise<any>)(...args))
+      return asOperation(this, () =>
+        inRawContext(this, () => (super.callRoutine as (...rest: any[]) => Promise<any>)(...args)),
+      )
     }
 
     override persist(entity: any): any {
@@ -160,9 +200,44 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
 
     override getConnection(type?: 'read' | 'write'): any {
       const connection = super.getConnection(type)
-      const context = managedSession(this)?.rawContext
+      const context = managedSession(this) === undefined ? undefined : rawContextOf(this.getTransactionContext())
       return context === undefined ? connection : inOneConnection(connection, context)
     }
+  }
+  for (const name of OPERATIONS) {
+    const original = Base.prototype[name] as (...args: any[]) => Promise<any>
+    Object.defineProperty(SessionEntityManager.prototype, name, {
+      value(this: SqlEntityManager, ...args: any[]): Promise<any> {
+        return asOperation(this, () => original.apply(this, args))
+      },
+      configurable: true,
+      writable: true,
+    })
+  }
+  return SessionEntityManager
+}
+
+function asOperation<T>(em: SqlEntityManager, work: () => Promise<T>): Promise<T> {
+  const session = sessionOfEntityManager(em)
+  return session === undefined ? work() : session.activity.during(work)
+}
+
+/**
+ * A flush behind another one is left unanswered by MikroORM when the first one fails. What it was to write is lost then, so
+ * it fails as well: https://github.com/mikro-orm/mikro-orm/blob/v7.2.1/packages/core/src/unit-of-work/UnitOfWork.ts
+ */
+async function flushInTurn(em: Flushing, session: Session, flush: () => Promise<void>): Promise<void> {
+  const context = em.getTransactionContext()
+  const ahead = em[FLUSH]
+  const flushing = flush()
+  em[FLUSH] ??= flushing
+  try {
+    await (ahead === undefined ? flushing : Promise.race([flushing, ahead.then(() => flushing)]))
+  } catch (error) {
+    session.noteFailedFlush(error, context)
+    throw error
+  } finally {
+    if (em[FLUSH] === flushing) em[FLUSH] = undefined
   }
 }
 
@@ -189,26 +264,13 @@ function innermost(em: SqlEntityManager, session: Session): SqlEntityManager {
   return nested !== undefined && sessionOfEntityManager(nested) === session ? (nested as SqlEntityManager) : em
 }
 
-/** Two nested transactions at once would share the name of their savepoint, and one's failure undo the other. */
-async function oneAfterTheOther<T>(em: Nesting, work: () => Promise<T>): Promise<T> {
-  const previous = em[NESTED]
-  const { promise, resolve } = Promise.withResolvers<void>()
-  em[NESTED] = promise
-  try {
-    await previous
-    return await work()
-  } finally {
-    resolve()
-  }
-}
-
 /**
  * Raw SQL runs in the same database transaction, on a context that does not take its writes for MikroORM's own. MikroORM
  * reads the context before its first await, so the other one need only stand for the call itself.
  */
 function inRawContext<T>(em: SqlEntityManager, call: () => T): T {
   const context = em.getTransactionContext()
-  const raw = context === undefined ? undefined : sessionOfEntityManager(em)?.rawContext
+  const raw = rawContextOf(context)
   if (raw === undefined) return call()
   em.setTransactionContext(raw)
   try {

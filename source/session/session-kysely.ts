@@ -25,19 +25,35 @@ interface Command<T> {
 export interface StatementSource extends ConnectionProvider {
   /** Runs one that needs nothing else of Kysely. */
   executeQuery(query: CompiledQuery): Promise<QueryResult<unknown>>
+  /** How many nested transactions it is in; none where this is missing. */
+  readonly depth?: number
+  /** The same inside one more nested transaction. Missing where statements run by themselves. */
+  nested?(): StatementSource
+  /** The same for raw SQL of the program. Missing where that makes no difference. */
+  raw?(): StatementSource
 }
 
 /** What MikroORM and Kysely run statements on: every one goes to the session, and so into its one database transaction. */
 class SessionConnection implements DatabaseConnection, StatementSource {
+  readonly depth: number
   readonly #session: Session
   readonly #origin: StatementOrigin
   /** Whether the next statement is the last one. */
   #isLast: (() => boolean) | undefined
 
-  constructor(session: Session, origin: StatementOrigin, isLast?: () => boolean) {
+  constructor(session: Session, origin: StatementOrigin, depth: number, isLast?: () => boolean) {
     this.#session = session
     this.#origin = origin
+    this.depth = depth
     this.#isLast = isLast
+  }
+
+  nested(): SessionConnection {
+    return new SessionConnection(this.#session, this.#origin, this.depth + 1)
+  }
+
+  raw(): SessionConnection {
+    return new SessionConnection(this.#session, 'raw', this.depth)
   }
 
   provideConnection<T>(consumer: (connection: DatabaseConnection) => Promise<T>): Promise<T> {
@@ -47,7 +63,7 @@ class SessionConnection implements DatabaseConnection, StatementSource {
   executeQuery<R>(query: CompiledQuery, options?: AbortableOperationOptions): Promise<QueryResult<R>> {
     const isLast = this.#isLast
     this.#isLast = undefined
-    const execution = { signal: options?.signal, isLast }
+    const execution = { signal: options?.signal, depth: this.depth, isLast }
     return this.#session.execute(query, this.#origin, execution) as Promise<QueryResult<R>>
   }
 
@@ -59,7 +75,8 @@ class SessionConnection implements DatabaseConnection, StatementSource {
   }
 
   async *streamQuery<R>(query: CompiledQuery, chunkSize: number): AsyncIterableIterator<QueryResult<R>> {
-    for await (const rows of this.#session.stream(query, chunkSize, this.#origin)) yield { rows: rows as R[] }
+    for await (const rows of this.#session.stream(query, chunkSize, this.#origin, this.depth))
+      yield { rows: rows as R[] }
   }
 }
 
@@ -77,13 +94,26 @@ export function sessionKysely(
   origin: StatementOrigin,
   isLast?: () => boolean,
 ): Kysely<any> {
-  return kyselyWith(session, client, new SessionConnection(session, origin, isLast))
+  return kyselyWith(session, client, new SessionConnection(session, origin, 0, isLast))
 }
 
 /** The same over a source that the caller brings. */
 export function kyselyWith(session: Session, client: Kysely<any>, source: StatementSource): Kysely<any> {
   const SessionKysely = sessionKyselyClass(client.constructor as KyselyClass)
   return new SessionKysely(session, client.getExecutor().withConnectionProvider(source), source)
+}
+
+const RAW = Symbol('koa-sqlassist context for raw SQL')
+const DEPTH = Symbol('koa-sqlassist depth of nested transactions')
+
+/** The context for raw SQL beside this one of a session: in the same nested transaction. */
+export function rawContextOf(context: Kysely<any> | undefined): Kysely<any> | undefined {
+  return (context as { readonly [RAW]?: Kysely<any> } | undefined)?.[RAW]
+}
+
+/** In how many nested transactions a context of a session is. */
+export function depthOf(context: Kysely<any> | undefined): number {
+  return (context as { readonly [DEPTH]?: number } | undefined)?.[DEPTH] ?? 0
 }
 
 const sessionKyselyClass = oncePerClass(makeSessionKyselyClass)
@@ -93,19 +123,34 @@ function makeSessionKyselyClass(Base: KyselyClass) {
     readonly #session: Session
     readonly #executor: QueryExecutor
     /** Undefined where plugins have a say. */
-    readonly #source: StatementSource | undefined
+    readonly #source: StatementSource
+    /** Made for the first raw SQL. */
+    #raw: SessionKysely | undefined
 
-    constructor(session: Session, executor: QueryExecutor, source?: StatementSource) {
+    constructor(session: Session, executor: QueryExecutor, source: StatementSource) {
       super({ config: {}, driver: {}, dialect: {}, executor } as unknown as KyselyProps)
       this.#session = session
       this.#executor = executor
-      this.#source = executor.plugins.length === 0 ? source : undefined
+      this.#source = source
+    }
+
+    get [DEPTH](): number {
+      return this.#source.depth ?? 0
+    }
+
+    get [RAW](): SessionKysely {
+      return (this.#raw ??= this.#source.raw === undefined ? this : this.#over(this.#source.raw()))
+    }
+
+    #over(source: StatementSource): SessionKysely {
+      return new SessionKysely(this.#session, this.#executor.withConnectionProvider(source), source)
     }
 
     /** MikroORM's statements come here, compiled; without a signal there is nothing for Kysely's executor to do. */
     override executeQuery(query: any, options?: AbortableOperationOptions): Promise<any> {
       const isPlain = options?.signal === undefined && typeof query.compile !== 'function'
-      return isPlain && this.#source !== undefined
+      // Plugins have a say in what is sent.
+      return isPlain && this.#executor.plugins.length === 0
         ? this.#source.executeQuery(query as CompiledQuery)
         : super.executeQuery(query, options)
     }
@@ -131,28 +176,28 @@ function makeSessionKyselyClass(Base: KyselyClass) {
     }
 
     override withPlugin(plugin: Parameters<QueryExecutor['withPlugin']>[0]): SessionKysely {
-      return new SessionKysely(this.#session, this.#executor.withPlugin(plugin))
+      return new SessionKysely(this.#session, this.#executor.withPlugin(plugin), this.#source)
     }
 
     override withoutPlugins(): SessionKysely {
-      return new SessionKysely(this.#session, this.#executor.withoutPlugins())
+      return new SessionKysely(this.#session, this.#executor.withoutPlugins(), this.#source)
     }
 
     savepoint(name: string): Command<SessionKysely> {
       return {
         execute: async () => {
-          await this.#session.sendSavepoint(`savepoint ${name}`)
-          return new SessionKysely(this.#session, this.#executor, this.#source)
+          await this.#session.openNested(name)
+          return this.#over(this.#source.nested?.() ?? this.#source)
         },
       }
     }
 
     rollbackToSavepoint(name: string): Command<void> {
-      return { execute: () => this.#session.sendSavepoint(`rollback to ${name}`) }
+      return { execute: () => this.#session.rollBackNested(name) }
     }
 
     releaseSavepoint(name: string): Command<void> {
-      return { execute: () => this.#session.sendSavepoint(`release ${name}`) }
+      return { execute: () => this.#session.releaseNested(name) }
     }
   }
 }

@@ -25,12 +25,16 @@ export interface SessionOptions {
   readonly coordinated: boolean
   /** Called before the database transaction begins; throws to refuse it. */
   readonly beforeBegin?: (() => void) | undefined
+  /** Called when something of it was committed. */
+  readonly committed?: ((role: string) => void) | undefined
 }
 
 /** How a statement is sent. */
 export interface Execution {
   /** Aborted: it is not sent any more. */
   readonly signal?: AbortSignal | undefined
+  /** In how many nested transactions. Default 0. */
+  readonly depth?: number | undefined
   /** Whether it is the last one: asked when it is about to be sent. */
   readonly isLast?: (() => boolean) | undefined
 }

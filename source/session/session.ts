@@ -1,21 +1,32 @@
+import { TransactionContext } from '@mikro-orm/core'
 import type { CompiledQuery, Kysely } from 'kysely'
 import type { SqlEntityManager } from '@mikro-orm/sql'
 import type { DataManagerSavepoint } from '../transaction/index.ts'
+import { Activity } from './activity.ts'
 import { sessionCloseChannel, sessionOpenChannel, type SessionCloseMessage, type SessionMessage } from './channels.ts'
 import type { Database, DatabaseLink, StatementResult } from './database-link.ts'
-import { CommittedTooEarlyError, SessionContextError, SessionEndedError } from './errors.ts'
+import {
+  CommittedTooEarlyError,
+  EndlessFlushError,
+  SessionContextError,
+  SessionEndedError,
+  SessionFailedError,
+} from './errors.ts'
 import { flushAndCommit, reportAfterCommit } from './flush-and-commit.ts'
 import { DatabaseTransaction, type TransactionHost } from './database-transaction.ts'
+import { hasChanges } from './has-changes.ts'
 import type { PreparedTransaction } from './prepared-transaction.ts'
 import { readOnlyKysely } from './read-only-kysely.ts'
-import { setSession } from './session-binding.ts'
-import { sessionKysely, type StatementOrigin } from './session-kysely.ts'
+import { sessionOfEntityManager, setSession } from './session-binding.ts'
+import { depthOf, sessionKysely, type StatementOrigin } from './session-kysely.ts'
 import type { Execution, SessionOptions, SessionSettings } from './session-options.ts'
 import type { SessionState } from './session-state.ts'
 import { NestedTransactionOpenError, savepointIsGone, SessionSavepoints } from './session-savepoints.ts'
-import type { StatementKind } from './statement-kind.ts'
+import { goesBackToSavepoint, type StatementKind } from './statement-kind.ts'
 import { rowsOfResult, traceStatement, traceStream, type StatementDetails } from './trace.ts'
-import { WriteState } from './write-state.ts'
+
+/** How often one session is flushed for what its own flushes bring up. */
+const LONGEST_FLUSH = 100
 
 /**
  * One role's session in one unit of work: a forked EntityManager whose statements all run in one database transaction,
@@ -24,20 +35,22 @@ import { WriteState } from './write-state.ts'
 export class Session implements TransactionHost {
   readonly em: SqlEntityManager
   readonly owner: unknown
+  /** The operations of its entity managers that are under way. */
+  readonly activity = new Activity()
   readonly #database: Database
   readonly #settings: SessionSettings
   readonly #options: SessionOptions
   readonly #client: Kysely<any> | undefined
   #transaction: DatabaseTransaction
-  #writes: WriteState
   #ending: string | undefined
+  /** Why it cannot be used until the program has rolled it back. */
+  #failed: SessionFailedError | undefined
   #cancelled: Error | undefined
   /** Cancels statements that run by themselves, outside of a transaction. */
   onCancel: { cancel(): void } | undefined
-  #rawContext: Kysely<any> | undefined
   /** Made with the first savepoint. */
   #savepoints: SessionSavepoints | undefined
-  /** How many of MikroORM's nested transactions are under way, one inside the other. */
+  /** How many calls of em.transactional() are under way, one inside the other or beside it. */
   #nesting = 0
   /** How often the program committed, where nobody coordinates. */
   #commits = 0
@@ -49,15 +62,15 @@ export class Session implements TransactionHost {
     this.#options = options
     this.owner = options.owner
     this.em = setSession(fork, this)
-    this.#transaction = new DatabaseTransaction(this)
-    this.#writes = new WriteState(settings)
+    this.#transaction = new DatabaseTransaction(this, settings)
+    // With keepSession it may still have the one of the session before.
+    fork.resetTransactionContext()
     if (settings.scope === 'transaction') {
       this.#client = fork.getConnection('write').getClient()
       fork.setTransactionContext(sessionKysely(this, this.#client, 'orm'))
     } else if (settings.initialState === 'readonly') {
       if (fork.getTransactionSessionContext() !== undefined) throw new SessionContextError(settings.role)
-      this.#rawContext = readOnlyKysely(this, database, fork)
-      fork.setTransactionContext(this.#rawContext)
+      fork.setTransactionContext(readOnlyKysely(this, database, fork))
     }
     if (sessionOpenChannel.hasSubscribers) sessionOpenChannel.publish(this.facts)
   }
@@ -73,7 +86,7 @@ export class Session implements TransactionHost {
   }
 
   get state(): SessionState {
-    return this.#writes.state
+    return this.#transaction.writes.state
   }
 
   get coordinated(): boolean {
@@ -94,9 +107,15 @@ export class Session implements TransactionHost {
     return this.#ending !== undefined
   }
 
-  /** @throws SessionEndedError, or the reason for which it was cancelled */
+  /** Whether only em.rollback() is left to the program. */
+  get hasFailed(): boolean {
+    return this.#failed !== undefined
+  }
+
+  /** @throws SessionEndedError, SessionFailedError, or the reason for which it was cancelled */
   assertUsable(): void {
     if (this.#cancelled !== undefined) throw this.#cancelled
+    if (this.#failed !== undefined) throw this.#failed
     if (this.#ending !== undefined) throw this.tooLate()
   }
 
@@ -119,42 +138,61 @@ export class Session implements TransactionHost {
    */
   markChanged(): void {
     this.assertUsable()
-    this.#writes.markChanged()
+    this.#transaction.writes.markChanged()
   }
+
+  // Statements
 
   /** @throws ReadOnlySessionError, ManagedSessionError, SessionEndedError before anything is sent; else the driver's error */
   async execute(
     query: CompiledQuery,
     origin: StatementOrigin,
-    { signal, isLast }: Execution = {},
+    { signal, depth = 0, isLast }: Execution = {},
   ): Promise<StatementResult> {
     this.assertUsable()
-    return await this.#transaction.exclusive((link) => {
-      // Whoever gave it up while it waited was told so already.
-      signal?.throwIfAborted()
-      const send = () => this.#send(link, query, origin, isLast)
-      return traceStatement(this, query, () => detailsOf(link), send, rowsOfResult)
-    })
+    const transaction = this.#transaction
+    const here = this.#depthHere(depth)
+    return await transaction.exclusive(
+      (link) => {
+        const send = () => this.#send(transaction, link, query, origin, here, isLast)
+        return traceStatement(this, query, () => detailsOf(link), send, rowsOfResult)
+      },
+      here,
+      signal,
+    )
   }
 
   #send(
+    transaction: DatabaseTransaction,
     link: DatabaseLink,
     query: CompiledQuery,
     origin: StatementOrigin,
+    depth: number,
     isLast: Execution['isLast'],
   ): Promise<StatementResult> {
     const { sql, parameters } = query
     const kind = link.kindOf(sql)
-    this.#writes.admit(kind, query, origin)
+    transaction.writes.admit(kind, query, origin)
     if (isLast !== undefined && kind === 'write' && parameters.length === 0 && isLast()) {
-      return this.#transaction.executeLast(link, sql)
+      return transaction.executeLast(link, sql)
     }
-    return link.execute(sql, parameters)
+    const executing = link.execute(sql, parameters)
+    return goesBackToSavepoint(sql)
+      ? executing.then((result) => (transaction.forgetFailedStatements(depth), result))
+      : executing
   }
 
-  async *stream(query: CompiledQuery, chunkSize: number, origin: StatementOrigin): AsyncIterable<unknown[]> {
-    const link = await this.#exclusive(async (opened) => opened)
-    const chunks = this.#chunks(link, query, chunkSize, origin)
+  async *stream(
+    query: CompiledQuery,
+    chunkSize: number,
+    origin: StatementOrigin,
+    depth: number,
+  ): AsyncIterable<unknown[]> {
+    this.assertUsable()
+    const transaction = this.#transaction
+    const exclusive = <T>(work: (link: DatabaseLink) => Promise<T>) => transaction.exclusive(work, depth)
+    const link = await exclusive(async (opened) => opened)
+    const chunks = this.#chunks(transaction, link, query, chunkSize, origin, depth)
     yield* traceStream(
       this,
       query,
@@ -165,24 +203,68 @@ export class Session implements TransactionHost {
   }
 
   async *#chunks(
+    transaction: DatabaseTransaction,
     link: DatabaseLink,
     query: CompiledQuery,
     chunkSize: number,
     origin: StatementOrigin,
+    depth: number,
   ): AsyncIterable<unknown[]> {
-    this.#writes.admit(link.kindOf(query.sql), query, origin)
-    yield* link.stream(query.sql, query.parameters, chunkSize, (work) => this.#exclusive(work))
+    transaction.writes.admit(link.kindOf(query.sql), query, origin)
+    yield* link.stream(query.sql, query.parameters, chunkSize, async (work) => {
+      this.assertUsable()
+      return await transaction.exclusive(work, depth)
+    })
   }
 
-  /** For MikroORM's nested transactions. */
-  async sendSavepoint(sql: string): Promise<void> {
+  /** Lets a statement pass, or refuses it. @throws as {@link WriteState.admit} */
+  admit(kind: StatementKind, query: CompiledQuery, origin: StatementOrigin): void {
+    this.#transaction.writes.admit(kind, query, origin)
+  }
+
+  /** In how many nested transactions a statement of `depth` is: those count that the running code was called in. */
+  #depthHere(depth: number): number {
+    if (this.#nesting === 0) return depth
+    const em = TransactionContext.currentTransactionContext()?.em
+    if (em === undefined || sessionOfEntityManager(em) !== this) return depth
+    return Math.max(depth, depthOf((em as SqlEntityManager).getTransactionContext()))
+  }
+
+  // Nested transactions
+
+  /**
+   * Does `work`, a call of em.transactional(). As long as it is under way, the session can neither be committed nor go back
+   * to a savepoint, which would take half of it.
+   */
+  async nest<T>(work: () => Promise<T>): Promise<T> {
+    this.#nesting++
+    try {
+      return await work()
+    } finally {
+      this.#nesting--
+    }
+  }
+
+  /** @throws NestedTransactionOpenError while em.transactional() is under way */
+  assertNotNested(what: string): void {
+    if (this.#nesting > 0) throw new NestedTransactionOpenError(this.role, what)
+  }
+
+  /** For MikroORM's nested transactions: makes their savepoint. */
+  async openNested(name: string): Promise<void> {
     if (this.#settings.scope === 'statement') return
-    const isRollback = sql.startsWith('rollback')
-    // It is over even if the connection is.
-    if (isRollback) this.#nesting--
-    await this.#exclusive((link) => link.execute(sql, []))
-    if (isRollback) this.#transaction.forgetErrors()
-    else this.#nesting += sql.startsWith('savepoint') ? 1 : -1
+    this.assertUsable()
+    await this.#transaction.openScope(name)
+  }
+
+  async releaseNested(name: string): Promise<void> {
+    if (this.#settings.scope === 'statement') return
+    this.assertUsable()
+    await this.#transaction.releaseScope(name)
+  }
+
+  async rollBackNested(name: string): Promise<void> {
+    if (this.#settings.scope === 'transaction') await this.#transaction.rollBackScope(name)
   }
 
   /** What the session remembers for its savepoints, if it has any. */
@@ -197,6 +279,7 @@ export class Session implements TransactionHost {
    *   the flush throws
    */
   async savepoint(): Promise<DataManagerSavepoint> {
+    await this.#idle()
     await this.assertCommittable()
     await this.flush()
     this.#refuseNested('txn.savepoint()')
@@ -205,31 +288,69 @@ export class Session implements TransactionHost {
     const name = transaction.begun ? savepoints.newName() : undefined
     // In one go with the savepoint's place among the statements.
     const snapshot = savepoints.take(this.em)
-    const written = this.#writes.now()
+    const written = transaction.writes.now()
     const commits = this.#commits
-    if (name !== undefined) await this.#exclusive((link) => link.execute(`savepoint ${name}`, []))
+    if (name !== undefined) await transaction.exclusive((link) => link.execute(`savepoint ${name}`, []))
     const rollback = async (): Promise<void> => {
+      await this.#idle()
       this.#refuseNested('The rollback of a savepoint')
       if (commits !== this.#commits || (name !== undefined && transaction !== this.#transaction)) {
         throw savepointIsGone(this.role)
       }
       if (name === undefined) await this.#startOver()
-      else await this.#exclusive((link) => link.execute(`rollback to ${name}`, []))
-      this.#writes.goBackTo(written, name !== undefined)
-      this.#transaction.forgetErrors()
+      else await transaction.exclusive((link) => link.execute(`rollback to ${name}`, []))
+      this.#transaction.goBackTo(written, name !== undefined)
       savepoints.restore(snapshot)
     }
     return { rollback }
   }
 
-  /** Lets a statement pass, or refuses it. @throws as {@link WriteState.admit} */
-  admit(kind: StatementKind, query: CompiledQuery, origin: StatementOrigin): void {
-    this.#writes.admit(kind, query, origin)
-  }
+  // Flushing
 
   flush(): Promise<void> {
     return this.em.flush()
   }
+
+  /**
+   * A flush of one of its entity managers has failed, and MikroORM forgot what else it was to write. So the session cannot be
+   * committed, as if nothing was lost; where every flush commits, it can only be rolled back.
+   */
+  noteFailedFlush(error: unknown, context: Kysely<any> | undefined): void {
+    if (this.ended || this.state === 'readonly') return
+    if (this.leavesTransactionsToMikroOrm) this.#fail(error)
+    else this.#transaction.fail(error, this.#depthHere(depthOf(context)))
+  }
+
+  /** Whether no operation of it is under way, and nothing is left to be flushed. */
+  get isSettled(): boolean {
+    return this.activity.count === 0 && this.#transaction.isIdle && !hasChanges(this.em)
+  }
+
+  /** Waits for what is under way, and flushes what is left. Whether that wrote anything, which may lead to more changes. */
+  async settle(): Promise<boolean> {
+    const { writes } = this.#transaction
+    const { version } = writes
+    await this.#idle()
+    if (hasChanges(this.em)) await this.flush()
+    return writes.version !== version
+  }
+
+  /** Waits until no operation and no statement is under way; without a promise where that is so. */
+  idle(): Promise<void> | undefined {
+    return this.activity.count === 0 && this.#transaction.isIdle ? undefined : this.#idle()
+  }
+
+  async #idle(): Promise<void> {
+    // A hook of a flush would wait for itself; MikroORM refuses a flush from there.
+    if (this.activity.isInside) return
+    // What was waited for may have been waited for by others, who go on now.
+    while (this.activity.count > 0 || !this.#transaction.isIdle) {
+      await this.activity.idle()
+      await this.#transaction.idle()
+    }
+  }
+
+  // The commit by a transaction manager
 
   /**
    * The flush of a commit in which nobody else takes part. Where it is one statement, COMMIT goes along with it.
@@ -237,22 +358,45 @@ export class Session implements TransactionHost {
    */
   async flushAndCommit(): Promise<void> {
     const client = this.#client
-    if (client === undefined || this.#nesting > 0) return await this.flush()
+    if (client === undefined || this.#transaction.hasFailed) return await this.flush()
     try {
-      await flushAndCommit(this.em, (nothingElse) => sessionKysely(this, client, 'orm', nothingElse))
+      await flushAndCommit(this.em, (nothingElse) =>
+        // One operation is under way, this flush.
+        sessionKysely(this, client, 'orm', () => this.activity.count === 1 && nothingElse()),
+      )
     } catch (error) {
       // Given up by a signal, it may still be on its way.
       await this.#transaction.idle()
       this.#transaction.assertOutcomeKnown()
-      if (!this.#transaction.committedEarly) throw error
+      if (!this.committedEarly) throw error
       if (error instanceof SessionEndedError) throw new CommittedTooEarlyError(this.role, error)
       reportAfterCommit(this.role, error)
     }
   }
 
+  /** Whether it was committed together with its last statement. */
+  get committedEarly(): boolean {
+    return this.#transaction.committedEarly
+  }
+
+  /** Refuses every further statement of the program, which would come between the judgement and the commit. */
+  seal(): void {
+    this.#transaction.seal()
+  }
+
+  /** Whether it has to be committed: something was written, or lost by a failure that was caught. */
+  get needsCommit(): boolean {
+    return this.#transaction.needsCommit
+  }
+
   /** @throws as {@link DatabaseTransaction.assertCommittable} */
   assertCommittable(): Promise<void> | undefined {
     return this.#transaction.assertCommittable()
+  }
+
+  /** @throws SessionFailedError where only em.rollback() is left */
+  assertNotFailed(): void {
+    if (this.#failed !== undefined) throw this.#failed
   }
 
   /**
@@ -268,84 +412,150 @@ export class Session implements TransactionHost {
     return await this.#transaction.prepare(gid)
   }
 
-  /** Rolls the database transaction back and gives the connection back; what was not begun costs nothing. */
-  async rollbackDatabase(): Promise<void> {
-    const rollback = this.#transaction.rollback()
-    if (rollback === undefined) return
-    // Nobody has to wait for the end of a transaction that wrote nothing.
-    if (this.state === 'changed') await rollback
-    else this.#settings.background(rollback)
+  /** Before the end of a session that nobody marked as changed. @throws as {@link WriteState.settle} */
+  settleUnmarkedWrites(): Promise<void> | undefined {
+    return this.#transaction.settleUnmarkedWrites()
   }
+
+  // The commit of a session that nobody coordinates
 
   /** Flushes and commits, or rolls back what did not change: the whole of a commit for a session nobody coordinates. */
   async commitAlone(): Promise<void> {
+    this.assertUsable()
     try {
-      await this.flush()
-      await this.settleUnmarkedWrites()
-      if (this.state === 'changed') {
-        await this.assertCommittable()
-        await this.commitDatabase()
-      }
+      await this.#flushAll()
+      this.assertNotNested('The end of its request or run')
+      this.seal()
+      await this.#finish(this.#transaction)
     } finally {
-      await this.rollbackDatabase()
+      await this.#rollBack(this.#transaction)
     }
   }
 
-  /** `em.commit()` where transactions are disabled. */
+  async #finish(transaction: DatabaseTransaction): Promise<void> {
+    try {
+      if (!transaction.needsCommit) await transaction.settleUnmarkedWrites()
+      if (!transaction.needsCommit) return
+      await transaction.assertCommittable()
+      await transaction.commit()
+    } finally {
+      await this.#rollBack(transaction)
+    }
+  }
+
+  /** `em.commit()` where nobody coordinates. What comes meanwhile is in the next transaction. */
   async commitAndContinue(): Promise<void> {
     this.#refuseNested('em.commit()')
     try {
-      await this.commitAlone()
-    } finally {
-      this.#commits++
-      await this.#startOver()
+      await this.#flushAll()
+      this.assertNotNested('em.commit()')
+      await this.#commitAndReplace()
+    } catch (error) {
+      if (!(error instanceof NestedTransactionOpenError)) this.#fail(error)
+      throw error
+    }
+  }
+
+  async #commitAndReplace(): Promise<void> {
+    const finished = this.#transaction
+    finished.seal()
+    const committing = this.#finish(finished)
+    this.#commits++
+    this.#replaceTransaction(committing.catch(() => undefined))
+    await committing
+  }
+
+  async #flushAll(): Promise<void> {
+    await this.#idle()
+    await this.flush()
+    for (let round = 1; !this.isSettled && (await this.settle()); round++) {
+      if (round === LONGEST_FLUSH) throw new EndlessFlushError([this.role], round)
     }
   }
 
   /** `em.rollback()`: this session alone; it stays joined and usable, and forgets what it had loaded. */
   async rollbackAndContinue(): Promise<void> {
-    this.#refuseNested('em.rollback()')
-    this.em.clear()
+    if (this.#failed === undefined) this.#refuseNested('em.rollback()')
+    else this.assertNotNested('em.rollback()')
+    this.#failed = undefined
+    this.#forget()
     await this.#startOver()
   }
 
-  /** Before the end of a session that nobody marked as changed. @throws as {@link WriteState.settle} */
-  settleUnmarkedWrites(): Promise<void> | undefined {
-    return this.#writes.settle(() => this.#exclusive((link) => link.wrote()))
+  /** From here on it can only be rolled back: what is in memory is not what the database holds. */
+  #fail(error: unknown): void {
+    if (this.#failed !== undefined || this.ended) return
+    this.#failed = new SessionFailedError(this.role, error)
+    this.#settings.background(this.#startOver())
   }
 
-  /** Ends the session: from here on every use of it throws and tells `ending`. */
+  async #startOver(): Promise<void> {
+    const rollback = this.#transaction.rollback()
+    this.#replaceTransaction(rollback)
+    await rollback
+  }
+
+  #replaceTransaction(after: Promise<void> | undefined): void {
+    this.#transaction = new DatabaseTransaction(this, this.#settings, after)
+  }
+
+  // The end
+
+  /** Rolls the database transaction back and gives the connection back; what was not begun costs nothing. */
+  rollbackDatabase(): Promise<void> | undefined {
+    return this.#rollBack(this.#transaction)
+  }
+
+  #rollBack(transaction: DatabaseTransaction): Promise<void> | undefined {
+    const rollback = transaction.rollback()
+    // Nobody has to wait for the end of plain reads.
+    if (rollback === undefined || transaction.writes.mayHoldLocks) return rollback
+    this.#settings.background(rollback)
+    return undefined
+  }
+
+  /** Ends the session, what it did being committed: from here on every use of it throws and says `ending`. */
   end(ending: string): void {
+    if (!this.#settings.keepSession) this.#forget()
+    this.#end(ending)
+  }
+
+  /** Ends the session without a commit, since nothing of it is to be committed. */
+  async endUnchanged(ending: string): Promise<void> {
+    // Raw SQL that nobody declared is undone, and what was read since may have seen it.
+    if (this.#transaction.writes.version > 0) return await this.abandon(ending)
+    const rollback = this.rollbackDatabase()
+    this.end(ending)
+    await rollback
+  }
+
+  /** Rolls back and ends the session, which then knows nothing that was not committed. */
+  async abandon(ending: string): Promise<void> {
+    if (this.ended) return
+    const rollback = this.rollbackDatabase()
+    this.#forget()
+    this.#end(ending)
+    await rollback
+  }
+
+  /** Not em.clear(), which is refused where the session is cancelled or has failed. */
+  #forget(): void {
+    if (!this.ended) this.em.getUnitOfWork(false).clear()
+  }
+
+  #end(ending: string): void {
     if (this.#ending !== undefined) return
     this.#cancelled = undefined
-    if (!this.#settings.keepSession) this.em.clear()
+    this.#failed = undefined
     this.#ending = ending
     if (sessionCloseChannel.hasSubscribers) {
       sessionCloseChannel.publish({ ...this.facts, reason: ending } satisfies SessionCloseMessage)
     }
   }
 
-  /** The context for raw SQL; undefined where MikroORM takes a connection for each statement. */
-  get rawContext(): Kysely<any> | undefined {
-    if (this.#client !== undefined) this.#rawContext ??= sessionKysely(this, this.#client, 'raw')
-    return this.#rawContext
-  }
-
-  async #exclusive<T>(work: (link: DatabaseLink) => Promise<T>): Promise<T> {
-    this.assertUsable()
-    return await this.#transaction.exclusive(work)
-  }
-
-  async #startOver(): Promise<void> {
-    const rollback = this.#transaction.rollback()
-    this.#transaction = new DatabaseTransaction(this)
-    this.#writes = new WriteState(this.#settings)
-    await rollback
-  }
-
   #refuseNested(what: string): void {
     this.assertUsable()
-    if (this.#nesting > 0) throw new NestedTransactionOpenError(this.role, what)
+    this.assertNotNested(what)
   }
 
   /** For its transaction. What is thrown rejects, so that the failure stays. */
@@ -357,6 +567,11 @@ export class Session implements TransactionHost {
   /** For its transaction. */
   tooLate(): SessionEndedError {
     return new SessionEndedError(this.role, this.#ending ?? 'its database transaction is over')
+  }
+
+  /** For its transaction, and for statements that commit by themselves. */
+  committed(): void {
+    this.#options.committed?.(this.role)
   }
 }
 

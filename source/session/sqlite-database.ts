@@ -1,6 +1,7 @@
 import type { AbstractSqlConnection, AbstractSqlDriver } from '@mikro-orm/sql'
 import type { Database as SqliteHandle, Statement } from 'better-sqlite3'
 import type { BeginOptions, CommitAnswer, Database, DatabaseLink, Exclusive, StatementResult } from './database-link.ts'
+import { TransactionAbortedError } from './errors.ts'
 import { SqliteDecisions } from './sqlite-decisions.ts'
 import { SqliteReads } from './sqlite-reads.ts'
 import { control, kindOf, runPrepared } from './sqlite-statements.ts'
@@ -11,10 +12,12 @@ import { waitOutsideOfWal, waitWhileBusy } from './wait-while-busy.ts'
 export class SqliteDatabase implements Database {
   readonly dialect = 'sqlite'
   readonly decisions: SqliteDecisions
+  readonly #role: string
   readonly #driver: AbstractSqlDriver
   #mayDecide = false
 
   constructor(role: string, driver: AbstractSqlDriver) {
+    this.#role = role
     this.#driver = driver
     this.decisions = new SqliteDecisions(role, (readOnly) => this.#begin({ readOnly }))
   }
@@ -60,19 +63,23 @@ export class SqliteDatabase implements Database {
       released.resolve()
       throw error
     }
-    return new SqliteLink(handle, released.resolve)
+    return new SqliteLink(handle, this.#role, released.resolve)
   }
 }
 
 class SqliteLink implements DatabaseLink {
   readonly #handle: SqliteHandle
+  readonly #role: string
   readonly #release: () => void
   isFresh = true
+  /** The error with which SQLite ended the transaction. */
+  #endedBy: unknown
   /** The statement that was prepared to tell its kind, kept for the execution that follows. */
   #prepared: Statement | undefined
 
-  constructor(handle: SqliteHandle, release: () => void) {
+  constructor(handle: SqliteHandle, role: string, release: () => void) {
     this.#handle = handle
+    this.#role = role
     this.#release = release
   }
 
@@ -81,9 +88,15 @@ class SqliteLink implements DatabaseLink {
   }
 
   async execute(sql: string, parameters: readonly unknown[]): Promise<StatementResult> {
+    if (!this.isIntact) throw new TransactionAbortedError(this.#role, this.#endedBy)
     const statement = this.#prepare(sql)
     this.isFresh = false
-    return runPrepared(statement, parameters)
+    try {
+      return runPrepared(statement, parameters)
+    } catch (error) {
+      if (!this.isIntact) this.#endedBy = error
+      throw error
+    }
   }
 
   async *stream(
@@ -102,12 +115,8 @@ class SqliteLink implements DatabaseLink {
     return false
   }
 
-  isLost(): boolean {
-    return false
-  }
-
   get isIntact(): boolean {
-    // SQLite ends a transaction by itself after some errors (disk full, I/O, out of memory).
+    // SQLite ends a transaction after some errors: RAISE(ROLLBACK), ON CONFLICT ROLLBACK, disk full, I/O, out of memory.
     return this.#handle.inTransaction
   }
 
@@ -136,7 +145,7 @@ class SqliteLink implements DatabaseLink {
     // A statement of better-sqlite3 is over before anyone could ask.
   }
 
-  release(): void {
+  release(): undefined {
     this.#release()
   }
 

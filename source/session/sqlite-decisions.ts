@@ -124,7 +124,7 @@ export class SqliteDecisions implements Decisions {
       return result
     } finally {
       await link.rollback()
-      link.release()
+      await link.release()
     }
   }
 }

@@ -11,6 +11,9 @@ const ENDS_OR_BEGINS =
 /** As MikroORM begins its own. */
 const WRITES_PLAINLY = ['insert into ', 'update ', 'delete from ']
 
+const GOES_BACK = /^[\s;]*rollback\s+(?:(?:work|transaction)\s+)?to\b/i
+const LONGEST_ROLLBACK = 200
+
 const LEADING_NOISE = /^(?:\s+|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/|\(|;)+/
 const FIRST_WORD = /^[a-z_]+/i
 const QUOTED_OR_COMMENT = /'(?:[^']|'')*'|"(?:[^"]|"")*"|\$([a-z_]*)\$[\s\S]*?\$\1\$|--[^\n]*|\/\*[\s\S]*?\*\//gi
@@ -32,6 +35,11 @@ export function statementKind(sql: string): StatementKind {
   if (text === '') return 'read'
   if (!READS.has(word) && word !== 'with') return 'write'
   return MAY_CARRY_A_WRITE.has(word) && carriesWrite(text) ? 'write' : 'read'
+}
+
+/** Whether `sql` rolls back to a savepoint that the program has set itself. */
+export function goesBackToSavepoint(sql: string): boolean {
+  return sql.length < LONGEST_ROLLBACK && GOES_BACK.test(sql)
 }
 
 /** One string may hold several statements. The body of what is being created holds statements of another kind. */

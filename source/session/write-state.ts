@@ -1,5 +1,6 @@
 import type { CompiledQuery } from 'kysely'
 import { ManagedSessionError, ReadOnlySessionError, UnmarkedWriteError } from './errors.ts'
+import { mayLock } from './may-lock.ts'
 import { locksRowsIn, RawWriteLog, shown } from './raw-write-log.ts'
 import type { StatementOrigin } from './session-kysely.ts'
 import type { SessionSettings } from './session-options.ts'
@@ -12,12 +13,16 @@ const KYSELY_WRITES = new Set(['InsertQueryNode', 'UpdateQueryNode', 'DeleteQuer
 export interface WrittenThen {
   readonly state: SessionState
   readonly log: RawWriteLog | undefined
+  readonly mayHoldLocks: boolean
 }
 
 /** What a session wrote, as far as known: which statements it lets pass, and whether it is to be committed. */
 export class WriteState {
   readonly #settings: SessionSettings
   #state: SessionState
+  /** Counts the writes that were let pass. */
+  version = 0
+  #mayHoldLocks = false
   /** What is known of raw SQL that nobody declared, if there was any. */
   #log: RawWriteLog | undefined
 
@@ -30,18 +35,26 @@ export class WriteState {
     return this.#state
   }
 
+  /** Whether its transaction may hold a lock that somebody waits for: anything but plain reads was let pass. */
+  get mayHoldLocks(): boolean {
+    return this.#mayHoldLocks
+  }
+
   /**
    * Lets a statement pass, or refuses it; notes what a write does to the state.
    * @throws ReadOnlySessionError, ManagedSessionError
    */
   admit(kind: StatementKind, query: CompiledQuery, origin: StatementOrigin): void {
     if (kind === 'read') {
+      if (!this.#mayHoldLocks) this.#mayHoldLocks = origin === 'raw' || mayLock(query.sql)
       if (this.#state === 'active') this.#noteRead(query, origin)
       return
     }
     const { role, rawWrites } = this.#settings
     if (kind === 'control') throw new ManagedSessionError(role, `"${shown(query.sql)}"`)
     if (this.#state === 'readonly') throw new ReadOnlySessionError(role, `"${shown(query.sql)}" would write`)
+    this.version++
+    this.#mayHoldLocks = true
     if (origin === 'orm' || KYSELY_WRITES.has(query.query.kind) || rawWrites === 'commit') this.#state = 'changed'
     else if (this.#state !== 'changed') this.#undeclared.noteWrite(query.sql)
   }
@@ -80,14 +93,16 @@ export class WriteState {
   }
 
   now(): WrittenThen {
-    return { state: this.#state, log: this.#log?.copy() }
+    return { state: this.#state, log: this.#log?.copy(), mayHoldLocks: this.#mayHoldLocks }
   }
 
   /** Goes back to what it was, with the database: what was written since, and undone there, may have left its trace. */
-  goBackTo({ state, log }: WrittenThen, leavesTraces: boolean): void {
+  goBackTo({ state, log, mayHoldLocks }: WrittenThen, leavesTraces: boolean): void {
     const mayHaveWritten = this.#state !== state || (this.#log?.length ?? 0) > (log?.length ?? 0)
     this.#state = state
     this.#log = log?.copy()
+    // The database has let go of the locks taken since.
+    this.#mayHoldLocks = mayHoldLocks
     if (leavesTraces && mayHaveWritten) this.#undeclared.noteUndoneWrite()
   }
 

@@ -1,5 +1,6 @@
 import type { DataManager } from './data-manager.ts'
 import { named } from './describe.ts'
+import type { HookList } from './hook-list.ts'
 import { sortByKey } from './sort-by-key.ts'
 import type { TransactionCore } from './transaction-core.ts'
 import { DoomedTransactionError } from './transaction-errors.ts'
@@ -8,8 +9,17 @@ import { cleanUp, runPasses } from './two-phase-commit.ts'
 /** The commit of a transaction, from the refusals to the end. One that calls nobody waits for nothing. */
 export async function commit(core: TransactionCore): Promise<void> {
   checkState(core)
+  core.commits++
+  try {
+    await carryOut(core)
+  } finally {
+    core.commits--
+  }
+}
+
+async function carryOut(core: TransactionCore): Promise<void> {
   const beforeHooks = core.hooksToRun('beforeCommit')
-  if (beforeHooks !== undefined) await beforeHooks.round(core.calls, [], 'throw')
+  if (beforeHooks !== undefined) await runBeforeCommitHooks(core, beforeHooks)
   const before = core.synchronize('beforeCompletion')
   if (before !== undefined) await before
   // Whatever the state has become by now: a hook that doomed the transaction came too late.
@@ -29,8 +39,23 @@ export async function commit(core: TransactionCore): Promise<void> {
   core.free()
 }
 
+async function runBeforeCommitHooks(core: TransactionCore, hooks: HookList): Promise<void> {
+  core.runsBeforeCommitHooks = true
+  try {
+    await hooks.round(core.calls, [], 'throw')
+  } finally {
+    core.runsBeforeCommitHooks = false
+  }
+}
+
+/** In Zope a synchronizer may commit once more from its beforeCompletion. Anything else would call itself for ever. */
+const NESTED_COMMITS = 2
+
 function checkState(core: TransactionCore): void {
   core.refuseEnded('commit')
+  if (core.runsBeforeCommitHooks || core.commits >= NESTED_COMMITS) {
+    throw core.wrongState('SQLASSIST_COMMIT_STATUS', 'commit', 'the commit that called this code is under way already')
+  }
   switch (core.status) {
     case 'Doomed':
       throw new DoomedTransactionError(

@@ -25,6 +25,7 @@ export interface TransactionHost {
   readonly settings: CallOutSettings
   readonly synchronizers: SynchronizerSet
   readonly admit: ((resource: DataManager) => void) | undefined
+  readonly finishing: ((resources: readonly DataManager[]) => void) | undefined
   get(): Transaction
   free(transaction: Transaction): void
 }
@@ -39,6 +40,10 @@ export class TransactionCore {
   readonly underWay = new UnderWay()
   readonly metadata = new Metadata()
   status: TransactionStatus = 'Active'
+  /** How many commits are under way, one inside the other. */
+  commits = 0
+  /** Whether its beforeCommit hooks run. */
+  runsBeforeCommitHooks = false
   // In order of joining. Leaving makes a new list, ending empties the present one: loops under way rely on both.
   resources: DataManager[] = []
   // Whose vote has returned. An array, since hardly anybody ever asks.

@@ -37,6 +37,8 @@ export interface TransactionManagerOptions {
   readonly attempt?: number | undefined
   /** Called before a data manager joins; throws to refuse it. Default: all are admitted. */
   readonly admit?: ((resource: DataManager) => void) | undefined
+  /** Called when a commit is about to call `tpcFinish`, with the data managers: from here on it cannot be taken back. @internal */
+  readonly finishing?: ((resources: readonly DataManager[]) => void) | undefined
 }
 
 const longestTimeoutMs = 2_147_483_647
@@ -67,7 +69,14 @@ export class TransactionManager {
 
   /** @throws TransactionUsageError (SQLASSIST_INVALID_TIMEOUT) when `timeoutMs` is no number of that range */
   constructor(options: TransactionManagerOptions = {}) {
-    const { explicit = false, timeoutMs, onSuppressedError = warnOfSuppressedError, attempt = 1, admit } = options
+    const {
+      explicit = false,
+      timeoutMs,
+      onSuppressedError = warnOfSuppressedError,
+      attempt = 1,
+      admit,
+      finishing,
+    } = options
     if (timeoutMs !== undefined && !(timeoutMs >= 1 && timeoutMs <= longestTimeoutMs)) {
       throw new TransactionUsageError(
         'SQLASSIST_INVALID_TIMEOUT',
@@ -80,6 +89,7 @@ export class TransactionManager {
       settings: { timeoutMs, onSuppressedError },
       synchronizers: this.#synchronizers,
       admit,
+      finishing,
       get: () => this.get(),
       free: (transaction) => this.free(transaction),
     }

@@ -75,6 +75,11 @@ export class Transaction {
     return this.#core.resources.length
   }
 
+  /** The outcome of a call from elsewhere that is under way, such as a commit that nobody awaited. @internal */
+  get underWay(): Promise<unknown> | undefined {
+    return this.#core.underWay.outsideAnswer
+  }
+
   /**
    * Makes the work of all data managers permanent, in two phases, and ends the transaction.
    *

@@ -8,6 +8,7 @@ const passes = ['tpcBegin', 'commit', 'tpcVote', 'tpcFinish'] as const
 export async function runPasses(order: readonly DataManager[], core: TransactionCore): Promise<void> {
   const { transaction, calls } = core
   for (const pass of passes) {
+    if (pass === 'tpcFinish') core.host?.finishing?.(order)
     for (const resource of order) {
       calls.announce(pass, resource)
       const answer = resource[pass](transaction)

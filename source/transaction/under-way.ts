@@ -13,6 +13,12 @@ export class UnderWay {
     return this.#waitingAbort === undefined ? this.#operation?.kind : 'abort'
   }
 
+  /** The outcome of what is under way and did not lead to the present call. */
+  get outsideAnswer(): Promise<unknown> | undefined {
+    if (this.#operation === undefined || this.#operation.isInside) return undefined
+    return this.#waitingAbort ?? this.#operation.answer
+  }
+
   /** The one under way. */
   get operation(): Operation | undefined {
     return this.#operation

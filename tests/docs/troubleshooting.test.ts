@@ -86,7 +86,7 @@ const triggers: Readonly<Record<string, () => Promise<string>>> = {
     return (await rejection(kept?.count(Author) ?? Promise.resolve())).message
   },
   'em.commit()': () => thrown(({ dbSession }) => dbSession.writer.commit()),
-  'A statement of role': async () => {
+  'A statement or a flush of role': async () => {
     const registry = new EngineRegistry({ writer: postgres })
     const error = await rejection(
       registry.run(async ({ dbSession }) => {

@@ -199,7 +199,8 @@ for (const when of ['before', 'after'] as const) {
       }),
     )
     assert.instance(error, ConnectionLostError)
-    assert.is(error.cause, first)
+    assert.instance(first, ConnectionLostError)
+    assert.is(error.cause, (first as ConnectionLostError).cause)
     assert.is(await world.look.value('select count(*) from author'), 0)
     await world.registry.run(({ dbSession }) => (dbSession.writer as Em).insert(Author, { name: 'later' }))
     assert.is(await world.look.value('select count(*) from author'), 1)

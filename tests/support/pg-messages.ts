@@ -42,6 +42,17 @@ export function startUpCode(message: PgMessage): number {
   return message.body.readInt32BE(0)
 }
 
+/** The same ErrorResponse or NoticeResponse from a server of another language: it translates the severity in field S, and not in V. */
+export function translated({ type, body }: PgMessage, words: Readonly<Record<string, string>>): Buffer {
+  const [own = ''] = cStrings(body.subarray(1), 1)
+  const rest = body.subarray(1 + Buffer.byteLength(own))
+  const text = Buffer.concat([body.subarray(0, 1), Buffer.from(words[own] ?? own), rest])
+  const head = Buffer.alloc(5)
+  head.write(type, 'latin1')
+  head.writeInt32BE(text.length + 4, 1)
+  return Buffer.concat([head, text])
+}
+
 /** The zero-terminated strings a body begins with: a query; a statement's name and text; a portal and a statement. */
 export function cStrings(body: Buffer, count: number): string[] {
   const strings: string[] = []

@@ -18,6 +18,7 @@ import {
   ENCRYPTION_REQUESTS,
   MessageReader,
   startUpCode,
+  translated,
   type PgMessage,
 } from './pg-messages.ts'
 import { splitSql } from './split-sql.ts'
@@ -74,6 +75,8 @@ export interface Wire {
   reset(): void
   /** Milliseconds that each direction takes, from now on. */
   delay(ms: { toServer?: number; toClient?: number }): void
+  /** Has the server's severities translated, as those of a server with such `lc_messages`: `{ ERROR: 'FEHLER' }`. */
+  translate(words: Readonly<Record<string, string>>): void
   /** Holds every matching message before the server gets it, or its whole answer before the client gets it. */
   hold(match: Match, at: 'request' | 'answer'): Hold
   /** Cuts the connection at the next matching message, once: before the server gets it, or after the server has answered and before the client knows. */
@@ -115,6 +118,7 @@ class WireProxy implements Wire {
   readonly #sockets = new Set<Socket>()
   readonly delays = { toServer: 0, toClient: 0 }
   readonly rules = new Set<Rule>()
+  words: Readonly<Record<string, string>> | undefined
   #port = 0
   #messages: SqlMessage[] = []
   #trips: Trip[] = []
@@ -167,6 +171,10 @@ class WireProxy implements Wire {
 
   delay(ms: { toServer?: number; toClient?: number }): void {
     Object.assign(this.delays, ms)
+  }
+
+  translate(words: Readonly<Record<string, string>>): void {
+    this.words = words
   }
 
   hold(match: Match, at: 'request' | 'answer'): Hold {
@@ -378,11 +386,12 @@ class WireConnection {
 
   async #fromServer(message: PgMessage): Promise<boolean> {
     const unit = this.#awaited[0]
+    const bytes = this.#wire.words && message.type === 'E' ? translated(message, this.#wire.words) : message.bytes
     if (!unit) {
-      this.#client.write(message.bytes)
+      this.#client.write(bytes)
       return true
     }
-    unit.held.push(message.bytes)
+    unit.held.push(bytes)
     const complete = message.type === 'Z'
     if (unit.answerRules.length > 0) {
       if (!complete) return true

@@ -1,0 +1,45 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+
+/** In whose operation the running code is: code that hooks and subscribers run. */
+const current = new AsyncLocalStorage<Activity>()
+
+/**
+ * The operations of an entity manager that are under way, such as a flush or an insert: one may send several statements,
+ * and nobody may judge the session between two of them.
+ */
+export class Activity {
+  #count = 0
+  #idle: PromiseWithResolvers<void> | undefined
+
+  /** How many operations are under way. */
+  get count(): number {
+    return this.#count
+  }
+
+  /** Whether the running code was called by one of them. Waiting for it there would have no end. */
+  get isInside(): boolean {
+    return this.#count > 0 && current.getStore() === this
+  }
+
+  /** Does `work` as an operation. It is called at once. */
+  async during<T>(work: () => Promise<T>): Promise<T> {
+    this.#count++
+    try {
+      return await current.run(this, work)
+    } finally {
+      this.#count--
+      if (this.#count === 0) this.#end()
+    }
+  }
+
+  /** Resolves when no operation is under way; undefined where none is. */
+  idle(): Promise<void> | undefined {
+    if (this.#count === 0) return undefined
+    return (this.#idle ??= Promise.withResolvers()).promise
+  }
+
+  #end(): void {
+    this.#idle?.resolve()
+    this.#idle = undefined
+  }
+}

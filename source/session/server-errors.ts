@@ -1,0 +1,38 @@
+import type { PoolClient } from 'pg'
+
+/** What pg keeps to itself, as pg-pool reads it too: https://github.com/brianc/node-postgres/blob/master/packages/pg-pool/index.js */
+interface Internals {
+  readonly _queryable?: boolean
+  readonly _ending?: boolean
+  readonly _ended?: boolean
+}
+
+const SQLSTATE = /^[0-9A-Z]{5}$/
+
+/** Whether PostgreSQL sent this error. Its other words are in the language of the server, also the severity that pg hands on. */
+export function hasSqlState(error: unknown): boolean {
+  const { code } = (error ?? {}) as { readonly code?: unknown }
+  return typeof code === 'string' && SQLSTATE.test(code)
+}
+
+/** Whether the connection of a client is known to be gone. */
+export function isLost(client: PoolClient): boolean {
+  const { _queryable, _ending, _ended } = client as Internals
+  return _queryable === false || _ending === true || _ended === true
+}
+
+/**
+ * Calls `then` with the error of a statement when it is known what the error leaves behind. PostgreSQL sends an error first, and
+ * afterwards either says that it is ready again, or closes the connection: no code tells which, since functions and foreign
+ * servers raise those of lost connections too.
+ */
+export function whenAnswered(client: PoolClient, error: unknown, then: (error: unknown) => void): void {
+  // Errors of pg itself, such as a time limit, may come long before the server is through.
+  if (isLost(client) || !hasSqlState(error)) return then(error)
+  const events = ['drain', 'error', 'end'] as const
+  function done(): void {
+    for (const event of events) client.off(event, done)
+    then(error)
+  }
+  for (const event of events) client.on(event as 'end', done)
+}

@@ -1,0 +1,110 @@
+/** A request to cancel that is still on its way when the connection is given back hits nobody else. */
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { setImmediate as turn } from 'node:timers/promises'
+import type pg from 'pg'
+import { EngineRegistry } from '../../source/index.ts'
+import { Author } from '../support/entities.ts'
+import { poolIdle } from '../support/leaks.ts'
+import { newDatabase, openOrm, type TestOrm } from '../support/orms.ts'
+import { secondLook, type SecondLook } from '../support/second-look.ts'
+import { until } from '../support/until.ts'
+import { openWire, type Wire } from '../support/wire.ts'
+
+type Em = any
+
+interface World {
+  wire: Wire
+  orm: TestOrm
+  look: SecondLook
+  /** Holds up what is to be cancelled. */
+  gate: SecondLook
+  pool: pg.Pool
+}
+
+const test = suite<World>('a cancel that comes late')
+
+test.before(async (world) => {
+  const url = await newDatabase('postgresql')
+  world.wire = await openWire(url)
+  world.orm = await openOrm(url, { via: world.wire.url, poolMax: 1 })
+  world.look = await secondLook(url)
+  world.gate = await secondLook(url)
+  world.pool = (await world.orm.em.getConnection().getNativeClient()) as unknown as pg.Pool
+  await world.look.rows(`create function slow() returns trigger language plpgsql as
+    $$ begin perform pg_advisory_xact_lock_shared(1); return new; end $$`)
+  await world.look.rows('create trigger slow before insert on author for each row execute function slow()')
+})
+test.before.each(async ({ look, gate }) => {
+  await look.rows('delete from author')
+  for (const lock of [1, 2]) await gate.rows(`select pg_advisory_lock(${lock})`)
+})
+test.after.each(async ({ wire, gate, pool }) => {
+  await gate.rows('select pg_advisory_unlock_all()')
+  wire.reset()
+  await poolIdle(pool)
+})
+test.after(async ({ wire, orm, look, gate }) => {
+  await gate.close()
+  await look.close()
+  await orm.close()
+  await wire.close()
+})
+
+const WAIT = 'select pg_advisory_xact_lock_shared(1)'
+const WAYS: readonly { name: string; options?: object; work: (em: Em) => unknown }[] = [
+  {
+    name: 'a COMMIT that went along with the last statement',
+    options: { pipelineCommit: true },
+    work: (em) => void em.create(Author, { name: 'x' }),
+  },
+  { name: 'a COMMIT of its own', work: (em) => void em.create(Author, { name: 'x' }) },
+  { name: 'a ROLLBACK', work: (em) => em.execute(WAIT) },
+  {
+    name: 'a ROLLBACK after an error',
+    async work(em) {
+      await em.execute(WAIT)
+      throw new Error('the handler fails')
+    },
+  },
+  { name: 'a read', options: { readOnly: true }, work: (em) => em.execute(WAIT) },
+  { name: 'a snapshot', options: { readOnly: 'snapshot' }, work: (em) => em.execute(WAIT) },
+  {
+    name: 'an autonomous role',
+    options: { commit: 'autonomous' },
+    work: (em) => void em.create(Author, { name: 'x' }),
+  },
+]
+
+for (const { name, options, work } of WAYS) {
+  test(`after ${name}: the connection serves nobody else before the cancel was answered`, async (world) => {
+    const { wire, gate, look, orm, pool } = world
+    const gone = new AbortController()
+    const fork = { signal: gone.signal, inflightQueryAbortStrategy: 'cancel query' } as const
+    const registry = new EngineRegistry<any>({ writer: { orm, ...options, fork } })
+    const cancel = wire.hold(/pg_cancel_backend/, 'request')
+    const run = registry.run(({ dbSession }: Em) => work(dbSession.writer)).catch(() => undefined)
+    const waiting = 'select count(*) from pg_locks where not granted and database is not null'
+    await until(async () => (await look.value(waiting)) === 1, 'the statement to wait')
+    gone.abort()
+    await cancel.reached
+    await gate.rows('select pg_advisory_unlock(1)')
+    await until(async () => (await look.value(waiting)) === 0, 'the statement to go on')
+
+    const innocent = orm.em.fork().execute('select pg_advisory_xact_lock_shared(2)')
+    const isSent = () => wire.sql().some((text) => text.includes('shared(2)'))
+    // Time enough for a connection that is given back to be taken.
+    for (let turns = 0; turns < 20 && !isSent(); turns++) {
+      await look.value('select 1')
+      await turn()
+    }
+    assert.is(isSent(), false, 'it was served')
+    assert.is(pool.waitingCount, 1)
+    cancel.release()
+    await gate.rows('select pg_advisory_unlock(2)')
+    await innocent
+    await run
+  })
+}
+
+test.run()
