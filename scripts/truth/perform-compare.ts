@@ -15,7 +15,7 @@ export async function compare(stage: Stage, step: StepOf<'compare'>): Promise<vo
   const { role } = step
   const level = stage.level(role)
   await compareAll(stage, role, level)
-  const [chosen] = settled(level)
+  const [chosen] = settled(stage, level)
   if (!step.again || chosen === undefined) return
   const [cell, entity] = chosen
   const mark = `w${stage.name(step)}`
@@ -27,16 +27,19 @@ export async function compare(stage: Stage, step: StepOf<'compare'>): Promise<vo
 }
 
 async function compareAll(stage: Stage, role: Slot, level: Level): Promise<void> {
-  for (const [cell, entity] of settled(level)) {
+  for (const [cell, entity] of settled(stage, level)) {
     const shows = entity.mark ?? null
     const row = await rowOf(stage, role, cell)
     if (row !== shows) stage.play.journal.lie('entity shows', `${cell}: the entity shows ${shows}, the row has ${row}`)
   }
 }
 
-/** Those without a change that is not sent yet. */
-function settled({ entities, pending }: Level) {
-  return [...entities].filter(([cell]) => !pending.some((write) => write.cell === cell))
+/** Those without a change that is not sent yet; also by a branch that outlived its nested transaction. */
+function settled({ play, unit }: Stage, { entities, pending }: Level) {
+  const outlived = play.journal.writes.filter((write) => {
+    return write.unit === unit && !write.flushed && write.scopes.some(({ left }) => write.issued > left)
+  })
+  return [...entities].filter(([cell]) => ![...pending, ...outlived].some((write) => write.cell === cell))
 }
 
 async function rowOf(stage: Stage, role: Slot, cell: string): Promise<string | null | undefined> {
