@@ -25,6 +25,7 @@ export {
 export { DECISION_TABLE, DECISION_TABLE_SQL } from './session/decisions.ts'
 export { markChanged } from './session/mark-changed.ts'
 export { NestedTransactionOpenError } from './session/session-savepoints.ts'
+export { DetachedEntityError, EntityNotRestoredError } from './session/stray-entities.ts'
 export { isRetryable } from './session/retryable.ts'
 export { ConventionNamingStrategy } from './model/convention-naming-strategy.ts'
 export { copyTo } from './model/copy-to.ts'

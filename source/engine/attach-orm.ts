@@ -1,30 +1,27 @@
-import type { Connection, EntityManager, IDatabaseDriver, MikroORM } from '@mikro-orm/core'
+import type { Connection, IDatabaseDriver, MikroORM } from '@mikro-orm/core'
 import { DECISION_TABLE } from '../session/decisions.ts'
 import { foreignEntityGuard } from '../session/entity-ownership.ts'
 import { OutsideTransactionError } from '../session/errors.ts'
-import { REDIRECTED } from '../session/session-entity-manager.ts'
 import { SqlassistError } from '../transaction/index.ts'
+import { holdContextName } from './context-names.ts'
+import { override, type Method } from './override.ts'
+import { redirectGlobal } from './redirected-em.ts'
+import { ServedOrm, servedOrmOf, type RoleOfOrm } from './served-orm.ts'
 import { tracedExecuteQuery, tracedStream, type AutocommitSession } from './trace-autocommit.ts'
 
 type AnyOrm = MikroORM<any, any, any>
-type Method = (this: unknown, ...args: any[]) => any
 
-/** What an ORM is told of the role it serves. */
-export interface Attachment {
-  readonly role: string
-  /** The session's entity manager, opened if need be, when the running code is inside a unit of work of a scoped role. */
-  readonly scopedEntityManager: () => EntityManager | undefined
-  /** Whether a statement sent now without a transaction context would leave the transaction the code is in. */
-  readonly wouldEscape: () => boolean
-  /** Where there is only one connection: whether the code is in a unit of work whose session holds it. */
-  readonly wouldWaitForItself: (() => boolean) | undefined
-  /** Where MikroORM sends every statement past the session: the open session, when the code is in a unit of work. */
-  readonly autocommitting: (() => AutocommitSession | undefined) | undefined
+/** The role that an ORM is to serve. */
+export interface Attachment extends RoleOfOrm {
+  /** Whether there is only one connection. */
+  readonly onlyConnection: boolean
 }
 
 /**
- * Prepares an ORM to serve a role; the answer undoes it. Everything that this library changes in an ORM is here.
+ * Prepares an ORM to serve a role; the answer undoes it. Everything that this library changes in an ORM is here. It is
+ * changed once, however many registries use it, and is as it was when the last of them is closed.
  *
+ * - It has a context name of its own.
  * - Inside a unit of work the global `orm.em` of a scoped role resolves to the role's session.
  * - A statement that would leave the transaction of the unit of work is refused before it is sent.
  * - The table that this library keeps its decisions in is none that MikroORM's schema generator would drop.
@@ -32,15 +29,23 @@ export interface Attachment {
  *   where a statement runs (https://github.com/mikro-orm/mikro-orm/blob/v7.2.1/packages/core/src/drivers/DatabaseDriver.ts).
  */
 export function attachOrm(orm: AnyOrm, attachment: Attachment): () => void {
+  const served = servedOrmOf(orm.em) ?? prepared(orm, attachment)
+  served.add(attachment)
+  if (attachment.commit === 'autocommit') {
+    served.trace(() => connectionsOf(orm.driver).flatMap((connection) => traced(connection, served)))
+  }
+  return () => served.remove(attachment.registry)
+}
+
+function prepared(orm: AnyOrm, { role, onlyConnection }: Attachment): ServedOrm {
   const { config, driver } = orm
-  const previousContext = config.get('context')
-  config.set('context', (name) => attachment.scopedEntityManager() ?? previousContext(name))
+  const served = new ServedOrm(config)
   // There is no unregistering; it does nothing outside of sessions.
   orm.em.getEventManager().registerSubscriber(foreignEntityGuard)
-  const undo = [
-    () => config.set('context', previousContext),
+  served.undoLater([
+    ...holdContextName(orm, role),
+    ...redirectGlobal(orm, served),
     skipTable(config.get('schemaGenerator'), DECISION_TABLE),
-    ...REDIRECTED.map((name) => override(orm.em, name, (original) => redirected(name, original))),
     override(
       driver,
       'convertException',
@@ -49,28 +54,16 @@ export function attachOrm(orm: AnyOrm, attachment: Attachment): () => void {
           return error instanceof SqlassistError ? error : original.call(this, error)
         },
     ),
-    ...connectionsOf(driver).flatMap((connection) => guarded(connection, attachment)),
-    ...connectionsOf(driver).flatMap((connection) => guardedClient(connection, attachment)),
-    ...connectionsOf(driver).flatMap((connection) => traced(connection, attachment)),
-  ]
-  return () => {
-    for (const step of undo.toReversed()) step()
-  }
+    ...connectionsOf(driver).flatMap((connection) => guarded(connection, served)),
+    ...(onlyConnection ? connectionsOf(driver).flatMap((connection) => guardedClient(connection, served)) : []),
+  ])
+  return served
 }
 
 /** The connection to the primary and those to the replicas. */
 export function connectionsOf(driver: IDatabaseDriver): Connection[] {
   const { replicas = [] } = driver as unknown as { readonly replicas?: Connection[] }
   return [driver.getConnection('write'), ...replicas]
-}
-
-function redirected(name: string, original: Method): Method {
-  return function (this: any, ...args) {
-    // So does this library's own fork for a session, and MikroORM's for the same reason: it means this one and no other.
-    if (name === 'fork' && args[0]?.disableContextResolution === true) return original.apply(this, args)
-    const target = this.getContext(false)
-    return target === this ? original.apply(this, args) : target[name](...args)
-  }
 }
 
 /** The generator keeps this object; it takes a table that no entity has for one to be dropped. */
@@ -81,11 +74,12 @@ function skipTable(options: { skipTables?: (string | RegExp)[] }, table: string)
 }
 
 /** Every statement of MikroORM passes through one of these; without a context it takes a connection from the pool. */
-function guarded(connection: Connection, { role, wouldEscape }: Attachment): (() => void)[] {
+function guarded(connection: Connection, served: ServedOrm): (() => void)[] {
   let connecting = 0
   const check = (context: unknown, what: string): void => {
     // Connecting sends statements of its own, such as foreign_keys on SQLite.
-    if (context === undefined && connecting === 0 && wouldEscape()) throw new OutsideTransactionError(role, what)
+    const role = context === undefined && connecting === 0 ? served.roleToLeave() : undefined
+    if (role !== undefined) throw new OutsideTransactionError(role, what)
   }
   async function checked(what: string, send: () => Promise<unknown>): Promise<unknown> {
     check(undefined, what)
@@ -135,11 +129,11 @@ function guarded(connection: Connection, { role, wouldEscape }: Attachment): (()
   ]
 }
 
-function traced(connection: Connection, { autocommitting }: Attachment): (() => void)[] {
-  if (autocommitting === undefined) return []
+function traced(connection: Connection, served: ServedOrm): (() => void)[] {
+  const session = (): AutocommitSession | undefined => served.autocommitting()
   return [
-    override(connection, 'executeQuery', tracedExecuteQuery(autocommitting)),
-    override(connection, 'stream', tracedStream(autocommitting)),
+    override(connection, 'executeQuery', tracedExecuteQuery(session)),
+    override(connection, 'stream', tracedStream(session)),
   ]
 }
 
@@ -147,12 +141,12 @@ function traced(connection: Connection, { autocommitting }: Attachment): (() => 
  * Where there is only one connection, a request that holds it would wait for itself for ever. Whatever asks Kysely for it
  * passes through the client's executor; the client is made anew when the ORM reconnects.
  */
-function guardedClient(connection: Connection, { role, wouldWaitForItself }: Attachment): (() => void)[] {
-  if (wouldWaitForItself === undefined) return []
+function guardedClient(connection: Connection, served: ServedOrm): (() => void)[] {
   const guardedExecutors = new WeakSet<object>()
   const provideGuarded = (original: Method): Method =>
     async function (...args) {
-      if (wouldWaitForItself()) throw new OutsideTransactionError(role, 'A statement on a connection of its own')
+      const role = served.roleThatHoldsConnection()
+      if (role !== undefined) throw new OutsideTransactionError(role, 'A statement on a connection of its own')
       return await original.apply(this, args)
     }
   const getGuarded = (original: Method): Method =>
@@ -164,30 +158,4 @@ function guardedClient(connection: Connection, { role, wouldWaitForItself }: Att
       return client
     }
   return [override(connection, 'getClient', getGuarded)]
-}
-
-/** Puts a method before the one that `target` inherits; the answer takes it away again. */
-function override(target: object, name: string, make: (original: Method) => Method): () => void {
-  const own = Object.getOwnPropertyDescriptor(target, name)
-  const original = Reflect.get(target, name) as Method
-  Object.defineProperty(target, name, { value: make(original), configurable: true, writable: true })
-  return () => {
-    if (own === undefined) Reflect.deleteProperty(target, name)
-    else Object.defineProperty(target, name, own)
-  }
-}
-
-/** The context name MikroORM gives an ORM that was not told one. */
-const UNSET = 'default'
-
-/**
- * Gives `orm` the role's name as its context name, if it has none. Two ORMs of one name would take each other's entity
- * managers inside a transaction.
- */
-export function nameContext(orm: AnyOrm, role: string): string {
-  if (orm.config.get('contextName') === UNSET) {
-    orm.config.set('contextName', role)
-    ;(orm.em as { name: string }).name = role
-  }
-  return orm.config.get('contextName')
 }

@@ -1,7 +1,8 @@
 import { AtomicCommits } from './atomic-commits.ts'
 import { attachOrm } from './attach-orm.ts'
 import { registryCloseChannel, type RegistryCloseMessage } from './channels.ts'
-import { currentUnit } from './current-unit.ts'
+import { ownContextName } from './context-names.ts'
+import { innermostScope } from './current-unit.ts'
 import {
   containerClass,
   DEFAULT_ROLE,
@@ -81,11 +82,8 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
       resolved.map(({ role }) => role),
       Base,
     )
-    for (const options of resolved) {
-      const engine = new Engine(options, (work) => this.watch(work))
-      this.#engines.set(options.role, engine)
-      this.#detach.push(this.#attach(engine))
-    }
+    for (const options of resolved) this.#engines.set(options.role, new Engine(options, (work) => this.watch(work)))
+    this.#attachAll()
     for (const sharing of rolesOfSharedFiles(this.#engines.values())) {
       for (const engine of sharing) {
         engine.sharesFileWith = sharing.filter((other) => other !== engine).map(({ role }) => role)
@@ -248,16 +246,16 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
     this.#units.remove()
   }
 
+  /** What the program named comes first, so that no name that is given away meets it. */
+  #attachAll(): void {
+    const engines = [...this.#engines.values()].toSorted((one, other) => named(other) - named(one))
+    this.#detach.push(...engines.map((engine) => this.#attach(engine)))
+  }
+
   #attach({ role, dialect, options }: Engine): () => void {
     const { orm, scoped, commit } = options
-    return attachOrm(orm, {
-      role,
-      scopedEntityManager: () => (scoped ? this.#unitHere()?.session(role).em : undefined),
-      // A role that commits every statement has no transaction to leave.
-      wouldEscape: () => scoped && commit !== 'autocommit' && this.#unitHere() !== undefined,
-      wouldWaitForItself: dialect === 'sqlite' ? () => this.#unitHere()?.holdsConnection(role) === true : undefined,
-      autocommitting: commit === 'autocommit' ? () => this.#unitHere()?.opened(role) : undefined,
-    })
+    const registry = this as unknown as EngineRegistry
+    return attachOrm(orm, { registry, role, scoped, commit, onlyConnection: dialect === 'sqlite' })
   }
 
   async #close(): Promise<void> {
@@ -307,7 +305,8 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
   }
 
   #unitHere(): UnitOfWork | undefined {
-    return currentUnit()?.of(this)
+    const unit = innermostScope(({ registry }) => registry === (this as unknown))?.unit
+    return unit?.isOpen === true ? unit : undefined
   }
 
   /** Owns a promise that nobody waits for. It must not reject. For the rooms above and below. @internal */
@@ -315,4 +314,8 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
     this.#background.add()
     void work.finally(() => this.#background.remove())
   }
+}
+
+function named({ options }: Engine): number {
+  return ownContextName(options.orm) === undefined ? 0 : 1
 }

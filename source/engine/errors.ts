@@ -39,12 +39,20 @@ export class RegistryClosedError extends SqlassistError {
   }
 }
 
-/** A unit of work (a request, a run) was used after it ended. */
+/** A unit of work (a request, a run, an attempt at one) was used after it ended. */
 export class UnitOfWorkEndedError extends SqlassistError {
   static {
     this.prototype.name = 'UnitOfWorkEndedError'
   }
   override readonly code = 'SQLASSIST_UNIT_OF_WORK_ENDED'
+}
+
+/** For code that goes on after the request, run or attempt that it was called in. */
+export function askedTooLate(what: string): UnitOfWorkEndedError {
+  return new UnitOfWorkEndedError(
+    `${what} was asked for after its request or run had ended. Await everything before the handler returns; for work that ` +
+      `outlives it use registry.run().`,
+  )
 }
 
 /** A resource tried to join while transactions are disabled, where nothing could commit it together with the sessions. */

@@ -1,5 +1,13 @@
-import { runInUnit } from './current-unit.ts'
+import { forgettingEnded, isNested } from '../session/nested-transactions.ts'
+import { runInScope } from './current-unit.ts'
+import { isInContext, leavingContexts } from './mikro-orm-contexts.ts'
 import type { UnitOfWork } from './unit-of-work.ts'
+
+/** Runs `work` in the context of `unit` and in none from outside that would take its place. */
+function runInUnit<T>(unit: UnitOfWork, work: () => T): T {
+  if (!isInContext() && !isNested()) return runInScope(unit.scope, work)
+  return leavingContexts(unit.registry, () => forgettingEnded(() => runInScope(unit.scope, work)))
+}
 
 /** Does `work` in a unit of work, whose transaction it begins, and ends the unit: by a commit, or by an abort when it throws. */
 export function inUnit<T>(unit: UnitOfWork, work: () => T | Promise<T>): Promise<T> {

@@ -1,4 +1,4 @@
-import { nameContext } from './attach-orm.ts'
+import { ownContextName } from './context-names.ts'
 import { checkRoleName, type Engines } from './db-sessions-container.ts'
 import { resolveEngineOptions, type ResolvedEngineOptions } from './engine-options.ts'
 import { ConfigurationError } from './errors.ts'
@@ -24,7 +24,8 @@ export function resolveEngines(engines: Engines): ResolvedEngineOptions[] {
         `The roles "${first}" and "${role}" have the same MikroORM instance. Give each an instance of its own.`,
       )
     }
-    const name = nameContext(orm, role)
+    const name = ownContextName(orm)
+    if (name === undefined) continue
     const holder = names.get(name)
     if (holder !== undefined) {
       throw new ConfigurationError(

@@ -8,9 +8,9 @@ import type { UnitOfWork, UnitOfWorkOptions } from './unit-of-work.ts'
 export interface RunContext<E extends Engines, Sessions = DbSessionsContainer<E>> {
   /** The sessions of this run, one for each role. */
   readonly dbSession: Sessions
-  /** The transaction manager of this run. */
+  /** The transaction manager of this run, or of this attempt at it. @throws UnitOfWorkEndedError after the end */
   readonly tm: TransactionManager
-  /** The current transaction. @throws NoTransactionError when the work ended it and began no other */
+  /** The current transaction. @throws NoTransactionError when the work ended it and began no other; UnitOfWorkEndedError */
   readonly txn: Transaction
 }
 
@@ -57,11 +57,11 @@ class UnitContext<E extends Engines, Sessions> implements RunContext<E, Sessions
   }
 
   get tm(): TransactionManager {
-    return this.#unit.tm
+    return this.#unit.tmInUse
   }
 
   get txn(): Transaction {
-    return this.#unit.tm.get()
+    return this.#unit.tmInUse.get()
   }
 }
 

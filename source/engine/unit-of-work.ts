@@ -17,11 +17,11 @@ import {
   type UnitEndMessage,
   type UnitMessage,
 } from './channels.ts'
-import { currentUnit } from './current-unit.ts'
+import { UnitScope } from './current-unit.ts'
 import { DEFAULT_ROLE, type RoleStatus } from './db-sessions-container.ts'
 import type { Engine } from './engine.ts'
 import type { EngineRegistry } from './engine-registry.ts'
-import { NotRetriedError, PartialCommitError, TransactionsDisabledError, UnitOfWorkEndedError } from './errors.ts'
+import { askedTooLate, NotRetriedError, PartialCommitError, TransactionsDisabledError } from './errors.ts'
 import { IndependentSessions } from './independent-sessions.ts'
 import { PlainCommits } from './plain-commits.ts'
 import { report } from './report.ts'
@@ -61,8 +61,8 @@ export class UnitOfWork {
   readonly container: object
   observer: UnitObserver | undefined
   readonly #options: UnitOfWorkOptions
-  /** The unit of work that this one was started in. */
-  readonly #parent = currentUnit()
+  /** The asynchronous context of its code. */
+  readonly scope: UnitScope
   /** The sessions last opened, by role. */
   readonly #sessions = new Map<string, Session>()
   #independent: IndependentSessions | undefined
@@ -87,6 +87,7 @@ export class UnitOfWork {
   constructor(registry: EngineRegistry, Container: new (unit: UnitOfWork) => object, options: UnitOfWorkOptions) {
     this.registry = registry
     this.#options = options
+    this.scope = new UnitScope(this, options.owner !== undefined && options.mayRetry === true)
     this.container = new Container(this)
     if (unitStartChannel.hasSubscribers) unitStartChannel.publish(this.#facts())
   }
@@ -106,6 +107,12 @@ export class UnitOfWork {
       this.#note(this.#begunLater)
     }
     return tm
+  }
+
+  /** Its transaction manager, for its code. @throws UnitOfWorkEndedError after the end */
+  get tmInUse(): TransactionManager {
+    if (this.#ended) throw managerAskedTooLate()
+    return this.tm
   }
 
   /**
@@ -139,10 +146,9 @@ export class UnitOfWork {
     return this.#retries
   }
 
-  /** This unit of work, or the one around it, that belongs to `registry` and whose transaction is not committed yet. */
-  of(registry: unknown): UnitOfWork | undefined {
-    if (this.registry !== registry) return this.#parent?.of(registry)
-    return this.#ended || this.transaction()?.status === 'Committed' ? undefined : this
+  /** Whether it has not ended, and its transaction is not committed yet. */
+  get isOpen(): boolean {
+    return !this.#ended && this.transaction()?.status !== 'Committed'
   }
 
   /** @throws ConfigurationError if no role is the default */
@@ -160,10 +166,7 @@ export class UnitOfWork {
     const engine = this.registry.engine(role)
     if (this.#cancelled !== undefined && engine.endsWithTransaction) throw this.#cancelled
     if (this.#ended) {
-      throw new UnitOfWorkEndedError(
-        `The session of role "${role}" was asked for after its request or run had ended. Await everything before the ` +
-          `handler returns; for work that outlives it use registry.run().`,
-      )
+      throw askedTooLate(`The session of role "${role}"`)
     }
     const session = this.#open(engine, engine.options.keepSession ? open?.em : undefined)
     this.#sessions.set(role, session)
@@ -205,7 +208,7 @@ export class UnitOfWork {
 
   /** The transaction under way, if there is one. */
   transaction(): Transaction | undefined {
-    if (this.#tm === undefined || this.#beginsLater) return undefined
+    if (this.#tm === undefined || this.#beginsLater || this.#ended) return undefined
     try {
       return this.#tm.get()
     } catch (error) {
@@ -365,6 +368,8 @@ export class UnitOfWork {
 
   #end({ outcome, reason, error }: Ending): Promise<void> | undefined {
     this.#ended = true
+    // Nobody would end what code of this unit begins from here on.
+    if (this.#tm !== this.#options.manager) this.#tm?.close(managerAskedTooLate)
     const closing = this.#endReaders()
     if (unitEndChannel.hasSubscribers) {
       const message: UnitEndMessage = { ...this.#facts(), outcome, reason, error, retries: this.#retries }
@@ -395,9 +400,14 @@ export class UnitOfWork {
 
   #close(): Promise<void> | undefined {
     const ending = this.#independent?.endReaders()
-    if (ending !== undefined) return ending.then(() => this.registry.forget())
-    this.registry.forget()
+    if (ending !== undefined) return ending.then(() => this.#release())
+    this.#release()
     return undefined
+  }
+
+  #release(): void {
+    this.scope.release(this.#retries)
+    this.registry.forget()
   }
 
   #open(engine: Engine, kept: Session['em'] | undefined): Session {
@@ -464,6 +474,10 @@ function managerFor(
 
 function isOfSessions(resource: DataManager): boolean {
   return resource instanceof SessionDataManager || resource instanceof PlainCommits
+}
+
+function managerAskedTooLate(): Error {
+  return askedTooLate('The transaction')
 }
 
 function refuseAllButSessions(resource: unknown): void {

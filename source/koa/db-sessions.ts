@@ -19,15 +19,18 @@ export type DbSessionsContext<
   /** The sessions of this request, one for each role. */
   readonly [P in Property]: Sessions
 } & {
-  /** The transaction manager of this request. */
+  /** The transaction manager of this request, or of this attempt at it. @throws UnitOfWorkEndedError after the end */
   readonly tm: TransactionManager
-  /** The current transaction. @throws NoTransactionError when the handler ended it and began no other */
+  /** The current transaction. @throws NoTransactionError when the handler ended it and began no other; UnitOfWorkEndedError */
   readonly txn: Transaction
 }
 
 type Next = () => Promise<unknown>
 
+/** On ctx: the unit of work of the last attempt. */
 const UNIT = Symbol('koa-sqlassist unit of work')
+/** On ctx: those of the attempts before it, where there are any. */
+const EARLIER = Symbol('koa-sqlassist earlier attempts')
 
 /**
  * A middleware that gives each request its sessions and one transaction over them.
@@ -38,7 +41,7 @@ const UNIT = Symbol('koa-sqlassist unit of work')
  * from it. A request that opens no session sends nothing to any database.
  *
  * With `downstream` the handler is that middleware instead of the rest of the application, and `attempts` may run it again,
- * in a new transaction, after an error worth retrying.
+ * in a new transaction, after an error worth retrying. What code reads from ctx belongs to the attempt that it was called in.
  *
  * Mounted twice, the inner one steps aside.
  *
@@ -117,23 +120,44 @@ export function dbSessions<
   return dbSessionsMiddleware as Middleware<DefaultState, any>
 }
 
+interface Units {
+  readonly [UNIT]?: UnitOfWork
+  readonly [EARLIER]?: readonly UnitOfWork[]
+}
+
 function putOnContext(ctx: Context, property: string, unit: UnitOfWork): void {
+  if (ctx[UNIT] === undefined) ctx[property] = unit.container
+  else putNextOnContext(ctx, property)
   ctx[UNIT] = unit
-  ctx[property] = unit.container
   const prototype: object = ctx.app.context
   if (!Object.hasOwn(prototype, 'txn')) Object.defineProperties(prototype, TRANSACTION)
 }
 
+/** Code of the attempt before may still be running, and is to find what it has found so far. */
+function putNextOnContext(ctx: Context, property: string): void {
+  ctx[EARLIER] = [...(ctx[EARLIER] ?? []), ctx[UNIT]]
+  Object.defineProperty(ctx, property, {
+    get: () => unitHere(ctx as Units)?.container,
+    configurable: true,
+    enumerable: true,
+  })
+}
+
+/** The unit of ctx that the running code was called in; the last one for code that has lost its asynchronous context. */
+function unitHere(ctx: Units): UnitOfWork | undefined {
+  return ctx[EARLIER]?.find(({ scope }) => scope.isHere) ?? ctx[UNIT]
+}
+
 /** On ctx, where most requests never ask for them. */
-const TRANSACTION: PropertyDescriptorMap & ThisType<{ readonly [UNIT]?: UnitOfWork }> = {
+const TRANSACTION: PropertyDescriptorMap & ThisType<Units> = {
   tm: {
     get() {
-      return this[UNIT]?.tm
+      return unitHere(this)?.tmInUse
     },
   },
   txn: {
     get() {
-      return this[UNIT]?.tm.get()
+      return unitHere(this)?.tmInUse.get()
     },
   },
 }

@@ -1,13 +1,15 @@
-import { TransactionContext, type ForkOptions } from '@mikro-orm/core'
+import type { ForkOptions } from '@mikro-orm/core'
 import type { SqlEntityManager } from '@mikro-orm/sql'
 import { assertOwn } from './entity-ownership.ts'
 import { ManagedSessionError, OutsideTransactionError } from './errors.ts'
+import { asNested, innermost } from './nested-transactions.ts'
 import { oncePerClass } from './once-per-class.ts'
 import { oneAfterTheOther } from './one-after-the-other.ts'
 import { inOneConnection } from './session-connection-facade.ts'
 import { sessionOfEntityManager, setSession } from './session-binding.ts'
 import { rawContextOf } from './session-kysely.ts'
 import type { Session } from './session.ts'
+import { undoneInMemory } from './undone-in-memory.ts'
 
 /** Set on an entity manager that MikroORM may fork by itself while it streams. */
 const STREAMS = Symbol('koa-sqlassist stream')
@@ -53,7 +55,6 @@ export const REDIRECTED = [
   'nativeUpdate',
   'nativeDelete',
   'clone',
-  'fork',
   'begin',
   'commit',
   'rollback',
@@ -94,16 +95,16 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
 
     override fork(options: ForkOptions = {}): this {
       const session = managedSession(this)
-      if (session === undefined) return setSession(super.fork(options), sessionOfEntityManager(this))
+      if (session === undefined) return setSession(super.fork({ ...options }), sessionOfEntityManager(this))
       if (options.keepTransactionContext !== true && this[STREAMS] !== true && !forksToNest(options)) {
         throw new OutsideTransactionError(session.role, 'em.fork()')
       }
       return setSession(super.fork({ ...options, keepTransactionContext: true }), session)
     }
 
-    override async begin(...args: Parameters<SqlEntityManager['begin']>): Promise<void> {
+    override async begin(options: Parameters<SqlEntityManager['begin']>[0] = {}): Promise<void> {
       const session = managedSession(this)
-      if (session === undefined) return await super.begin(...args)
+      if (session === undefined) return await super.begin({ ...options })
       // Where nobody coordinates, the first statement begins the transaction as it always does.
       if (session.coordinated || session.em !== this) throw new ManagedSessionError(session.role, 'em.begin()')
     }
@@ -131,39 +132,54 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
       await session.activity.during(() => flushInTurn(this, session, () => super.flush()))
     }
 
-    override async transactional(cb: (em: any) => any, options: TransactionalOptions = {}): Promise<any> {
+    override async transactional(work: (em: any) => any, given: TransactionalOptions = {}): Promise<any> {
       const session = sessionOfEntityManager(this)
-      if (session === undefined) return await super.transactional(cb, { ...options })
+      const options = ownOptions(given)
+      if (session === undefined) return await super.transactional(work, options)
       session.assertUsable()
-      return await session.nest(async () => await this.#transactional(session, cb, options))
+      return await session.nest(async () => await this.#transactional(session, asNested(session, work), options))
     }
 
     async #transactional(session: Session, cb: (em: any) => any, options: TransactionalOptions = {}): Promise<any> {
+      if (session.leavesTransactionsToMikroOrm) return await this.#transactionalByMikroOrm(session, cb, options)
       const { propagation } = options
-      if (session.leavesTransactionsToMikroOrm) return await super.transactional(cb, { ...options })
       if (propagation === 'requires_new' || propagation === 'not_supported') {
         throw new OutsideTransactionError(session.role, `em.transactional() with propagation '${propagation}'`)
       }
-      const em = innermost(this, session)
+      const em = innermost(session, this)
       if (em !== this) return await em.transactional(cb, options)
-      if (propagation !== undefined && propagation !== 'nested') return await super.transactional(cb, { ...options })
+      if (propagation === 'supports' || propagation === 'mandatory' || propagation === 'never') {
+        return await super.transactional(cb, options)
+      }
       return await oneAfterTheOther(this, async () => {
         // MikroORM would move what is pending into the nested transaction and, if that rolls back, never insert it:
         // https://github.com/mikro-orm/mikro-orm/blob/v7.2.1/packages/core/src/utils/TransactionManager.ts
         await this.flush()
-        return await super.transactional(cb, { ...options })
+        const nested = { ...options, propagation: 'nested' as const }
+        return await undoneInMemory(session, this, cb, (callback) => super.transactional(callback, nested))
       })
+    }
+
+    /** Where every flush commits: MikroORM's own transactions, one after the other unless one is inside of another. */
+    async #transactionalByMikroOrm(
+      session: Session,
+      cb: (em: any) => any,
+      options: TransactionalOptions,
+    ): Promise<any> {
+      const run = (): Promise<any> =>
+        undoneInMemory(session, this, cb, (callback) => super.transactional(callback, options))
+      return await (innermost(session, this) === this ? oneAfterTheOther(this, run) : run())
     }
 
     override async *stream(entityName: any, options: any = {}): AsyncIterableIterator<any> {
       const session = managedSession(this)
-      if (session === undefined) return yield* super.stream(entityName, options)
+      if (session === undefined) return yield* super.stream(entityName, { ...options })
       await this.tryFlush(entityName, options)
       // MikroORM forks once for every row, outside of any transaction, and what the row refers to would be loaded there:
       // https://github.com/mikro-orm/mikro-orm/blob/v7.2.1/packages/core/src/EntityManager.ts
       const streaming = this.fork({ keepTransactionContext: true })
       streaming[STREAMS] = true
-      yield* super.stream.call(streaming, entityName, options)
+      yield* super.stream.call(streaming, entityName, { ...options })
     }
 
     override execute(...args: any[]): Promise<any> {
@@ -256,12 +272,11 @@ function forksToNest(options: ForkOptions): boolean {
 }
 
 /**
- * The entity manager of the innermost nested transaction that the running code is in. Nesting on an outer one from there
- * would set a savepoint of the same name a second time.
+ * Options to hand on: MikroORM writes into those of em.transactional(), the transaction context too. What it has left there
+ * in a call before belongs to that one, and would lead into another database.
  */
-function innermost(em: SqlEntityManager, session: Session): SqlEntityManager {
-  const nested = TransactionContext.currentTransactionContext()?.em
-  return nested !== undefined && sessionOfEntityManager(nested) === session ? (nested as SqlEntityManager) : em
+function ownOptions(options: NonNullable<TransactionalOptions>): NonNullable<TransactionalOptions> {
+  return { ...options, ctx: undefined }
 }
 
 /**

@@ -1,8 +1,17 @@
-import { helper, type AnyEntity, type EventArgs, type EventSubscriber, type FlushEventArgs } from '@mikro-orm/core'
+import {
+  helper,
+  type AnyEntity,
+  type EventArgs,
+  type EventSubscriber,
+  type FlushEventArgs,
+  type UnitOfWork,
+} from '@mikro-orm/core'
 import type { SqlEntityManager } from '@mikro-orm/sql'
 import { InvalidSavepointRollbackError, SqlassistError } from '../transaction/index.ts'
-import { IdentityMapSnapshot } from './identity-map-snapshot.ts'
+import { IdentityMapSnapshot, type Restored } from './identity-map-snapshot.ts'
+import { reload } from './reload-entities.ts'
 import { sessionOfEntityManager } from './session-binding.ts'
+import { StrayEntities } from './stray-entities.ts'
 
 /**
  * A savepoint of the transaction was made or rolled back, or the session was, while `em.transactional()` was under way on
@@ -30,29 +39,96 @@ export function savepointIsGone(role: string): InvalidSavepointRollbackError {
   )
 }
 
-/** What a session remembers for its savepoints, oldest first. Which are still valid is the transaction's to know. @internal */
+/**
+ * What a session remembers for its savepoints and nested transactions, oldest first. Which are still valid is the
+ * transaction's to know.
+ * @internal
+ */
 export class SessionSavepoints {
+  /** The session's entity manager, and those of the nested transactions under way, each inside the one before. */
+  readonly #managers: SqlEntityManager[]
+  readonly #strays: StrayEntities
   #snapshots: IdentityMapSnapshot[] = []
   #named = 0
+
+  constructor(em: SqlEntityManager, role: string) {
+    this.#managers = [em]
+    this.#strays = new StrayEntities(role)
+  }
 
   /** A name for a savepoint in the database. MikroORM's own are called trx1, trx2 and so on. */
   newName(): string {
     return `sqlassist_${++this.#named}`
   }
 
-  /** Remembers what the entity manager has in memory. It has to be flushed. */
-  take(em: SqlEntityManager): IdentityMapSnapshot {
-    // Registering it again does nothing, and without savepoints neither does the journal.
-    em.getEventManager().registerSubscriber(journal)
-    const snapshot = new IdentityMapSnapshot(em, this.#snapshots.at(-1))
+  /** Remembers what the session's entity managers have in memory, and `also` one that the program made. */
+  take(also?: SqlEntityManager): IdentityMapSnapshot {
+    const managers = new Set(this.#managers)
+    if (also !== undefined) managers.add(also)
+    for (const em of managers) keepJournal(em)
+    const snapshot = new IdentityMapSnapshot([...managers], this.#snapshots.at(-1))
     this.#snapshots.push(snapshot)
     return snapshot
   }
 
-  /** Goes back to what was remembered, and forgets what was remembered later. */
-  restore(snapshot: IdentityMapSnapshot): void {
+  /** Remembers what is in memory as `nested` begins, the entity manager of a transaction nested on `em`. */
+  enter(em: SqlEntityManager, nested: SqlEntityManager): IdentityMapSnapshot {
+    const snapshot = this.take(em)
+    keepJournal(nested)
+    this.#managers.push(nested)
+    return snapshot
+  }
+
+  /** Forgets what was remembered as `nested` began. */
+  leave(snapshot: IdentityMapSnapshot, nested: SqlEntityManager): void {
+    remove(this.#managers, nested)
+    remove(this.#snapshots, snapshot)
+  }
+
+  /**
+   * Goes back to what was remembered, forgets what was remembered later, and reads anew what came later.
+   * @throws EntityNotRestoredError, or what the reading throws
+   */
+  async restore(snapshot: IdentityMapSnapshot): Promise<void> {
+    const [em] = this.#managers as [SqlEntityManager]
+    const { later, unrestored } = this.#goBack(snapshot, em)
+    for (const memory of unrestored) this.#strays.assertRestored(memory)
+    await this.#reload(later)
+  }
+
+  /** Goes back to what was remembered as `nested` began, after its rollback. What cannot be put right, a flush refuses. */
+  async undo(snapshot: IdentityMapSnapshot, em: SqlEntityManager, nested: SqlEntityManager): Promise<void> {
+    try {
+      const { later } = this.#goBack(snapshot, em, nested)
+      await this.#reload(later).catch(() => undefined)
+    } catch (error) {
+      this.#strays.addFailure(error)
+    }
+  }
+
+  #goBack(snapshot: IdentityMapSnapshot, heir: SqlEntityManager, givenUp?: SqlEntityManager): Restored {
     this.#snapshots.length = this.#snapshots.indexOf(snapshot) + 1
-    snapshot.restore()
+    for (const older of this.#snapshots) if (older !== snapshot) older.noteRollback(snapshot)
+    const restored = snapshot.restore(heir, givenUp)
+    for (const entity of restored.displaced) this.#strays.addDisplaced(entity, heir)
+    this.#strays.addUnrestored(restored.unrestored)
+    return restored
+  }
+
+  async #reload(later: Restored['later']): Promise<void> {
+    if (later.size === 0) return
+    try {
+      for (const entity of await reload(later)) this.#strays.addGone(entity, later.get(entity) as SqlEntityManager)
+    } catch (error) {
+      for (const [entity, em] of later) this.#strays.addUnknown(entity, em, error)
+      throw error
+    }
+  }
+
+  /** Of a flush, before anything is written. @throws as {@link StrayEntities.check} */
+  noteFlush(em: FlushEventArgs['em'], uow: UnitOfWork): void {
+    this.#strays.check(em, uow)
+    this.note((snapshot) => snapshot.noteFlush(em, uow))
   }
 
   /** Tells every snapshot of what is about to change. */
@@ -61,13 +137,23 @@ export class SessionSavepoints {
   }
 }
 
+function remove<T>(from: T[], item: T): void {
+  const index = from.indexOf(item)
+  if (index >= 0) from.splice(index, 1)
+}
+
+/** Registering it again does nothing, and without savepoints neither does the journal. */
+function keepJournal(em: SqlEntityManager): void {
+  em.getEventManager().registerSubscriber(journal)
+}
+
 /** Keeps the snapshots up to date, whichever entity manager of the session it is that flushes. */
 const journal: EventSubscriber = {
   async onFlush({ em, uow }: FlushEventArgs): Promise<void> {
-    savepointsOf(em)?.note((snapshot) => snapshot.noteFlush(uow))
+    savepointsOf(em)?.noteFlush(em, uow)
   },
   async beforeUpsert({ em, entity }: EventArgs<AnyEntity>): Promise<void> {
-    if (helper(entity) !== undefined) savepointsOf(em)?.note((snapshot) => snapshot.noteUpsert(entity))
+    if (helper(entity) !== undefined) savepointsOf(em)?.note((snapshot) => snapshot.noteUpsert(em, entity))
   },
   async afterUpsert({ em, entity }: EventArgs<AnyEntity>): Promise<void> {
     savepointsOf(em)?.note((snapshot) => snapshot.noteUpserted(entity))

@@ -1,4 +1,3 @@
-import { TransactionContext } from '@mikro-orm/core'
 import type { CompiledQuery, Kysely } from 'kysely'
 import type { SqlEntityManager } from '@mikro-orm/sql'
 import type { DataManagerSavepoint } from '../transaction/index.ts'
@@ -15,9 +14,10 @@ import {
 import { flushAndCommit, reportAfterCommit } from './flush-and-commit.ts'
 import { DatabaseTransaction, type TransactionHost } from './database-transaction.ts'
 import { hasChanges } from './has-changes.ts'
+import { innermost } from './nested-transactions.ts'
 import type { PreparedTransaction } from './prepared-transaction.ts'
 import { readOnlyKysely } from './read-only-kysely.ts'
-import { sessionOfEntityManager, setSession } from './session-binding.ts'
+import { setSession } from './session-binding.ts'
 import { depthOf, sessionKysely, type StatementOrigin } from './session-kysely.ts'
 import type { Execution, SessionOptions, SessionSettings } from './session-options.ts'
 import type { SessionState } from './session-state.ts'
@@ -225,9 +225,7 @@ export class Session implements TransactionHost {
   /** In how many nested transactions a statement of `depth` is: those count that the running code was called in. */
   #depthHere(depth: number): number {
     if (this.#nesting === 0) return depth
-    const em = TransactionContext.currentTransactionContext()?.em
-    if (em === undefined || sessionOfEntityManager(em) !== this) return depth
-    return Math.max(depth, depthOf((em as SqlEntityManager).getTransactionContext()))
+    return Math.max(depth, depthOf(innermost(this, this.em).getTransactionContext()))
   }
 
   // Nested transactions
@@ -272,6 +270,11 @@ export class Session implements TransactionHost {
     return this.#savepoints
   }
 
+  /** The same, made if there is none yet. */
+  remembering(): SessionSavepoints {
+    return (this.#savepoints ??= new SessionSavepoints(this.em, this.role))
+  }
+
   /**
    * The present state as something to go back to: flushes, and sends a savepoint unless nothing was sent yet, when going
    * back means to send nothing.
@@ -283,11 +286,11 @@ export class Session implements TransactionHost {
     await this.assertCommittable()
     await this.flush()
     this.#refuseNested('txn.savepoint()')
-    const savepoints = (this.#savepoints ??= new SessionSavepoints())
+    const savepoints = this.remembering()
     const transaction = this.#transaction
     const name = transaction.begun ? savepoints.newName() : undefined
     // In one go with the savepoint's place among the statements.
-    const snapshot = savepoints.take(this.em)
+    const snapshot = savepoints.take()
     const written = transaction.writes.now()
     const commits = this.#commits
     if (name !== undefined) await transaction.exclusive((link) => link.execute(`savepoint ${name}`, []))
@@ -300,7 +303,7 @@ export class Session implements TransactionHost {
       if (name === undefined) await this.#startOver()
       else await transaction.exclusive((link) => link.execute(`rollback to ${name}`, []))
       this.#transaction.goBackTo(written, name !== undefined)
-      savepoints.restore(snapshot)
+      await savepoints.restore(snapshot)
     }
     return { rollback }
   }

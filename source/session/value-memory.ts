@@ -6,16 +6,16 @@ export interface Memory {
   matches(value: unknown): boolean
 }
 
-/**
- * What to do with an object: `leave` its contents alone, `enter` them however deep, or neither: plain objects and arrays
- * are entered, and an object of a class is, though not the objects of classes inside of it.
- */
-export type Attitude = (value: object) => 'leave' | 'enter' | undefined
+/** What MikroORM defines on entities and embeddables for itself, and never changes. */
+export const FIXED_KEYS: ReadonlySet<PropertyKey> = new Set(['__helper', '__gettersDefined'])
 
-/** Remembers a value with all it contains, as far as `attitude` lets it. What occurs twice is remembered once. */
-export function remember(value: unknown, attitude: Attitude): Memory {
+/** Whether to leave the contents of an object alone. Everything else is entered, however deep. */
+export type IsLeft = (value: object) => boolean
+
+/** Remembers a value with all it contains, as far as `isLeft` lets it. What occurs twice is remembered once. */
+export function remember(value: unknown, isLeft: IsLeft): Memory {
   if (typeof value !== 'object' || value === null) return new AsIs(value)
-  return new Remembering(attitude).remember(value, false)
+  return new Remembering(isLeft).remember(value)
 }
 
 /** Remembers a value whose contents cannot change, or do not matter. */
@@ -40,27 +40,36 @@ class AsIs implements Memory {
 }
 
 class Remembering {
-  readonly #attitude: Attitude
+  readonly #isLeft: IsLeft
   readonly #seen = new Set<object>()
 
-  constructor(attitude: Attitude) {
-    this.#attitude = attitude
+  constructor(isLeft: IsLeft) {
+    this.#isLeft = isLeft
   }
 
-  remember(value: unknown, isInsideInstance: boolean): Memory {
-    if (typeof value !== 'object' || value === null || this.#seen.has(value)) return new AsIs(value)
-    const attitude = this.#attitude(value)
-    if (attitude === 'leave') return new AsIs(value)
+  readonly remember = (value: unknown): Memory => {
+    if (typeof value !== 'object' || value === null || this.#seen.has(value) || this.#isLeft(value)) {
+      return new AsIs(value)
+    }
     this.#seen.add(value)
-    if (value instanceof Date) return new CopyMemory(value, DATES)
-    if (ArrayBuffer.isView(value)) return new CopyMemory(value, BYTES)
-    if (value instanceof Map) return new CopyMemory(value, MAPS)
-    if (value instanceof Set) return new CopyMemory(value, SETS)
-    const isInstance = attitude === undefined && !isPlain(value)
-    if (isInstance && isInsideInstance) return new AsIs(value)
-    return new RecordMemory(value, (child) => this.remember(child, isInsideInstance || isInstance))
+    if (ArrayBuffer.isView(value)) return new CopyMemory(value, BYTES, [])
+    if (value instanceof ArrayBuffer) return new CopyMemory(value, BUFFERS, [])
+    if (value instanceof Date) return new CopyMemory(value, DATES, this.#partsOf(value, []))
+    if (value instanceof Map) return new CopyMemory(value, MAPS, this.#partsOf(value, [...value].flat()))
+    if (value instanceof Set) return new CopyMemory(value, SETS, this.#partsOf(value, [...value]))
+    return new RecordMemory(value, this.remember)
+  }
+
+  /** What can change inside of an object that is restored by copying: its members, and its properties if it has any. */
+  #partsOf(value: object, members: readonly unknown[]): Part[] {
+    const parts = members
+      .filter((member) => typeof member === 'object' && member !== null)
+      .map((member): Part => [member, this.remember(member)])
+    return Reflect.ownKeys(value).length === 0 ? parts : [...parts, [value, new RecordMemory(value, this.remember)]]
   }
 }
+
+type Part = readonly [value: unknown, memory: Memory]
 
 /** How to copy the contents of one kind of object, compare them and put them back. */
 interface Kind<T, Copy> {
@@ -76,8 +85,13 @@ const DATES: Kind<Date, number> = {
 }
 const BYTES: Kind<ArrayBufferView, Uint8Array> = {
   copy: (view) => bytesOf(view).slice(),
-  equal: (one, other) => one.length === other.length && one.every((byte, index) => byte === other[index]),
+  equal: sameBytes,
   write: (view, bytes) => bytesOf(view).set(bytes),
+}
+const BUFFERS: Kind<ArrayBuffer, Uint8Array> = {
+  copy: (buffer) => new Uint8Array(buffer).slice(),
+  equal: sameBytes,
+  write: (buffer, bytes) => new Uint8Array(buffer).set(bytes),
 }
 const MAPS: Kind<Map<unknown, unknown>, [unknown, unknown][]> = {
   copy: (map) => [...map],
@@ -96,56 +110,82 @@ const SETS: Kind<Set<unknown>, unknown[]> = {
   },
 }
 
-class CopyMemory<T, Copy> implements Memory {
+class CopyMemory<T extends object, Copy> implements Memory {
   readonly #value: T
   readonly #kind: Kind<T, Copy>
   readonly #copy: Copy
+  readonly #parts: readonly Part[]
 
-  constructor(value: T, kind: Kind<T, Copy>) {
+  constructor(value: T, kind: Kind<T, Copy>, parts: readonly Part[]) {
     this.#value = value
     this.#kind = kind
     this.#copy = kind.copy(value)
+    this.#parts = parts
   }
 
   recall(): T {
-    if (!this.matches(this.#value)) this.#kind.write(this.#value, this.#copy)
+    if (!this.#hasSameCopy()) this.#kind.write(this.#value, this.#copy)
+    for (const [, memory] of this.#parts) memory.recall()
     return this.#value
   }
 
   matches(value: unknown): boolean {
-    return value === this.#value && this.#kind.equal(this.#kind.copy(this.#value), this.#copy)
+    return value === this.#value && this.#hasSameCopy() && this.#parts.every(([part, memory]) => memory.matches(part))
+  }
+
+  #hasSameCopy(): boolean {
+    return this.#kind.equal(this.#kind.copy(this.#value), this.#copy)
   }
 }
 
-/** An array, or an object by its own enumerable properties. */
+/** An array, or an object by its own properties. */
 class RecordMemory implements Memory {
-  readonly #value: Record<string, unknown>
+  readonly #value: Record<PropertyKey, unknown>
   readonly #length: number | undefined
-  readonly #parts: Map<string, Memory>
+  readonly #parts: ReadonlyMap<PropertyKey, Memory>
 
   constructor(value: object, rememberPart: (part: unknown) => Memory) {
-    this.#value = value as Record<string, unknown>
+    this.#value = value as Record<PropertyKey, unknown>
     this.#length = Array.isArray(value) ? value.length : undefined
-    this.#parts = new Map(Object.entries(value).map(([key, part]) => [key, rememberPart(part)]))
+    this.#parts = new Map(this.#keys().map((key) => [key, rememberPart(this.#value[key])]))
   }
 
   recall(): unknown {
-    for (const key of Object.keys(this.#value)) {
+    for (const key of this.#keys()) {
       if (!this.#parts.has(key)) Reflect.deleteProperty(this.#value, key)
     }
     if (this.#length !== undefined) this.#value['length'] = this.#length
     for (const [key, part] of this.#parts) {
       const then = part.recall()
-      // What is frozen or has no setter still is what it was.
+      // What is frozen or has no setter still is what it was, or the entity's stored values show that it is not.
       if (!Object.is(this.#value[key], then)) Reflect.set(this.#value, key, then)
     }
+    this.#restoreOrder()
     return this.#value
   }
 
   matches(value: unknown): boolean {
     if (value !== this.#value) return false
-    const keys = Object.keys(this.#value)
-    return keys.length === this.#parts.size && keys.every((key) => this.#parts.get(key)?.matches(this.#value[key]))
+    return (
+      sameList(this.#keys(), [...this.#parts.keys()]) &&
+      [...this.#parts].every(([key, part]) => part.matches(this.#value[key]))
+    )
+  }
+
+  #keys(): PropertyKey[] {
+    if (this.#length !== undefined) return Object.keys(this.#value)
+    return Reflect.ownKeys(this.#value).filter((key) => !FIXED_KEYS.has(key))
+  }
+
+  /** JSON is compared as text by some databases. */
+  #restoreOrder(): void {
+    if (this.#length !== undefined || sameList(this.#keys(), [...this.#parts.keys()])) return
+    for (const key of this.#parts.keys()) {
+      const descriptor = Object.getOwnPropertyDescriptor(this.#value, key)
+      if (descriptor?.configurable === true && Reflect.deleteProperty(this.#value, key)) {
+        Object.defineProperty(this.#value, key, descriptor)
+      }
+    }
   }
 }
 
@@ -154,9 +194,24 @@ export function sameList(one: readonly unknown[], other: readonly unknown[]): bo
   return one.length === other.length && one.every((value, index) => Object.is(value, other[index]))
 }
 
-function isPlain(value: object): boolean {
+/** Classes whose contents are wholly seen from outside. */
+const OPEN = new Set<unknown>(
+  [Object, Array, Date, Map, Set, ArrayBuffer, Buffer, DataView].map(({ prototype }) => prototype),
+)
+
+/** Whether an object may keep something where only its own methods and accessors reach. */
+export function mayHide(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value)
-  return prototype === null || prototype === Object.prototype || Array.isArray(value)
+  if (prototype !== null && !OPEN.has(prototype)) return !ArrayBuffer.isView(value)
+  return !Array.isArray(value) && hasAccessor(value)
+}
+
+function hasAccessor(value: object): boolean {
+  return Object.keys(value).some((key) => Object.getOwnPropertyDescriptor(value, key)?.get !== undefined)
+}
+
+function sameBytes(one: Uint8Array, other: Uint8Array): boolean {
+  return one.length === other.length && one.every((byte, index) => byte === other[index])
 }
 
 function bytesOf(view: ArrayBufferView): Uint8Array {

@@ -66,6 +66,7 @@ export class TransactionManager {
   #current: Transaction | undefined
   #beginning: Operation | undefined
   #retrier: Retrier | undefined
+  #tooLate: (() => Error) | undefined
 
   /** @throws TransactionUsageError (SQLASSIST_INVALID_TIMEOUT) when `timeoutMs` is no number of that range */
   constructor(options: TransactionManagerOptions = {}) {
@@ -106,6 +107,7 @@ export class TransactionManager {
    * @throws ConcurrentCallError (SQLASSIST_CONCURRENT_CALL) from outside while another `begin` or a commit is under way
    */
   begin(): Promise<Transaction> {
+    if (this.#tooLate !== undefined) return Promise.reject(this.#tooLate())
     if (this.#current === undefined && this.#synchronizers.isEmpty && this.#beginning === undefined) {
       return Promise.resolve(this.#make())
     }
@@ -127,6 +129,7 @@ export class TransactionManager {
    */
   get(): Transaction {
     if (this.#current !== undefined) return this.#current
+    if (this.#tooLate !== undefined) throw this.#tooLate()
     if (this.explicit) {
       throw new NoTransactionError(
         'No transaction is begun, or the last one has ended, and this manager is explicit: await manager.begin() first.',
@@ -252,6 +255,11 @@ export class TransactionManager {
       )
     }
     this.#current = undefined
+  }
+
+  /** From here on it begins nothing: what would, throws what `tooLate` gives. For the rooms above. @internal */
+  close(tooLate: () => Error): void {
+    this.#tooLate = tooLate
   }
 
   #make(): Transaction {

@@ -174,17 +174,29 @@ for (const dialect of DIALECTS) {
     const registry = new EngineRegistry({ writer: a.orm })
     let container: any
     const later = Promise.withResolvers<void>()
-    let floating: Promise<unknown> | undefined
+    const floating: Promise<Error>[] = []
     await registry.run(async ({ dbSession }) => {
       container = dbSession
-      floating = later.promise.then(() => (a.orm.em as any).getContext(false))
+      const global: any = a.orm.em
+      for (const use of [
+        () => global.insert(Author, { name: 'stored beside everything' }),
+        () => global.create(Author, { name: 'never flushed' }),
+        () => global.getRepository(Author).count(),
+        () => global.transactional(() => undefined),
+      ]) {
+        floating.push(rejection(later.promise.then(use)))
+      }
     })
     assert.throws(
       () => container.writer,
       (error: unknown) => error instanceof UnitOfWorkEndedError,
     )
     later.resolve()
-    assert.is(await floating, a.orm.em)
+    for (const error of await Promise.all(floating)) {
+      assert.instance(error, UnitOfWorkEndedError)
+      assert.match(error.message, /"writer" was asked for after its request or run had ended.*registry\.run\(\)/)
+    }
+    assert.equal(await names(a.look), [])
   })
 
   test('a session outside of any unit commits and rolls back by its own word, and is closed by its caller', async ({

@@ -49,7 +49,7 @@ for (const dialect of DIALECTS) {
       for (const _ of TWICE) {
         await change(em, given)
         await savepoint.rollback()
-        assert.equal(memoryOf(em), memory)
+        assert.equal(memoryOf(em, memory), memory)
       }
       recording.reset()
       await after?.(em, given)
@@ -392,7 +392,7 @@ for (const dialect of DIALECTS) {
     assert.is(await world.look.value('select name from author where id = 1'), 'the rest')
   })
 
-  test('an entity loaded later is no longer managed: it keeps its values, and is written only when it is persisted', async (world) => {
+  test('an entity loaded later stays managed: it shows what the database holds, and its changes are written', async (world) => {
     const { registry, recording } = world
     await run(registry, false, async ({ em, txn }) => {
       await em.count(Author)
@@ -401,12 +401,16 @@ for (const dialect of DIALECTS) {
       one.name = 'changed'
       await em.flush()
       two.name = 'never flushed'
-      await savepoint.rollback()
+      await em.execute(`update author set bio = 'raw'`)
       recording.reset()
-      assert.equal([wrap(one).isManaged(), one.name, wrap(two).isManaged()], [false, 'changed', false])
+      await savepoint.rollback()
+      assert.equal(brief(recording.sql()), ['rollback to sqlassist_1', 'select author'])
+      assert.equal([one.name, one.version, two.name, wrap(one).isManaged()], ['Ada', 1, 'Bob', true])
+      assert.equal([await em.findOne(Author, 1), await em.findOne(Author, { name: 'Bob' })], [one, two])
+      recording.reset()
       await em.flush()
       assert.equal(recording.sql(), [])
-      em.persist(one)
+      one.name = 'changed'
     })
     assert.equal(brief(recording.sql()), ['update author', 'commit'])
     const names = await world.look.rows('select name, version from author order by id')
@@ -425,6 +429,7 @@ for (const dialect of DIALECTS) {
       em.remove(air)
       await em.flush()
       await savepoint.rollback()
+      assert.equal([wrap(air).isManaged(), await em.findOne(Topic, 3)], [true, air])
       recording.reset()
       book.topics.add(sea, air)
     })
@@ -561,13 +566,13 @@ for (const dialect of DIALECTS) {
   ): Promise<void> {
     const em: any = orm.em.fork()
     const given = await prepare(em)
-    const snapshot = new IdentityMapSnapshot(em)
+    const snapshot = new IdentityMapSnapshot([em])
     const memory = memoryOf(em)
     for (const _ of TWICE) {
       await change(given)
       assert.not.equal(memoryOf(em), memory)
-      snapshot.restore()
-      assert.equal(memoryOf(em), memory)
+      snapshot.restore(em)
+      assert.equal(memoryOf(em, memory), memory)
     }
   }
 
@@ -620,7 +625,7 @@ for (const dialect of DIALECTS) {
   test('the bookkeeping of an entity is put back, field by field', async ({ orm }) => {
     const em: any = orm.em.fork()
     const wrapped = helper(await ada(em)) as any
-    const snapshot = new IdentityMapSnapshot(em)
+    const snapshot = new IdentityMapSnapshot([em])
     const { __initialized, __managed, __em, __schema, __pk, __identifier, __reference, __populated, __onLoadFired } =
       wrapped
     const before = {
@@ -636,7 +641,7 @@ for (const dialect of DIALECTS) {
     }
     for (const [field, value] of Object.entries(before)) {
       wrapped[field] = 'changed'
-      snapshot.restore()
+      snapshot.restore(em)
       assert.is(wrapped[field], value, field)
     }
   })
@@ -644,15 +649,15 @@ for (const dialect of DIALECTS) {
   test('what did not change between two savepoints may come from the first, and the rest does not', async ({ orm }) => {
     const em: any = orm.em.fork()
     const [one, two] = await em.find(Author, {}, { orderBy: { id: 'asc' }, populate: ['books.topics'] })
-    const first = new IdentityMapSnapshot(em)
+    const first = new IdentityMapSnapshot([em])
     one.address.city = 'other'
-    const second = new IdentityMapSnapshot(em, first)
+    const second = new IdentityMapSnapshot([em], first)
     const [state, other] = [stateOf(one), stateOf(two)]
     one.address.city = 'yet another'
     two.name = 'changed'
-    second.restore()
+    second.restore(em)
     assert.equal([stateOf(one), stateOf(two)], [state, other])
-    first.restore()
+    first.restore(em)
     assert.is(one.address.city, 'Hull')
   })
 
@@ -726,12 +731,12 @@ test('values behind the accessors of a class come back by its setter, or in plac
   const account = em.create(Account, { balance: { amount: 1 } })
   await em.flush()
   const { balance } = account
-  const snapshot = new IdentityMapSnapshot(em)
+  const snapshot = new IdentityMapSnapshot([em])
   balance.amount = 2
-  snapshot.restore()
+  snapshot.restore(em)
   assert.equal([account.balance === balance, balance.amount], [true, 1])
   account.balance = { amount: 3 }
-  snapshot.restore()
+  snapshot.restore(em)
   assert.equal([account.balance === balance, balance.amount], [true, 1])
 })
 
@@ -742,9 +747,9 @@ test('an entity known by another key is found by it again, and no more once it i
   await em.insert(Country, { code: 'NO', name: 'Norway' })
   const country = em.getReference(Country, 'NO', { key: 'code' })
   const known = [...em.getUnitOfWork().getIdentityMap().keys()]
-  const snapshot = new IdentityMapSnapshot(em)
+  const snapshot = new IdentityMapSnapshot([em])
   em.getUnitOfWork().getIdentityMap().delete(country)
-  snapshot.restore()
+  snapshot.restore(em)
   assert.is(em.getReference(Country, 'NO', { key: 'code' }), country)
   assert.equal([...em.getUnitOfWork().getIdentityMap().keys()], known)
   em.getUnitOfWork().getIdentityMap().delete(country)
@@ -755,15 +760,15 @@ test('one table for several classes', async ({ orm }) => {
   const em: any = orm.em.fork()
   const cat = em.create(Cat, { name: 'Tom', lives: 7, kind: 'cat' })
   await em.flush()
-  const snapshot = new IdentityMapSnapshot(em)
+  const snapshot = new IdentityMapSnapshot([em])
   const state = memoryOf(em)
   cat.lives = 6
   em.create(Dog, { name: 'Rex', kind: 'dog' })
   await em.flush()
   em.remove(cat)
   await em.flush()
-  snapshot.restore()
-  assert.equal(memoryOf(em), state)
+  snapshot.restore(em)
+  assert.equal(memoryOf(em, state), state)
   assert.is(helper(cat).__em, em)
 })
 

@@ -17,6 +17,7 @@ import {
   TABLES,
   Topic,
   type World,
+  wronglyKept,
 } from './savepoint-world.ts'
 
 /** The entities that the steps have met so far, to choose from by number. */
@@ -226,14 +227,16 @@ for (const dialect of DIALECTS) {
               const innerMemory = memoryOf(em)
               await playRoughly(em, later, inner)
               await innerSavepoint.rollback()
-              same(memoryOf(em), innerMemory)
+              same(memoryOf(em, innerMemory), innerMemory)
+              same(await wronglyKept(em, innerMemory), [])
               await playRoughly(em, later, inner)
               counts.inner++
             }
             counts.outer++
             await savepoint.rollback()
-            same(memoryOf(em), memory)
+            same(memoryOf(em, memory), memory)
             assert.equal(await tablesInside(em), tables)
+            same(await wronglyKept(em, memory), [])
           }
           recording.reset()
           await em.flush()
@@ -243,6 +246,42 @@ for (const dialect of DIALECTS) {
     )
     await fc.assert(property, { numRuns, seed })
     assert.ok(counts.inner > 0 && counts.outer > counts.inner, JSON.stringify(counts))
+  })
+
+  test('is undone where it was in em.transactional(), by whichever entity manager, and at any depth', async (world) => {
+    const property = fc.asyncProperty(
+      steps(SAFE, 8),
+      steps({ ...SAFE, ...LOADING }, 6),
+      fc.array(fc.tuple(steps(ALL, 8), steps(ALL, 8), fc.boolean(), fc.boolean()), { minLength: 1, maxLength: 3 }),
+      async (written, loaded, excursions) => {
+        await fillTables(world)
+        await run(world.registry, false, async ({ em }) => {
+          const pool = await start(em)
+          await play(em, pool, [...written, ...loaded])
+          await em.flush()
+          const [memory, tables] = [memoryOf(em), await tablesInside(em)]
+          for (const [first, inner, byOuter, clear] of excursions) {
+            const later = copyOf(pool)
+            const fails = async (on: any, list: readonly Step[], then: (nested: any) => unknown): Promise<void> => {
+              const work = async (nested: any): Promise<void> => {
+                await playRoughly(byOuter ? em : nested, later, list)
+                await then(nested)
+                throw new RangeError('undo')
+              }
+              await on.transactional(work, { clear }).catch(() => undefined)
+            }
+            await fails(em, first, (nested) => fails(nested, inner, () => undefined))
+            same(memoryOf(em, memory), memory)
+            assert.equal(await tablesInside(em), tables)
+            same(await wronglyKept(em, memory), [])
+          }
+          world.recording.reset()
+          await em.flush()
+          assert.equal(brief(world.recording.sql()), [])
+        })
+      },
+    )
+    await fc.assert(property, { numRuns, seed })
   })
 
   test('is as if it had never been for all that comes after: the same statements, the same rows', async (world) => {

@@ -151,12 +151,38 @@ export function brief(statements: readonly string[]): string[] {
   })
 }
 
-/** What an entity manager has in memory, in every respect that a later flush or read could notice. */
-export function memoryOf(em: any): unknown[] {
-  return [...em.getUnitOfWork().getIdentityMap()].map((entity) => stateOf(entity))
+/**
+ * What an entity manager has in memory, in every respect that a later flush or read could notice; of what it had in an
+ * earlier memory alone, where one is given.
+ */
+export function memoryOf(em: any, earlier?: readonly State[]): State[] {
+  const states = [...em.getUnitOfWork().getIdentityMap()].map((entity) => stateOf(entity))
+  return states.filter(({ entity }) => earlier?.some((state) => state.entity === entity) ?? true)
 }
 
-export function stateOf(entity: any): unknown {
+/** What is wrong in the entities that came after an earlier memory: those that do not show what the database holds. */
+export async function wronglyKept(em: any, earlier: readonly State[]): Promise<unknown[]> {
+  const fresh = em.fork({ keepTransactionContext: true })
+  const comparator = em.getComparator()
+  const wrong: unknown[] = []
+  for (const entity of em.getUnitOfWork().getIdentityMap()) {
+    if (earlier.some((state) => state.entity === nameOf(entity))) continue
+    const row = await fresh.findOne(entity.constructor, helper(entity).getPrimaryKey(), {
+      populate: ['bio'].filter((name) => entity[name] !== undefined),
+    })
+    const [shown, stored] = [entity, row].map((one) => (one === null ? null : comparator.prepareEntity(one)))
+    const differs = Object.keys(shown).some((key) => JSON.stringify(shown[key]) !== JSON.stringify(stored?.[key]))
+    if (differs) wrong.push({ entity: nameOf(entity), shown, stored })
+  }
+  return wrong
+}
+
+export interface State {
+  readonly entity: string
+  readonly [aspect: string]: unknown
+}
+
+export function stateOf(entity: any): State {
   const wrapped = helper(entity as AnyEntity) as any
   const values = wrapped.__meta.props.map(({ name }: { name: string }) => [name, valueOf(entity[name])])
   return {

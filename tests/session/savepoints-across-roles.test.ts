@@ -12,6 +12,7 @@ import {
   rows,
   run,
   Topic,
+  type State,
   type World,
 } from './savepoint-world.ts'
 
@@ -55,7 +56,7 @@ for (const disabled of [false, true]) {
         const em = dbSession[role]
         const [ada, bob] = await em.find(Author, {}, { orderBy: { id: 'asc' }, populate: ['books.topics'] })
         ada.name = `before, ${role}`
-        states.push({ em, ada, bob, memory: [] as unknown[] })
+        states.push({ em, ada, bob, memory: [] as State[] })
       }
       const savepoint = await txn.savepoint()
       for (const state of states) state.memory = memoryOf(state.em)
@@ -71,7 +72,7 @@ for (const disabled of [false, true]) {
       for (const { bob } of states) bob.name = 'inner'
       await inner.rollback()
       await savepoint.rollback()
-      for (const { em, memory } of states) assert.equal(memoryOf(em), memory)
+      for (const { em, memory } of states) assert.equal(memoryOf(em, memory), memory)
       for (const { bob } of states.slice(1)) bob.name = 'the rest'
     })
     for (const role of ROLES) {

@@ -67,7 +67,7 @@ const codeOf = (error: unknown): unknown => (error as { code?: unknown }).code
 /** The server's process behind the one connection of the pool. */
 async function backend({ orm }: World): Promise<unknown> {
   const [row] = await orm.em.fork().execute('select pg_backend_pid() as pid')
-  return row.pid
+  return row!.pid
 }
 
 /** That `work` gives the one connection of the pool back as it is. */

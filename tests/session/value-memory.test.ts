@@ -1,6 +1,6 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
-import { remember, type Attitude } from '../../source/session/value-memory.ts'
+import { mayHide, remember, type IsLeft } from '../../source/session/value-memory.ts'
 
 class Money {
   amount: number
@@ -15,7 +15,7 @@ class Currency {
   code = 'CHF'
 }
 
-const asUsual: Attitude = () => undefined
+const asUsual: IsLeft = () => false
 
 interface Case {
   readonly name: string
@@ -52,6 +52,17 @@ const CASES: readonly Case[] = [
   { name: 'an object of a class', make: () => new Money(1), change: (money: Money) => (money.amount = 2) },
   { name: 'plain data in one', make: () => new Money(1), change: (money: Money) => money.tags.push('new') },
   {
+    name: 'an object of a class in one',
+    make: () => Object.assign(new Money(1), { of: new Money(2) }),
+    change: (m) => (m.of.amount = 3),
+  },
+  {
+    name: 'the bytes of a buffer',
+    make: () => new Uint8Array([1, 2]).buffer,
+    change: (bytes: ArrayBuffer) => new Uint8Array(bytes).fill(0),
+  },
+  { name: 'a property of a date', make: () => Object.assign(new Date(5), { a: 1 }), change: (date) => (date.a = 2) },
+  {
     name: 'a date in one',
     make: () => Object.assign(new Money(1), { at: new Date(1) }),
     change: (m) => m.at.setTime(2),
@@ -86,24 +97,63 @@ test('a part that was replaced comes back as the same object', () => {
   assert.is(part.b, 1)
 })
 
-test('objects of classes inside an object of a class are left alone', () => {
+test('objects of classes come back at any depth, in maps and sets too', () => {
   const money = new Money(1)
   const currency = (money.currency = new Currency())
-  const memory = remember(money, asUsual)
+  const deep = { money, byName: new Map([['a', new Money(2)]]), all: new Set([new Money(3)]) }
+  const memory = remember(deep, asUsual)
   currency.code = 'USD'
+  deep.byName.get('a')!.amount = 20
+  for (const one of deep.all) one.amount = 30
+  assert.not(memory.matches(deep))
   memory.recall()
-  assert.is(currency.code, 'USD')
+  assert.equal([currency.code, deep.byName.get('a')!.amount, [...deep.all][0]!.amount], ['CHF', 2, 3])
+  assert.ok(memory.matches(deep))
 })
 
-test('an object may be left alone, or entered though it is inside an object of a class', () => {
-  const [left, money] = [{ a: 1 }, new Money(1)]
-  const currency = (money.currency = new Currency())
-  const attitude: Attitude = (value) => (value === left ? 'leave' : 'enter')
-  const memories = [left, money].map((value) => remember(value, attitude))
-  left.a = 2
-  currency.code = 'USD'
-  for (const memory of memories) memory.recall()
-  assert.equal([left.a, currency.code], [2, 'CHF'])
+test('an object may be left alone, wherever it is', () => {
+  const [left, money] = [new Currency(), new Money(1)]
+  money.currency = left
+  const memory = remember(money, (value) => value === left)
+  left.code = 'USD'
+  money.amount = 2
+  memory.recall()
+  assert.equal([left.code, money.amount], ['USD', 1])
+})
+
+test('properties come back in their order, since JSON has one', () => {
+  const value: Record<string, number> = { a: 1, b: 2, c: 3 }
+  const memory = remember(value, asUsual)
+  delete value['a']
+  value['a'] = 4
+  assert.not(memory.matches(value))
+  memory.recall()
+  assert.is(JSON.stringify(value), '{"a":1,"b":2,"c":3}')
+})
+
+test('properties that are symbols, or that are not listed, come back too', () => {
+  const key = Symbol('key')
+  const value: any = Object.defineProperty({ [key]: 1 }, 'unlisted', { value: { a: 1 }, writable: true })
+  const memory = remember(value, asUsual)
+  value[key] = 2
+  value.unlisted.a = 2
+  memory.recall()
+  assert.equal([value[key], value.unlisted.a], [1, 1])
+})
+
+test('what an object may hide is known by its class and its accessors', () => {
+  const open = [{}, [], new Date(), new Map(), new Set(), Buffer.from(''), new Uint8Array(), Object.create(null)]
+  const closed = [
+    new Money(1),
+    new (class extends Map {})(),
+    new URL('http://a'),
+    {
+      get now() {
+        return 1
+      },
+    },
+  ]
+  assert.equal([open.some(mayHide), closed.every(mayHide)], [false, true])
 })
 
 test('circles are no trouble', () => {

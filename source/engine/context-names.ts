@@ -1,0 +1,89 @@
+import type { MikroORM } from '@mikro-orm/core'
+import { override } from './override.ts'
+
+type AnyOrm = MikroORM<any, any, any>
+
+/** The context name MikroORM gives an ORM that was not given one. */
+const UNSET = 'default'
+
+/** An ORM that registries use. */
+interface Holder {
+  /** Weak: one that nobody keeps any more blocks no name. */
+  readonly orm: WeakRef<AnyOrm>
+  /** Neither does one that was closed, which nobody has to tell its registry. */
+  closed: boolean
+}
+
+const holders = new Set<Holder>()
+/** The names that ORMs have from here. */
+const given = new WeakMap<AnyOrm, string>()
+
+/** The context name that the program gave an ORM; undefined where it left that to MikroORM. */
+export function ownContextName(orm: AnyOrm): string | undefined {
+  const name: string = orm.config.get('contextName')
+  return name === UNSET || name === given.get(orm) ? undefined : name
+}
+
+/**
+ * Gives `orm` a context name that no other ORM in use has, unless it has one of its own: the role's name, with a number
+ * behind it where that is taken. Two ORMs of one name would take each other's entity managers inside a transaction.
+ * The answer gives the name back.
+ */
+export function holdContextName(orm: AnyOrm, role: string): (() => void)[] {
+  const holder: Holder = { orm: new WeakRef(orm), closed: false }
+  const isNamed = ownContextName(orm) !== undefined
+  const takeName = (): void => {
+    if (!isNamed) giveName(orm, freeName(role, holder))
+    holder.closed = false
+  }
+  takeName()
+  holders.add(holder)
+  const connection = orm.driver.getConnection('write')
+  return [
+    () => {
+      holders.delete(holder)
+      if (!isNamed) giveName(orm, UNSET)
+    },
+    override(
+      connection,
+      'close',
+      (original) =>
+        async function (...args) {
+          await original.apply(this, args)
+          holder.closed = true
+        },
+    ),
+    override(
+      connection,
+      'connect',
+      (original) =>
+        async function (...args) {
+          if (holder.closed) takeName()
+          return await original.apply(this, args)
+        },
+    ),
+  ]
+}
+
+function freeName(role: string, asker: Holder): string {
+  const taken = namesHeld(asker)
+  let name = role
+  for (let number = 2; taken.has(name); number++) name = `${role}${number}`
+  return name
+}
+
+function namesHeld(asker: Holder): Set<string> {
+  const names = new Set<string>()
+  for (const holder of holders) {
+    const orm = holder.orm.deref()
+    if (orm === undefined) holders.delete(holder)
+    else if (holder !== asker && !holder.closed) names.add(orm.config.get('contextName'))
+  }
+  return names
+}
+
+function giveName(orm: AnyOrm, name: string): void {
+  given.set(orm, name)
+  orm.config.set('contextName', name)
+  ;(orm.em as { name: string }).name = name
+}

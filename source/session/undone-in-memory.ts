@@ -1,0 +1,35 @@
+import type { SqlEntityManager } from '@mikro-orm/sql'
+import type { Session } from './session.ts'
+
+type Callback = (em: SqlEntityManager) => unknown
+
+/**
+ * Nests a transaction on `em` by `nest`, which is given the callback to call. If it fails, entities are as they were when
+ * the callback began, as their rows are. A callback that gets no transaction of its own is not undone.
+ */
+export async function undoneInMemory<T>(
+  session: Session,
+  em: SqlEntityManager,
+  callback: Callback,
+  nest: (callback: Callback) => Promise<T>,
+): Promise<T> {
+  let undo: (() => Promise<void>) | undefined
+  let forget: (() => void) | undefined
+  try {
+    return await nest((nested) => {
+      if (nested !== em && nested.isInTransaction()) {
+        const savepoints = session.remembering()
+        const snapshot = savepoints.enter(em, nested)
+        undo = () => savepoints.undo(snapshot, em, nested)
+        forget = () => savepoints.leave(snapshot, nested)
+      }
+      return callback(nested)
+    })
+  } catch (error) {
+    // What became of an ended one in memory does not matter.
+    if (!session.ended) await undo?.()
+    throw error
+  } finally {
+    forget?.()
+  }
+}

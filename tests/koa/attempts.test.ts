@@ -1,0 +1,202 @@
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import { AsyncResource } from 'node:async_hooks'
+import Koa, { type Context } from 'koa'
+import {
+  dbSessions,
+  EngineRegistry,
+  TransactionManager,
+  TransientError,
+  UnitOfWorkEndedError,
+  type DbSessionsOptions,
+} from '../../source/index.ts'
+import { Author } from '../support/entities.ts'
+import { serve } from '../support/http.ts'
+import { DIALECTS, openDatabase } from '../support/orms.ts'
+import { rejection } from '../support/rejection.ts'
+
+type World = Awaited<ReturnType<typeof openDatabase>> & { registry: EngineRegistry<any> }
+type Handler = (ctx: any, attempt: number) => unknown
+
+for (const dialect of DIALECTS) {
+  const test = suite<World>(`what belongs to an attempt on ${dialect}`)
+
+  test.before(async (world) => {
+    Object.assign(world, await openDatabase(dialect))
+    world.registry = new EngineRegistry({ writer: world.orm })
+  })
+  test.before.each(({ look }) => look.rows('delete from author').then(() => undefined))
+  test.after((world) => world.close())
+
+  const names = async ({ look }: World): Promise<unknown[]> =>
+    (await look.rows('select name from author order by id')).map(({ name }) => name)
+
+  /** Has `handler` answer a request in two attempts; what it throws goes to the application. */
+  async function request(
+    { registry }: World,
+    handler: Handler,
+    options: DbSessionsOptions<any> = {},
+  ): Promise<unknown[]> {
+    let attempt = 0
+    const served = await serve(
+      new Koa().use(
+        dbSessions(registry, { attempts: 3, ...options }, async (ctx: Context) => {
+          attempt++
+          await handler(ctx, attempt)
+          ctx.body = 'ok'
+        }),
+      ),
+    )
+    const { status } = await served.request('GET', '/')
+    await served.close()
+    return [status, served.errors[0]?.message]
+  }
+
+  const LATE: Record<string, (ctx: any, world: World) => unknown> = {
+    'ctx.dbSession.writer': (ctx) => ctx.dbSession.writer.create(Author, { name: 'late' }),
+    'ctx.dbSession.get()': (ctx) => ctx.dbSession.get('writer'),
+    'ctx.dbSession.any': (ctx) => ctx.dbSession.any,
+    'ctx.dbSession.markChanged()': (ctx) => ctx.dbSession.markChanged('writer'),
+    'ctx.txn.abort()': (ctx) => ctx.txn.abort(),
+    'ctx.txn.doom()': (ctx) => ctx.txn.doom(),
+    'ctx.txn.commit()': (ctx) => ctx.txn.commit(),
+    'ctx.tm.abort()': (ctx) => ctx.tm.abort(),
+    'ctx.tm.begin()': (ctx) => ctx.tm.begin(),
+    'orm.em.insert()': (_, { orm }) => orm.em.insert(Author, { name: 'late' }),
+    'orm.em.create()': (_, { orm }) => orm.em.create(Author, { name: 'late' }),
+    'a repository': (_, { orm }) => (orm.em as any).getRepository(Author).insert({ name: 'late' }),
+    'orm.em.execute()': (_, { orm }) => (orm.em as any).execute(`insert into author (name) values ('late')`),
+    'orm.em.getKysely()': (_, { orm }) => (orm.em as any).getKysely(),
+    'orm.em.getConnection()': (_, { orm }) => orm.em.getConnection(),
+    'ctx inside registry.run()': (ctx, { registry }) => registry.run(() => ctx.txn.doom()),
+    'a session inside registry.run()': (ctx, { registry }) => registry.run(() => ctx.dbSession.writer),
+  }
+
+  for (const [use, late] of Object.entries(LATE)) {
+    test(`${use} in code that an attempt left behind is refused, and the next one commits`, async (world) => {
+      const second = Promise.withResolvers<void>()
+      let refused: Promise<Error> | undefined
+      const reply = await request(world, async (ctx, attempt) => {
+        if (attempt === 1) {
+          ctx.dbSession.writer.create(Author, { name: 'of attempt 1' })
+          refused = rejection(second.promise.then(() => late(ctx, world)))
+          throw new TransientError('once more')
+        }
+        ctx.dbSession.writer.create(Author, { name: 'of attempt 2' })
+        second.resolve()
+        const error = await refused
+        assert.instance(error, UnitOfWorkEndedError)
+        assert.match(error!.message, /registry\.run\(\)/)
+      })
+      assert.equal([...reply, await names(world)], [200, undefined, ['of attempt 2']])
+    })
+  }
+
+  test('what an attempt took from ctx, and kept, does nothing to the next', async (world) => {
+    const second = Promise.withResolvers<void>()
+    let refused: Promise<Error[]> | undefined
+    const reply = await request(world, async (ctx, attempt) => {
+      if (attempt === 1) {
+        const { tm, txn, dbSession } = ctx
+        const em = dbSession.writer
+        await em.count(Author)
+        const uses = [
+          () => tm.begin(),
+          () => tm.abort(),
+          () => tm.run(() => undefined),
+          () => dbSession.writer,
+          () => txn.join({ sortKey: () => 'x' }),
+          () => em.insert(Author, { name: 'late' }),
+        ]
+        refused = Promise.all(uses.map((use) => rejection(second.promise.then(use))))
+        throw new TransientError('once more')
+      }
+      ctx.dbSession.writer.create(Author, { name: 'of attempt 2' })
+      second.resolve()
+      const [begin, abort, run, session, join, insert] = (await refused)!.map((error: any) => error.code)
+      assert.equal([begin, abort, run, session], Array(4).fill('SQLASSIST_UNIT_OF_WORK_ENDED'))
+      assert.equal([join, insert], ['SQLASSIST_TRANSACTION_ENDED', 'SQLASSIST_SESSION_ENDED'])
+    })
+    assert.equal([...reply, await names(world)], [200, undefined, ['of attempt 2']])
+  })
+
+  test('three attempts at once find each its own, under any property; code without its context the last', async (world) => {
+    const third = Promise.withResolvers<void>()
+    const outside = new AsyncResource('lost')
+    const found: unknown[] = []
+    const own: unknown[] = []
+    const late: Promise<unknown>[] = []
+    const reply = await request(
+      world,
+      async (ctx, attempt) => {
+        own.push(ctx.sessions)
+        late.push(third.promise.then(() => found.push(ctx.sessions)))
+        if (attempt < 3) throw new TransientError('once more')
+        third.resolve()
+        await Promise.all(late)
+        assert.is(
+          outside.runInAsyncScope(() => ctx.sessions),
+          own[2],
+        )
+        assert.is(
+          outside.runInAsyncScope(() => ctx.txn),
+          ctx.txn,
+        )
+        assert.equal(own[0] !== own[1] && own[1] !== own[2], true)
+        assert.ok(found.every((each, index) => each === own[index]))
+        assert.is(found.length, 3)
+      },
+      { property: 'sessions' },
+    )
+    assert.equal(reply, [200, undefined])
+  })
+
+  test('a manager of the program that serves all attempts is not reached by ctx of an ended one', async (world) => {
+    const manager = new TransactionManager({ explicit: true })
+    const second = Promise.withResolvers<void>()
+    let refused: Promise<Error> | undefined
+    const reply = await request(
+      world,
+      async (ctx, attempt) => {
+        if (attempt === 1) {
+          refused = rejection(second.promise.then(() => ctx.tm.abort()))
+          throw new TransientError('once more')
+        }
+        ctx.dbSession.writer.create(Author, { name: 'of attempt 2' })
+        second.resolve()
+        assert.instance(await refused, UnitOfWorkEndedError)
+        assert.is(ctx.tm, manager)
+      },
+      { manager: () => manager },
+    )
+    assert.equal([...reply, await names(world)], [200, undefined, ['of attempt 2']])
+  })
+
+  test('after its request ctx.txn and ctx.tm throw that it has ended', async (world) => {
+    const errors: unknown[] = []
+    const app = new Koa()
+    app.use(async (ctx: any, next) => {
+      await next()
+      for (const read of [() => ctx.txn, () => ctx.tm, () => ctx.dbSession.writer]) {
+        try {
+          errors.push(read())
+        } catch (error) {
+          errors.push(error)
+        }
+      }
+      assert.equal(ctx.dbSession.status, { writer: 'END' })
+    })
+    app.use(dbSessions(world.registry)).use((ctx) => {
+      ctx['dbSession'].writer.create(Author, { name: 'x' })
+      ctx.body = 'ok'
+    })
+    const served = await serve(app)
+    await served.request('GET', '/')
+    await served.close()
+    assert.is(errors.length, 3)
+    for (const error of errors) assert.instance(error, UnitOfWorkEndedError)
+    assert.equal([served.errors, await names(world)], [[], ['x']])
+  })
+
+  test.run()
+}
