@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { outcomeOf } from './end-outcome.ts'
 import { shown } from './errors.ts'
-import { fateOf, swallowed, type Fate } from './oracle.ts'
+import { fateOf, mayFail, swallowed, type Fate } from './oracle.ts'
 import type { Cell, Journal, Unit, Value, Write } from './record.ts'
 
 export function judge(journal: Journal, stored: ReadonlyMap<Cell, Value>): void {
@@ -22,9 +22,7 @@ function finalEnd(unit: Unit): Unit['finalEnd'] {
   if (unit.threw !== undefined || unit.doomed || unit.vetoed) return { outcome: 'aborted', except }
   const given = outcomeOf(unit.error, unit)
   const autonomous = [...unit.roles.values()].filter(({ commit }) => commit !== undefined)
-  const theyFailed = autonomous.some(
-    ({ name }) => unit.poisoned.has(name) || unit.failures.some(({ role }) => role === name),
-  )
+  const theyFailed = autonomous.some((role) => mayFail(role, unit))
   if (given.outcome !== 'unknown' && theyFailed) return { outcome: 'unknown', except }
   return given.outcome === 'refused' ? { outcome: 'aborted', except } : given
 }

@@ -90,11 +90,15 @@ export class Lane {
     }
   }
 
-  /** Connections that are out of their pool, or waited for. */
-  async busyPools(): Promise<string[]> {
+  /** Connections that are out of their pool, or waited for; on SQLite, where there is one, whether it answers. */
+  async busyPools(patienceMs: number): Promise<string[]> {
     const busy: string[] = []
     for (const [key, orm] of this.#orms) {
-      if (!(orm instanceof PostgresOrm)) continue
+      if (!(orm instanceof PostgresOrm)) {
+        const answers = await inTime((orm as SqliteOrm).em.fork().execute('select 1'), patienceMs)
+        if (!answers) busy.push(`${key}: its connection does not answer`)
+        continue
+      }
       const pool = await (orm as PostgresOrm).em.getConnection().getNativeClient()
       const out = pool.totalCount - pool.idleCount
       if (out > 0 || pool.waitingCount > 0) busy.push(`${key}: ${out} out of the pool, ${pool.waitingCount} wait`)

@@ -6,6 +6,7 @@
  * - `at the same time`: a write beside a rollback that ran at the same time, in no order;
  * - `flush failed`: what a failed flush left in memory of a role that commits by itself;
  * - `maybe marked`: raw SQL beside a write of which nobody knows whether it counts;
+ * - `meanwhile`: what was assigned to an entity while a flush that nobody awaited was under way;
  * - `as the unit ended`: what a forgotten branch only had in memory when its unit, or em.transactional(), was over;
  * - `never answered`: reported as a hang.
  */
@@ -25,6 +26,7 @@ export function fateOf(write: Write, all: readonly Write[]): Fate {
   const { unit, role } = write
   if (write.answer === 'refused') return GONE
   if (write.issued > unit.endAnswered) return GONE
+  if (write.meanwhile) return open('meanwhile')
   if (isLate(write)) return open('as the unit ended')
   const undone = undoneBy(write)
   if (undone !== undefined) return undone
@@ -64,7 +66,8 @@ function bySavepoint(
 }
 
 /** What is changed through a role that only reads has to fail the unit. */
-function ofReader({ unit }: Write): Fate {
+function ofReader({ unit, shaky }: Write): Fate {
+  if (shaky) return GONE
   const isAborted = unit.ends.some(({ outcome }) => outcome === 'aborted')
   return unit.finalEnd.outcome === 'committed' && !isAborted ? STORED : GONE
 }
@@ -114,13 +117,22 @@ function lastEnd(role: Write['role'], unit: Unit): End {
   return { ...given, roles: role.name, called: unit.endCalled, answered: unit.endAnswered, transaction: undefined }
 }
 
+/** Whether the commit of a role by itself may have failed, by what the program did. */
+export function mayFail({ name }: Write['role'], unit: Unit): boolean {
+  return (
+    unit.poisoned.has(name) ||
+    unit.fragile.has(name) ||
+    unit.failures.some(({ role }) => role === name) ||
+    unit.scopes.some(({ role, answered }) => role === name && answered > unit.endCalled)
+  )
+}
+
 /** A role that commits when the unit ends, even if the rest aborts. */
 function ofIndependent(role: Write['role'], unit: Unit): Pick<End, 'outcome' | 'except'> {
   const except: End['except'] = new Map()
   if (unit.outcome === 'again') return { outcome: 'aborted', except }
-  const failed = unit.poisoned.has(role.name) || unit.failures.some((failure) => failure.role === role.name)
   if (unit.outcome === 'resolved' && role.bestEffort !== true) return { outcome: 'committed', except }
-  if (failed) except.set(role.name, 'unknown')
+  if (mayFail(role, unit)) except.set(role.name, 'unknown')
   return { outcome: 'committed', except }
 }
 

@@ -18,7 +18,7 @@ export async function performScope(stage: Stage, step: StepOf<'scope'>, performA
     await outer.em.transactional(async (em) => {
       entered = true
       stage.sent(outer, sent)
-      const level: Level = { em, pending: [], entities: new Map() }
+      const level: Level = { em, pending: [], busy: 0, entities: new Map() }
       try {
         await performAll(stage.nested(scope, level), step.steps)
       } finally {

@@ -28,6 +28,7 @@ export async function performSetting(stage: Stage, step: SettingStep): Promise<v
     case 'hook':
       return addHook(stage, step)
     case 'echo':
+      unit.fragile.add(step.on)
       return void play.echoes.push({ on: step.on, create: () => create(stage, step, step.role) })
     case 'join':
       return join(stage, step)

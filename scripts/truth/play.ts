@@ -160,7 +160,7 @@ function judgeStatus(journal: Journal, program: Program, status: number | undefi
 async function leftOpen(journal: Journal, lane: Lane, databases: readonly string[], patienceMs: number) {
   const left: string[] = []
   for (const database of databases) left.push(...(await quiet((await lane.store(database)).look, patienceMs)))
-  left.push(...(await lane.busyPools()))
+  left.push(...(await lane.busyPools(patienceMs)))
   for (const each of left) journal.lie('leak', each)
   return left.length > 0
 }

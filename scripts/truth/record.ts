@@ -23,6 +23,8 @@ export interface Write {
   readonly byProgram: boolean
   /** Raw SQL that nobody declared. */
   readonly unmarked: boolean
+  /** Assigned to an entity while something of its session was under way. */
+  readonly meanwhile: boolean
   answered: number
   answer: 'pending' | 'done' | 'refused'
   /** Whether a flush has sent it. */
@@ -77,6 +79,8 @@ export interface HookRecord {
 export interface Level {
   em: SqlEntityManager
   pending: Write[]
+  /** How many calls are under way. */
+  busy: number
   entities: Map<Cell, { mark?: string | null | undefined }>
 }
 
@@ -94,6 +98,8 @@ export class Unit {
   readonly base = new Map<Slot, Level>()
   /** Roles whose own commit may fail by what the program did. */
   readonly poisoned = new Set<Slot>()
+  /** Roles with a subscriber that may fail: what it creates in is over when an autonomous role is flushed. */
+  readonly fragile = new Set<Slot>()
   doomed = false
   vetoed = false
   left = false

@@ -95,7 +95,7 @@ export class Stage {
     const em = this.context.dbSession.get(slot) as SqlEntityManager
     const known = this.unit.base.get(slot)
     if (known?.em === em) return known
-    const level: Level = { em, pending: [], entities: new Map() }
+    const level: Level = { em, pending: [], busy: 0, entities: new Map() }
     this.unit.base.set(slot, level)
     return level
   }
@@ -134,6 +134,7 @@ export class Stage {
       buffered,
       byProgram,
       unmarked,
+      meanwhile: buffered && typeof value === 'string' && this.level(slot).busy > 0,
       answered: buffered ? issued : Infinity,
       answer: buffered ? 'done' : 'pending',
       flushed: false,
@@ -161,14 +162,17 @@ export class Stage {
 
   /** Sends something to a role's session, and writes down if it fails. */
   async ask<T>(slot: Slot, work: () => Promise<T>): Promise<T> {
-    const { pending } = this.level(slot)
-    const sent = [...pending]
+    const level = this.level(slot)
+    const sent = [...level.pending]
+    level.busy++
     try {
       return await work()
     } catch (error) {
       for (const write of sent) write.shaky = true
       this.fail(slot, error)
       throw error
+    } finally {
+      level.busy--
     }
   }
 
