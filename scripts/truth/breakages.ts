@@ -10,7 +10,6 @@ import { Session } from '../../source/session/session.ts'
 export const BREAKAGES: Readonly<Record<string, () => void>> = {
   /** A savepoint that is rolled back leaves the entities as they are. */
   'entities-stay'() {
-    const { restore } = IdentityMapSnapshot.prototype
     IdentityMapSnapshot.prototype.restore = () => ({ later: new Map(), displaced: new Set(), unrestored: [] })
   },
   /** A COMMIT that PostgreSQL turned into a ROLLBACK is taken for one. */

@@ -42,7 +42,7 @@ function undoneBy(write: Write): Fate | undefined {
   const { unit, role } = write
   for (const scope of write.scopes) {
     if (scope.outcome !== 'rolled back' || scope.role !== role.name || write.issued > scope.answered) continue
-    return write.answered > scope.answered && write.answered < Infinity ? open('at the same time') : GONE
+    return write.answered > scope.left && write.answered < Infinity ? open('at the same time') : GONE
   }
   for (const scope of unit.scopes) {
     const isRolledBack = scope.outcome === 'rolled back' && scope.role === role.name

@@ -37,7 +37,7 @@ async function compareAll(stage: Stage, role: Slot, level: Level): Promise<void>
 /** Those without a change that is not sent yet; also by a branch that outlived its nested transaction. */
 function settled({ play, unit }: Stage, { entities, pending }: Level) {
   const outlived = play.journal.writes.filter((write) => {
-    return write.unit === unit && !write.flushed && write.scopes.some(({ left }) => write.issued > left)
+    return write.unit === unit && write.scopes.some(({ left }) => write.issued > left)
   })
   return [...entities].filter(([cell]) => ![...pending, ...outlived].some((write) => write.cell === cell))
 }
