@@ -282,7 +282,7 @@ export class UnitOfWork {
     try {
       await this.#finish({ outcome: 'aborted', reason, error }, () => this.#abortTransaction(error))
     } catch (later) {
-      report(later, `while aborting because of: ${String(error)}`)
+      if (later !== error) report(later, `while aborting because of: ${String(error)}`)
     }
   }
 
@@ -309,7 +309,7 @@ export class UnitOfWork {
       await this.#decideOnRetry(error)
       await this.transaction()?.abort()
     } catch (later) {
-      report(later, `while aborting because of: ${String(error)}`)
+      if (later !== error) report(later, `while aborting because of: ${String(error)}`)
     }
   }
 

@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { setImmediate as turn } from 'node:timers/promises'
-import { RequestContext, TransactionContext } from '@mikro-orm/core'
+import { type Configuration, RequestContext, TransactionContext } from '@mikro-orm/core'
 import { EngineRegistry, TransientError, UnitOfWorkEndedError } from '../../source/index.ts'
 import { Author } from '../support/entities.ts'
 import { DIALECTS, openDatabase, type OrmOptions } from '../support/orms.ts'
@@ -275,7 +275,7 @@ for (const dialect of DIALECTS) {
       async (context) => {
         const { tm, txn, dbSession } = context
         if (tm.attempt === 1) {
-          for (const use of [
+          const uses: (() => unknown)[] = [
             () => context.txn.abort(),
             () => context.tm.begin(),
             () => context.dbSession.writer,
@@ -285,9 +285,8 @@ for (const dialect of DIALECTS) {
             () => dbSession.writer,
             () => em.insert(Author, { name: 'late' }),
             () => em.create(Author, { name: 'late' }),
-          ]) {
-            late.push(rejection(second.promise.then(use as () => unknown)))
-          }
+          ]
+          late.push(...uses.map((use) => rejection(second.promise.then(use))))
           throw new TransientError('once more')
         }
         dbSession.writer.create(Author, { name: 'of attempt 2' })
@@ -313,23 +312,26 @@ orms("an ORM gets its role's name, with a number where another that is open has 
   const [a, b, c] = [await open('sqlite'), await open('sqlite'), await open('sqlite', { contextName: 'main2' })]
   const one = new EngineRegistry({ main: a.orm })
   const two = new EngineRegistry({ main: b.orm, other: c.orm })
-  new EngineRegistry({ log: a.orm })
+  const again = new EngineRegistry({ log: a.orm })
   assert.equal([a.orm.em.name, b.orm.em.name, c.orm.em.name], ['main', 'main3', 'main2'])
   assert.is(b.orm.em.fork().name, 'main3')
   await two.close()
-  assert.equal([b.orm.em.name, b.orm.config.get('contextName')], ['default', 'default'])
+  assert.equal([b.orm.em.name, (b.orm.config as Configuration).get('contextName')], ['default', 'default'])
   const d = await open('sqlite')
-  new EngineRegistry({ main3: d.orm })
-  assert.is(d.orm.em.name, 'main3')
+  const three = new EngineRegistry({ main3: d.orm })
+  assert.is(three.get('main3').em.name, 'main3')
+  await again.close()
+  assert.is(a.orm.em.name, 'main')
   await one.close()
+  assert.is(a.orm.em.name, 'default')
 })
 
 orms('an ORM that was closed gives its name away, and takes another where it is opened again', async () => {
   const [a, b] = [await open('sqlite'), await open('sqlite')]
   const first = new EngineRegistry({ only: a.orm })
   await a.orm.close()
-  new EngineRegistry({ only: b.orm })
-  assert.is(b.orm.em.name, 'only')
+  const second = new EngineRegistry({ only: b.orm })
+  assert.is(second.get('only').em.name, 'only')
   await first.run(() => a.orm.em.insert(Author, { name: 'opened again' }))
   assert.equal([a.orm.em.name, await names(a)], ['only2', ['opened again']])
 })
@@ -344,7 +346,7 @@ orms('thousands of registries over one ORM change it once, and the last to be cl
   assert.is(await registries[7]!.run(() => orm.em.count(Author)), 0)
   for (const registry of registries) await registry.close()
   assert.equal(Object.getOwnPropertyNames(orm.em), [...before, 'constructor'])
-  assert.is(orm.config.get('context'), context)
+  assert.is((orm.config as Configuration).get('context'), context)
   assert.equal(
     Object.getOwnPropertyNames(connection).filter((name) => ['execute', 'connect', 'close'].includes(name)),
     [],

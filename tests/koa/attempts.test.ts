@@ -1,6 +1,7 @@
 import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { AsyncResource } from 'node:async_hooks'
+import { PassThrough, Readable } from 'node:stream'
 import Koa, { type Context } from 'koa'
 import {
   dbSessions,
@@ -12,7 +13,7 @@ import {
 } from '../../source/index.ts'
 import { Author } from '../support/entities.ts'
 import { serve } from '../support/http.ts'
-import { DIALECTS, openDatabase } from '../support/orms.ts'
+import { DIALECTS, openDatabase, openOrm } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
 
 type World = Awaited<ReturnType<typeof openDatabase>> & { registry: EngineRegistry<any> }
@@ -186,8 +187,8 @@ for (const dialect of DIALECTS) {
       }
       assert.equal(ctx.dbSession.status, { writer: 'END' })
     })
-    app.use(dbSessions(world.registry)).use((ctx) => {
-      ctx['dbSession'].writer.create(Author, { name: 'x' })
+    app.use(dbSessions(world.registry)).use((ctx: any) => {
+      ctx.dbSession.writer.create(Author, { name: 'x' })
       ctx.body = 'ok'
     })
     const served = await serve(app)
@@ -196,6 +197,27 @@ for (const dialect of DIALECTS) {
     assert.is(errors.length, 3)
     for (const error of errors) assert.instance(error, UnitOfWorkEndedError)
     assert.equal([served.errors, await names(world)], [[], ['x']])
+  })
+
+  test('a stream that the handler started reads by the global orm.em of a read-only role that it has opened', async (world) => {
+    const { orm, look } = world
+    await look.rows(`insert into author (name) values ('read')`)
+    const read = await openOrm(world.target)
+    const app = new Koa().use(dbSessions({ reader: { orm: read, readOnly: true }, writer: orm }))
+    app.use(async (ctx: any) => {
+      await ctx.dbSession.reader.count(Author)
+      const names = async function* (): AsyncGenerator<string> {
+        for (const { name } of (await (read.em as any).find(Author, {})) as { name: string }[]) yield name
+      }
+      // What starts in the handler goes on in its context.
+      ctx.body = Readable.from(names()).pipe(new PassThrough())
+    })
+    const served = await serve(app)
+    assert.is((await served.request('GET', '/')).text, 'read')
+    await served.idle()
+    await served.close()
+    await read.close()
+    assert.equal(served.errors, [])
   })
 
   test.run()

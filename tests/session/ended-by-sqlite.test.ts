@@ -90,7 +90,7 @@ for (const [mode, run] of Object.entries(MODES)) {
           for (const [later, send] of Object.entries(LATER)) {
             const refusal = await rejection(send(em))
             assert.instance(refusal, TransactionAbortedError, later)
-            assert.is(codeOf((refusal as Error).cause), codeOf(first), later)
+            assert.is(codeOf(refusal.cause), codeOf(first), later)
           }
         }),
       )

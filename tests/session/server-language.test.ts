@@ -66,8 +66,8 @@ const codeOf = (error: unknown): unknown => (error as { code?: unknown }).code
 
 /** The server's process behind the one connection of the pool. */
 async function backend({ orm }: World): Promise<unknown> {
-  const [row] = await orm.em.fork().execute('select pg_backend_pid() as pid')
-  return row!.pid
+  const [row] = (await orm.em.fork().execute('select pg_backend_pid() as pid')) as { pid: unknown }[]
+  return row?.pid
 }
 
 /** That `work` gives the one connection of the pool back as it is. */
@@ -181,7 +181,7 @@ test('a server that goes down while COMMIT is under way leaves the outcome unkno
     registry.run(({ dbSession }) => void (dbSession.writer as Em).create(Author, { name: 'x' })),
   )
   assert.instance(error, CommitOutcomeUnknownError)
-  assert.is(codeOf((error as Error).cause), '57P01')
+  assert.is(codeOf(error.cause), '57P01')
   await poolIdle(world.pool)
 })
 
