@@ -3,7 +3,7 @@ import type { SqlEntityManager } from '@mikro-orm/sql'
 import type { RunContext } from '../../source/index.ts'
 import { isBlunder, isFailure, shown } from './errors.ts'
 import type { Orm, Registry } from './lane.ts'
-import { databaseOf, type Dialect, type Program, type Role, type Slot, type Step } from './program.ts'
+import type { Dialect, Program, Role, Slot, Step } from './program.ts'
 import type { Cell, Failure, Journal, Level, Scope, Unit, Value, Write } from './record.ts'
 
 /** What one play of a program needs beyond its units. */
@@ -201,8 +201,4 @@ export class Stage {
   notice(error: unknown): void {
     if (isBlunder(error)) this.play.journal.lie('blunder', `${(error as Error).name}, ${shown(error)}`)
   }
-}
-
-export function ownDatabases(role: Role): string {
-  return databaseOf(role)
 }
