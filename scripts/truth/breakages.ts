@@ -1,0 +1,50 @@
+/** The library made wrong on purpose: a guard that cannot fail is worse than none. */
+import { IndependentSessions } from '../../source/engine/independent-sessions.ts'
+import { DisconnectWatch } from '../../source/koa/disconnect.ts'
+import { IdentityMapSnapshot } from '../../source/session/identity-map-snapshot.ts'
+import { PostgresLink } from '../../source/session/postgres-link.ts'
+import { PreparedTransaction } from '../../source/session/prepared-transaction.ts'
+import { DatabaseTransaction } from '../../source/session/database-transaction.ts'
+import { Session } from '../../source/session/session.ts'
+
+export const BREAKAGES: Readonly<Record<string, () => void>> = {
+  /** A savepoint that is rolled back leaves the entities as they are. */
+  'entities-stay'() {
+    IdentityMapSnapshot.prototype.restore = () => ({ later: new Map(), displaced: new Set(), unrestored: [] })
+  },
+  /** A COMMIT that PostgreSQL turned into a ROLLBACK is taken for one. */
+  'commit-believed'() {
+    DatabaseTransaction.prototype.assertCommittable = () => undefined
+    const { commit } = PostgresLink.prototype
+    PostgresLink.prototype.commit = async function (...args) {
+      const answer = await commit.apply(this, args)
+      return answer.outcome === 'rolled back' ? { outcome: 'committed' } : answer
+    }
+  },
+  /** Of several databases the prepared ones are never committed. */
+  'second-commit-skipped'() {
+    const { finish } = PreparedTransaction.prototype
+    PreparedTransaction.prototype.finish = async function (how) {
+      if (how === 'commit') this.leave()
+      else await finish.call(this, how)
+    }
+  },
+  /** What an autonomous role wrote in an attempt that failed is committed before the next one. */
+  'earlier-attempt-kept'() {
+    const { endWriters } = IndependentSessions.prototype
+    IndependentSessions.prototype.endWriters = function () {
+      return endWriters.call(this, false)
+    }
+  },
+  /** Nobody looks whether the client went away. */
+  'client-ignored'() {
+    DisconnectWatch.prototype.closed = () => undefined
+  },
+  /** A session that reads in a snapshot keeps its connection. */
+  'reader-left-open'() {
+    const { rollbackDatabase } = Session.prototype
+    Session.prototype.rollbackDatabase = async function () {
+      if (this.state !== 'readonly') await rollbackDatabase.call(this)
+    }
+  },
+}

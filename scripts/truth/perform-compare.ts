@@ -1,0 +1,52 @@
+/** Whether the entities in memory show what their rows hold, in the same transaction. */
+import { Note } from './entities.ts'
+import type { StepOf, Slot } from './program.ts'
+import type { Level } from './record.ts'
+import type { Stage } from './stage.ts'
+
+export async function load(stage: Stage, role: Slot): Promise<void> {
+  const level = stage.level(role)
+  const notes = await stage.ask(role, () => level.em.find(Note, { text: { $like: 'shared-%' } }))
+  for (const note of notes) level.entities.set(stage.cell(role, 'note', note.text), note)
+  await compareAll(stage, role, level)
+}
+
+export async function compare(stage: Stage, step: StepOf<'compare'>): Promise<void> {
+  const { role } = step
+  const level = stage.level(role)
+  await compareAll(stage, role, level)
+  const [chosen] = settled(stage, level)
+  if (!step.again || chosen === undefined) return
+  const [cell, entity] = chosen
+  const mark = `w${stage.name(step)}`
+  entity.mark = mark
+  stage.write(step, role, cell, mark, { buffered: true })
+  await stage.flush(role)
+  const row = await rowOf(stage, role, cell)
+  if (row !== mark) stage.play.journal.lie('entity stuck', `${cell}: changed to ${mark} and flushed, and is ${row}`)
+}
+
+async function compareAll(stage: Stage, role: Slot, level: Level): Promise<void> {
+  for (const [cell, entity] of settled(stage, level)) {
+    const shows = entity.mark ?? null
+    const row = await rowOf(stage, role, cell)
+    if (row !== shows) stage.play.journal.lie('entity shows', `${cell}: the entity shows ${shows}, the row has ${row}`)
+  }
+}
+
+/** Those without a change that is not sent yet; also by a branch that outlived its nested transaction. */
+function settled({ play, unit }: Stage, { entities, pending }: Level) {
+  const outlived = play.journal.writes.filter((write) => {
+    return write.unit === unit && write.scopes.some(({ left }) => write.issued > left)
+  })
+  return [...entities].filter(([cell]) => ![...pending, ...outlived].some((write) => write.cell === cell))
+}
+
+async function rowOf(stage: Stage, role: Slot, cell: string): Promise<string | null | undefined> {
+  const text = cell.slice(cell.lastIndexOf(' ') + 1)
+  const { em } = stage.level(role)
+  const [row] = await stage.ask(role, () =>
+    em.execute<{ mark: string | null }[]>(`select mark from note where text = '${text}'`),
+  )
+  return row?.mark
+}

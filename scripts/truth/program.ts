@@ -1,0 +1,139 @@
+/** What a program consists of: types only. */
+export const DIALECTS = ['postgresql', 'sqlite'] as const
+export type Dialect = (typeof DIALECTS)[number]
+
+export type Databases = Dialect | 'both'
+
+export const SLOTS = ['writer', 'audit', 'reader'] as const
+export type Slot = (typeof SLOTS)[number]
+
+/** A role; `reader` shares the writer's database, `audit` has one of its own. */
+export interface Role {
+  readonly name: Slot
+  readonly dialect: Dialect
+  readonly readOnly?: true | 'snapshot'
+  readonly commit?: 'autonomous' | 'autocommit'
+  readonly bestEffort?: true
+  readonly keepSession?: true
+  readonly pipelineCommit?: true
+  readonly isolationLevel?: 'serializable' | 'repeatable read'
+  readonly rawWrites?: 'commit' | 'error'
+}
+
+export const ENTRIES = ['run', 'http/1', 'http/2'] as const
+export type Entry = (typeof ENTRIES)[number]
+
+export interface Program {
+  readonly roles: readonly Role[]
+  readonly entry: Entry
+  readonly attempts: number
+  readonly disabled: boolean
+  readonly steps: readonly Step[]
+}
+
+/** What a program runs in. */
+export type Frame = Omit<Program, 'steps'>
+
+/** How the code around a step treats its promise. `forgotten`: never awaited, its rejection ignored. */
+export type Handling = 'awaited' | 'caught' | 'forgotten'
+
+/** Through which entity manager: the session's own, or the global one of the ORM. */
+export type Via = 'session' | 'global'
+
+/** What is inserted is a fact of its own; the others change or remove a note. */
+export const WRITES = [
+  'create',
+  'insert',
+  'insertMany',
+  'upsert',
+  'raw',
+  'raw marked',
+  'kysely',
+  'change',
+  'native update',
+  'native delete',
+  'raw update',
+  'kysely update',
+  'remove',
+] as const
+export type WriteHow = (typeof WRITES)[number]
+
+export const READS = ['find', 'count', 'raw', 'by id'] as const
+export const FAILURES = ['unique', 'division', 'validation', 'unique at flush', 'late'] as const
+export const MOMENTS = ['beforeCommit', 'afterCommit', 'beforeAbort', 'afterAbort'] as const
+
+export type Step = { readonly id: number; readonly handling: Handling } & Action
+
+export type Action =
+  /** `shared`: a note that other steps change as well, by its number. */
+  | {
+      readonly do: 'write'
+      readonly role: Slot
+      readonly how: WriteHow
+      readonly via: Via
+      readonly flush: boolean
+      readonly shared?: number
+    }
+  | { readonly do: 'flush'; readonly role: Slot }
+  | { readonly do: 'load'; readonly role: Slot }
+  | { readonly do: 'read'; readonly role: Slot; readonly how: (typeof READS)[number] }
+  | { readonly do: 'fail'; readonly role: Slot; readonly how: (typeof FAILURES)[number] }
+  /** em.transactional() */
+  | { readonly do: 'scope'; readonly role: Slot; readonly steps: readonly Step[]; readonly throws: boolean }
+  /** txn.savepoint(), and its rollback */
+  | { readonly do: 'savepoint'; readonly steps: readonly Step[]; readonly rollback: boolean }
+  /** Compares the entities in memory with their rows; `again` changes one of them and looks once more. */
+  | { readonly do: 'compare'; readonly role: Slot; readonly again: boolean }
+  | { readonly do: 'parallel'; readonly steps: readonly Step[]; readonly join: 'all' | 'allSettled' }
+  | { readonly do: 'commit' | 'abort' | 'begin' }
+  | { readonly do: 'doom' | 'veto' | 'leave' }
+  | { readonly do: 'commit role' | 'roll back role'; readonly role: Slot }
+  | { readonly do: 'kill'; readonly role: Slot }
+  | { readonly do: 'hook'; readonly when: (typeof MOMENTS)[number]; readonly role?: Slot }
+  /** A subscriber that creates a fact in `role` when the next fact of `on` is created. */
+  | { readonly do: 'echo'; readonly on: Slot; readonly role: Slot }
+  | {
+      readonly do: 'join'
+      readonly key: string
+      readonly creates?: Slot
+      readonly throws?: 'commit' | 'tpcVote' | 'tpcFinish'
+    }
+  | { readonly do: 'nested run'; readonly registry: 'same' | 'other'; readonly steps: readonly Step[] }
+  | { readonly do: 'stream'; readonly role: Slot; readonly how: 'to its end' | 'abandoned' | 'with a read inside' }
+  | { readonly do: 'body'; readonly role: Slot; readonly leaves: boolean }
+  | { readonly do: 'throw'; readonly error: 'plain' | 'transient' | 'serialization'; readonly once: boolean }
+  /** A branch of the first attempt that goes on when the second one is under way. */
+  | { readonly do: 'late branch'; readonly steps: readonly Step[] }
+
+export type StepOf<Do extends Action['do']> = Extract<Step, { readonly do: Do }>
+
+export type EndStep = StepOf<'commit' | 'abort' | 'begin' | 'commit role' | 'roll back role'>
+export type SettingStep = StepOf<'doom' | 'veto' | 'leave' | 'kill' | 'hook' | 'echo' | 'join' | 'body' | 'throw'>
+
+/** The steps inside a step. */
+export function inside(step: Step): readonly Step[] {
+  return 'steps' in step ? step.steps : []
+}
+
+/** All steps, however deep. */
+export function* everyStep(steps: readonly Step[]): Generator<Step> {
+  for (const step of steps) {
+    yield step
+    yield* everyStep(inside(step))
+  }
+}
+
+/** The database of a role: its name in the world. */
+export function databaseOf({ name, dialect }: Role): string {
+  return `${dialect} ${name === 'audit' ? 'two' : 'one'}`
+}
+
+/** Whether it takes part in the transaction of the unit of work. */
+export function joins(role: Role): boolean {
+  return role.readOnly === undefined && role.commit === undefined
+}
+
+/** The roles whose backend can be terminated. */
+export function killable({ roles }: Frame): Role[] {
+  return roles.filter((role) => role.dialect === 'postgresql' && (joins(role) || role.commit === 'autonomous'))
+}

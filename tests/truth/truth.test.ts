@@ -1,0 +1,59 @@
+/** Short runs of scripts/truth.ts; the long ones are run by hand. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { text } from 'node:stream/consumers'
+import process from 'node:process'
+import { fileURLToPath } from 'node:url'
+import { suite } from 'uvu'
+import * as assert from 'uvu/assert'
+import type { Result } from '../../scripts/truth/run.ts'
+import { postgres } from '../support/postgres.ts'
+
+const test = suite('truth')
+const SCRIPT = fileURLToPath(new URL('../../scripts/truth.ts', import.meta.url))
+
+async function truth(...options: string[]): Promise<Result & { code: number; log: string }> {
+  const { url } = await postgres()
+  const env = { ...process.env, KOA_SQLASSIST_TEST_POSTGRES: url, SQLASSIST_DISABLE_TRANSACTION: '' }
+  const child = spawn(process.execPath, [SCRIPT, ...options], { stdio: ['ignore', 'pipe', 'pipe'], env })
+  const [out, log, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')])
+  const line = out.trimEnd().split('\n').at(-1) ?? ''
+  assert.ok(line.startsWith('{'), `no JSON line at the end: ${out}\n${log}`)
+  return { ...(JSON.parse(line) as Result), code: code as number, log }
+}
+
+const RUNS = [
+  ['postgresql', '200'],
+  ['sqlite', '300'],
+  ['both', '150'],
+] as const
+
+for (const [database, programs] of RUNS) {
+  test(`what the callers of random programs were told is what is stored (${database})`, async () => {
+    const result = await truth('--programs', programs, '--seed', '20260', '--database', database, '--show', '1')
+    assert.equal(result.lies, {}, result.log)
+    assert.is(result.code, 0)
+    assert.ok(result.resolved > Number(programs) / 4, `only ${result.resolved} units ended well`)
+  })
+}
+
+/** Each with a run that is known to find it, and the kind of lie it shows as. */
+const BROKEN = [
+  ['entities-stay', 'sqlite', '1', 'entity shows'],
+  ['commit-believed', 'postgresql', '1', 'committed but missing'],
+  ['second-commit-skipped', 'postgresql', '1', 'leak'],
+  ['earlier-attempt-kept', 'sqlite', '3', 'of an earlier attempt'],
+  ['client-ignored', 'sqlite', '2', 'aborted but stored'],
+  ['reader-left-open', 'postgresql', '1', 'leak'],
+] as const
+
+for (const [name, database, seed, kind] of BROKEN) {
+  test(`a library that is made wrong is found out: ${name}`, async () => {
+    const options = ['--programs', '150', '--seed', seed, '--database', database, '--break', name]
+    const { lies, code, log } = await truth(...options, '--show', '0', '--patience', '2000')
+    assert.ok((lies[kind] ?? 0) > 0, log)
+    assert.is(code, 1)
+  })
+}
+
+test.run()
