@@ -100,6 +100,8 @@ function byEnd(write: Write, end: End): Fate {
   const outcome = end.except.get(write.role.name) ?? end.outcome
   if (outcome === 'committed') return write.shaky ? open('flush failed') : STORED
   if (outcome === 'aborted') return GONE
+  // What a hook creates in an autonomous role may find a session of its own there.
+  if (!write.byProgram && write.role.commit === 'autonomous') return open('outcome unknown')
   const group = end.except.size > 0 ? `${end.called} ${write.role.name}` : String(end.called)
   return open('outcome unknown', group)
 }
