@@ -2,7 +2,7 @@
  * What may be stored, by what the callers were told. `stored` and `gone` are certain. The open cases are few:
  *
  * - `outcome unknown`: the error says that nobody knows, or that one resource failed when others had committed;
- * - `an autonomous role failed`: it fails the unit, whose transaction is committed;
+ * - `an autonomous role failed`: it fails the unit, whose transaction is committed; a `bestEffort` one only warns;
  * - `at the same time`: a write beside a rollback that ran at the same time, in no order;
  * - `flush failed`: what a failed flush left in memory of a role that commits by itself;
  * - `maybe marked`: raw SQL beside a write of which nobody knows whether it counts;
@@ -91,7 +91,8 @@ function ofEnds(write: Write): Fate {
       if (maybe !== undefined && fate.is !== maybe) return open('at the same time')
       return fate
     }
-    maybe = end.outcome === 'committed' ? 'stored' : 'gone'
+    if (fate.is === 'open') return fate
+    maybe = fate.is
   }
   return GONE
 }
@@ -134,7 +135,7 @@ function ofIndependent(role: Write['role'], unit: Unit): Pick<End, 'outcome' | '
   const except: End['except'] = new Map()
   if (unit.outcome === 'again') return { outcome: 'aborted', except }
   if (unit.outcome === 'resolved' && role.bestEffort !== true) return { outcome: 'committed', except }
-  if (mayFail(role, unit)) except.set(role.name, 'unknown')
+  if (role.bestEffort === true || mayFail(role, unit)) except.set(role.name, 'unknown')
   return { outcome: 'committed', except }
 }
 

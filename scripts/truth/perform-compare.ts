@@ -30,16 +30,17 @@ async function compareAll(stage: Stage, role: Slot, level: Level): Promise<void>
   for (const [cell, entity] of settled(stage, level)) {
     const shows = entity.mark ?? null
     const row = await rowOf(stage, role, cell)
-    if (row !== shows) stage.play.journal.lie('entity shows', `${cell}: the entity shows ${shows}, the row has ${row}`)
+    const isStill = settled(stage, level).some(([each]) => each === cell)
+    if (row !== shows && isStill) {
+      stage.play.journal.lie('entity shows', `${cell}: the entity shows ${shows}, the row has ${row}`)
+    }
   }
 }
 
-/** Those without a change that is not sent yet; also by a branch that outlived its nested transaction. */
+/** Those without a change that is not sent yet, and that no branch changes meanwhile. */
 function settled({ play, unit }: Stage, { entities, pending }: Level) {
-  const outlived = play.journal.writes.filter((write) => {
-    return write.unit === unit && write.scopes.some(({ left }) => write.issued > left)
-  })
-  return [...entities].filter(([cell]) => ![...pending, ...outlived].some((write) => write.cell === cell))
+  const meanwhile = play.journal.writes.filter((write) => write.unit === unit && write.isForgotten)
+  return [...entities].filter(([cell]) => ![...pending, ...meanwhile].some((write) => write.cell === cell))
 }
 
 async function rowOf(stage: Stage, role: Slot, cell: string): Promise<string | null | undefined> {

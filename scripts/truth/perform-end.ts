@@ -1,6 +1,7 @@
 /** Steps that end transactions. */
 import { joins, type EndStep, type Slot } from './program.ts'
 import { outcomeOf } from './end-outcome.ts'
+import { hasCode } from './errors.ts'
 import type { End } from './record.ts'
 import type { Stage } from './stage.ts'
 
@@ -55,6 +56,8 @@ async function end(
     record.outcome = wanted
   } catch (error) {
     Object.assign(record, outcomeOf(error, unit))
+    // Whether its own commit, refused inside a nested transaction, gives the rest up is not said.
+    if (roles !== 'joined' && hasCode(error, 'SQLASSIST_NESTED_TRANSACTION_OPEN')) record.outcome = 'unknown'
     throw error
   } finally {
     record.answered = stage.now()

@@ -57,7 +57,10 @@ export async function performSavepoint(stage: Stage, step: StepOf<'savepoint'>, 
     record.rollbackCalled = stage.now()
     await savepoint.rollback()
     record.rolledBack = stage.now()
-    for (const level of levels) level.pending = level.pending.filter(({ issued }) => issued < record.called)
+    for (const level of levels)
+      level.pending = level.pending.filter(({ issued }) => {
+        return issued < record.called || issued > record.rollbackCalled
+      })
   } catch (error) {
     if (record.answered === Infinity) stage.fail(undefined, error)
     throw error

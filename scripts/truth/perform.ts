@@ -14,7 +14,8 @@ export async function performAll(stage: Stage, steps: readonly Step[]): Promise<
 
 /** A step, with its promise treated as the program says. */
 async function handled(stage: Stage, step: Step): Promise<void> {
-  const work = noticed(stage, step)
+  const mayOverlap = step.handling === 'forgotten' || step.do === 'parallel' || step.do === 'late branch'
+  const work = noticed(mayOverlap ? stage.forgotten() : stage, step)
   if (step.handling === 'awaited') return await work
   const ignored = work.catch(() => undefined)
   if (step.handling === 'caught') return await ignored

@@ -95,6 +95,7 @@ async function attempts(
     if (last !== undefined) Object.assign(last, { outcome: 'again', endAnswered: journal.tick() })
     const unit = new Unit((last?.attempt ?? 0) + 1, program.roles, program.disabled, false)
     last = unit
+    setting.echoes.length = 0
     journal.units.push(unit)
     const stage = new Stage({ play: setting, unit, context, registry, databases: databaseOf })
     await stage.work(async () => {

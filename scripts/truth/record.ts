@@ -21,6 +21,8 @@ export interface Write {
   readonly buffered: boolean
   /** Not by a subscriber, a hook or a data manager. */
   readonly byProgram: boolean
+  /** In a branch that nobody awaited. */
+  readonly isForgotten: boolean
   /** Raw SQL that nobody declared. */
   readonly unmarked: boolean
   /** Assigned to an entity while something of its session was under way. */

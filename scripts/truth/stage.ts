@@ -31,12 +31,15 @@ export class Stage {
   readonly registry: Registry
   readonly databases: (role: Role) => string
   readonly scopes: readonly Scope[]
+  /** Whether nobody awaits it. */
+  readonly isForgotten: boolean
   readonly #levels: ReadonlyMap<Slot, Level>
 
   constructor(
     fixed: Pick<Stage, 'play' | 'unit' | 'context' | 'registry' | 'databases'>,
     scopes: readonly Scope[] = [],
     levels: ReadonlyMap<Slot, Level> = new Map(),
+    isForgotten = false,
   ) {
     this.play = fixed.play
     this.unit = fixed.unit
@@ -45,11 +48,17 @@ export class Stage {
     this.databases = fixed.databases
     this.scopes = scopes
     this.#levels = levels
+    this.isForgotten = isForgotten
   }
 
   /** The same, inside a nested transaction. */
   nested(scope: Scope, level: Level): Stage {
-    return new Stage(this, [...this.scopes, scope], new Map(this.#levels).set(scope.role, level))
+    return new Stage(this, [...this.scopes, scope], new Map(this.#levels).set(scope.role, level), this.isForgotten)
+  }
+
+  /** The same, for a branch that nobody awaits. */
+  forgotten(): Stage {
+    return new Stage(this, this.scopes, this.#levels, true)
   }
 
   /** The same, outside of all nested transactions. */
@@ -133,6 +142,7 @@ export class Stage {
       issued,
       buffered,
       byProgram,
+      isForgotten: this.isForgotten,
       unmarked,
       meanwhile: buffered && typeof value === 'string' && this.level(slot).busy > 0,
       answered: buffered ? issued : Infinity,
@@ -181,12 +191,14 @@ export class Stage {
     const level = this.level(slot)
     const sent = [...level.pending]
     await this.ask(slot, () => level.em.flush())
-    this.sent(level, sent)
+    this.sent(level, sent, this.now())
   }
 
-  /** What was pending on a level has been sent. */
-  sent(level: Level, writes: readonly Write[] = [...level.pending]): void {
-    for (const write of writes) Object.assign(write, { flushed: true, shaky: false, answered: this.now() })
+  /** What was pending on a level has been sent: by a flush, which answers it, or by the end that it waited for. */
+  sent(level: Level, writes: readonly Write[], answered?: number): void {
+    for (const write of writes) {
+      Object.assign(write, { flushed: true, shaky: false, answered: answered ?? write.answered })
+    }
     level.pending = level.pending.filter((write) => !writes.includes(write))
   }
 
