@@ -118,8 +118,7 @@ function judgeUnit(journal: Journal, fates: ReadonlyMap<Write, Fate>, unit: Unit
 
 function judgeHook(journal: Journal, unit: Unit, { transaction, calls }: Unit['hooks'][number]): void {
   const ends = unit.ends.filter((end) => end.transaction === transaction && end.outcome !== 'refused')
-  const isLast =
-    (unit.endTransaction ?? transaction) === transaction && !ends.some(({ outcome }) => outcome === 'committed')
+  const isLast = ends.length === 0 || (unit.endTransaction === transaction && ends.at(-1)!.outcome !== 'committed')
   const outcomes = [...ends.map(({ outcome }) => outcome), ...(isLast ? [unit.finalEnd.outcome] : [])]
   // Where no session is open nobody looks for the client, and nothing is committed.
   if (outcomes.includes('unknown') || outcomes.includes('pending') || unit.left) return

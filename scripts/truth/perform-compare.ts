@@ -8,7 +8,7 @@ export async function load(stage: Stage, role: Slot): Promise<void> {
   const level = stage.level(role)
   const notes = await stage.ask(role, () => level.em.find(Note, { text: { $like: 'shared-%' } }))
   for (const note of notes) level.entities.set(stage.cell(role, 'note', note.text), note)
-  await compareAll(stage, role, level)
+  if (!stage.isForgotten) await compareAll(stage, role, level)
 }
 
 export async function compare(stage: Stage, step: StepOf<'compare'>): Promise<void> {
@@ -39,7 +39,9 @@ async function compareAll(stage: Stage, role: Slot, level: Level): Promise<void>
 
 /** Those without a change that is not sent yet, and that no branch changes meanwhile. */
 function settled({ play, unit }: Stage, { entities, pending }: Level) {
-  const meanwhile = play.journal.writes.filter((write) => write.unit === unit && write.isForgotten)
+  const meanwhile = play.journal.writes.filter(({ unit: theirs, isForgotten, scopes, answered }) => {
+    return theirs === unit && (isForgotten || scopes.some(({ left }) => answered > left))
+  })
   return [...entities].filter(([cell]) => ![...pending, ...meanwhile].some((write) => write.cell === cell))
 }
 

@@ -61,7 +61,7 @@ async function end(
     throw error
   } finally {
     record.answered = stage.now()
-    if (record.outcome === wanted) levels.forEach((level, index) => level && stage.sent(level, pending[index]))
+    if (record.outcome === wanted) levels.forEach((level, index) => level && stage.sent(level, pending[index]!))
   }
 }
 

@@ -17,7 +17,8 @@ export async function performScope(stage: Stage, step: StepOf<'scope'>, performA
   try {
     await outer.em.transactional(async (em) => {
       entered = true
-      stage.sent(outer, sent)
+      // MikroORM's own transaction takes what is pending along, and flushes it at its end.
+      if (stage.role(step.role).commit !== 'autocommit') stage.sent(outer, sent)
       const level: Level = { em, pending: [], busy: 0, entities: new Map() }
       try {
         await performAll(stage.nested(scope, level), step.steps)
@@ -51,7 +52,7 @@ export async function performSavepoint(stage: Stage, step: StepOf<'savepoint'>, 
     const savepoint = await stage.context.txn.savepoint()
     record.answered = stage.now()
     unit.savepoints.push(record)
-    levels.forEach((level, index) => stage.sent(level, pending[index]))
+    levels.forEach((level, index) => stage.sent(level, pending[index]!))
     await performAll(stage, step.steps)
     if (!step.rollback) return
     record.rollbackCalled = stage.now()
