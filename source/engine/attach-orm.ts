@@ -177,13 +177,13 @@ function autocommitClient(connection: Connection, served: ServedOrm, attachment:
 
 /** Has `prepare` called once for each executor of the connection's clients; a client is made anew when the ORM reconnects. */
 function preparedExecutors(connection: Connection, prepare: (executor: object) => void): (() => void)[] {
-  const prepared = new WeakSet<object>()
+  const known = new WeakSet<object>()
   const getPrepared = (original: Method): Method =>
     function () {
       const client = original.call(this)
       const executor: object = client.getExecutor()
-      if (!prepared.has(executor)) prepare(executor)
-      prepared.add(executor)
+      if (!known.has(executor)) prepare(executor)
+      known.add(executor)
       return client
     }
   return [override(connection, 'getClient', getPrepared)]
