@@ -79,17 +79,16 @@ export class Branch {
       await this.#traced(how, async () => void (wasThere = (await prepared?.finish(this.gid, how)) === true))
       return isDone(wasThere)
     } catch (error) {
-      this.#warn(`could not be finished (${how}: ${String(error)})`, error)
+      this.#warn(`could not be finished (${how}: ${String(error)})`, error as Error)
       return false
     }
   }
 
-  #warn(what: string, error?: unknown): void {
-    const detail = error === undefined ? undefined : String((error as Error)?.stack ?? error)
+  #warn(what: string, error?: Error): void {
     process.emitWarning(
       `The prepared transaction "${this.gid}" of role "${this.#member.engine.role}" ${what}. ` +
         `It holds its locks until recovery gets through to the database, or registry.recover() is called.`,
-      { code: 'SQLASSIST_LEFT_PREPARED', ...(detail === undefined ? {} : { detail }) },
+      { code: 'SQLASSIST_LEFT_PREPARED', ...(error === undefined ? {} : { detail: error.stack ?? error.message }) },
     )
   }
 }

@@ -1,4 +1,5 @@
 import { CommitOutcomeUnknownError } from '../session/errors.ts'
+import { savepointIsGone } from '../session/session-savepoints.ts'
 import { isRetryable } from '../session/retryable.ts'
 import type { Session } from '../session/session.ts'
 import type { DataManager, DataManagerSavepoint, Transaction } from '../transaction/index.ts'
@@ -58,7 +59,7 @@ export class PlainCommits implements DataManager {
     for (const session of this.#sessions) parts.push(await session.savepoint())
     return {
       rollback: async () => {
-        await rollBack(this.#sessions.splice(parts.length))
+        await this.#undo(this.#sessions.splice(parts.length), true)
         for (const part of parts) await part.rollback()
       },
     }
@@ -70,12 +71,15 @@ export class PlainCommits implements DataManager {
 
   tpcAbort(): void {}
 
+  /** @throws InvalidSavepointRollbackError where a savepoint is rolled back, and a session has committed since */
   async abort(transaction: Transaction): Promise<void> {
     this.#left = transaction
-    await rollBack(this.#sessions.splice(0))
+    await this.#undo(this.#sessions.splice(0), transaction.isRollingBack)
   }
-}
 
-async function rollBack(sessions: readonly Session[]): Promise<void> {
-  for (const session of sessions) await session.abandon('its session was rolled back')
+  async #undo(sessions: readonly Session[], isRollback: boolean): Promise<void> {
+    const committed = sessions.find(({ ended, commits }) => !ended && commits > 0)
+    for (const session of sessions) await session.abandon('its session was rolled back')
+    if (isRollback && committed !== undefined) throw savepointIsGone(committed.role)
+  }
 }

@@ -245,7 +245,7 @@ function accessorsOf(entity: Entity): readonly string[] {
   let names = accessors.get(prototype)
   if (names === undefined) {
     names = helperOf(entity)
-      .__meta.props.map(({ name }) => name as string)
+      .__meta.props.map(({ name }): string => name)
       .filter((name) => {
         const inherited = inheritedDescriptor(entity, name)
         return inherited?.get !== undefined && inherited.set !== undefined

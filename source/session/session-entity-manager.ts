@@ -2,6 +2,7 @@ import type { ForkOptions } from '@mikro-orm/core'
 import type { SqlEntityManager } from '@mikro-orm/sql'
 import { assertOwn } from './entity-ownership.ts'
 import { ManagedSessionError, OutsideTransactionError } from './errors.ts'
+import { flushInTurn, noteScheduled } from './flush-in-turn.ts'
 import { asNested, innermost } from './nested-transactions.ts'
 import { oncePerClass } from './once-per-class.ts'
 import { oneAfterTheOther } from './one-after-the-other.ts'
@@ -13,10 +14,6 @@ import { undoneInMemory } from './undone-in-memory.ts'
 
 /** Set on an entity manager that MikroORM may fork by itself while it streams. */
 const STREAMS = Symbol('koa-sqlassist stream')
-/** The flush under way on an entity manager. */
-const FLUSH = Symbol('koa-sqlassist flush')
-
-type Flushing = SqlEntityManager & { [FLUSH]?: Promise<void> | undefined }
 type EntityManagerClass = new (...args: any[]) => SqlEntityManager
 type Transactional = SqlEntityManager['transactional']
 type TransactionalOptions = Parameters<Transactional>[1]
@@ -85,7 +82,6 @@ const sessionEntityManagerClass = oncePerClass(makeSessionEntityManagerClass)
 function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerClass {
   class SessionEntityManager extends Base {
     declare [STREAMS]?: boolean
-    declare [FLUSH]?: Promise<void> | undefined
 
     /** Every call of an entity manager comes by here first. */
     override getContext(validate?: boolean): any {
@@ -137,7 +133,19 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
       const options = ownOptions(given)
       if (session === undefined) return await super.transactional(work, options)
       session.assertUsable()
-      return await session.nest(async () => await this.#transactional(session, asNested(session, work), options))
+      const cb = asNested(session, this.#endingStreams(session, work))
+      return await session.nest(async () => await this.#transactional(session, cb, options))
+    }
+
+    /** The end of a nested transaction would wait for a stream that nobody reads on. */
+    #endingStreams(session: Session, work: (em: any) => any): (em: any) => Promise<any> {
+      return async (em) => {
+        try {
+          return await work(em)
+        } finally {
+          if (em !== this) await session.closeStreamsOf(em)
+        }
+      }
     }
 
     async #transactional(session: Session, cb: (em: any) => any, options: TransactionalOptions = {}): Promise<any> {
@@ -173,7 +181,7 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
 
     override stream(entityName: any, options: any = {}): AsyncIterableIterator<any> {
       const rows = this.#stream(entityName, options)
-      return sessionOfEntityManager(this)?.track(rows) ?? rows
+      return sessionOfEntityManager(this)?.track(rows, this) ?? rows
     }
 
     async *#stream(entityName: any, options: any): AsyncIterableIterator<any> {
@@ -205,11 +213,13 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
 
     override persist(entity: any): any {
       assertOwn(entity, sessionOfEntityManager(this), 'persist')
+      noteScheduled(this, entity, 'persist')
       return super.persist(entity)
     }
 
     override remove(entity: any): any {
       assertOwn(entity, sessionOfEntityManager(this), 'remove')
+      noteScheduled(this, entity, 'remove')
       return super.remove(entity)
     }
 
@@ -241,25 +251,6 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
 function asOperation<T>(em: SqlEntityManager, work: () => Promise<T>): Promise<T> {
   const session = sessionOfEntityManager(em)
   return session === undefined ? work() : session.activity.during(work)
-}
-
-/**
- * A flush behind another one is left unanswered by MikroORM when the first one fails. What it was to write is lost then, so
- * it fails as well: https://github.com/mikro-orm/mikro-orm/blob/v7.2.1/packages/core/src/unit-of-work/UnitOfWork.ts
- */
-async function flushInTurn(em: Flushing, session: Session, flush: () => Promise<void>): Promise<void> {
-  const context = em.getTransactionContext()
-  const ahead = em[FLUSH]
-  const flushing = flush()
-  em[FLUSH] ??= flushing
-  try {
-    await (ahead === undefined ? flushing : Promise.race([flushing, ahead.then(() => flushing)]))
-  } catch (error) {
-    session.noteFailedFlush(error, context)
-    throw error
-  } finally {
-    if (em[FLUSH] === flushing) em[FLUSH] = undefined
-  }
 }
 
 /** The session whose transaction is not MikroORM's to begin and end. */

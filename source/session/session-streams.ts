@@ -20,8 +20,10 @@ export class SessionStreams {
     return Array.from(this.#open).some(({ begun }) => begun)
   }
 
-  add<Row>(rows: AsyncIterable<Row>): AsyncIterableIterator<Row> {
+  /** `em` is the entity manager that it was opened by, where that is known. */
+  add<Row>(rows: AsyncIterable<Row>, em?: object): AsyncIterableIterator<Row> {
     const stream = new SessionStream(rows[Symbol.asyncIterator](), {
+      em,
       forget: () => void this.#open.delete(stream),
       late: () => this.#late(),
     })
@@ -38,6 +40,12 @@ export class SessionStreams {
     await Promise.all(Array.from(this.#open, (stream) => stream.close()))
   }
 
+  /** Closes those that `em` has opened, whose nested transaction ends. */
+  async closeThoseOf(em: object): Promise<void> {
+    const own = Array.from(this.#open).filter((stream) => stream.em === em)
+    await Promise.all(own.map((stream) => stream.close()))
+  }
+
   async #late(): Promise<IteratorReturnResult<undefined>> {
     if (!this.#quietly) await this.#refuse()
     return { done: true, value: undefined }
@@ -46,6 +54,7 @@ export class SessionStreams {
 
 /** What a stream asks of its session. */
 interface Owner {
+  readonly em: object | undefined
   forget(): void
   /** What its reader gets once it is closed. */
   late(): Promise<IteratorReturnResult<undefined>>
@@ -55,6 +64,10 @@ class SessionStream<Row> implements AsyncIterableIterator<Row> {
   readonly #rows: AsyncIterator<Row>
   readonly #owner: Owner
   #closed = false
+  get em(): object | undefined {
+    return this.#owner.em
+  }
+
   /** Whether something was read from it. */
   begun = false
 

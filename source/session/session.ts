@@ -113,6 +113,11 @@ export class Session implements TransactionHost {
     return this.#ending !== undefined
   }
 
+  /** How often the program committed it, where nobody coordinates. */
+  get commits(): number {
+    return this.#commits
+  }
+
   /** Whether only em.rollback() is left to the program. */
   get hasFailed(): boolean {
     return this.#failed !== undefined
@@ -241,9 +246,14 @@ export class Session implements TransactionHost {
   }
 
   /** Makes `rows` a stream of this session's, which ends with it. */
-  track<Row>(rows: AsyncIterable<Row>): AsyncIterableIterator<Row> {
+  track<Row>(rows: AsyncIterable<Row>, em?: object): AsyncIterableIterator<Row> {
     this.#streams ??= new SessionStreams(() => this.#refuseRows())
-    return this.#streams.add(rows)
+    return this.#streams.add(rows, em)
+  }
+
+  /** Closes the streams that were opened by the entity manager of a nested transaction, which ends. */
+  async closeStreamsOf(em: object): Promise<void> {
+    await this.#streams?.closeThoseOf(em)
   }
 
   async #refuseRows(): Promise<never> {
@@ -314,7 +324,10 @@ export class Session implements TransactionHost {
   }
 
   async rollBackNested(name: string): Promise<void> {
-    if (this.#settings.scope === 'transaction') await this.#transaction.rollBackScope(name)
+    if (this.#settings.scope === 'statement') return
+    // What is under way in it would come after its rollback, and stay.
+    await this.#idle()
+    await this.#transaction.rollBackScope(name)
   }
 
   /** What the session remembers for its savepoints, if it has any. */

@@ -80,6 +80,11 @@ export class Transaction {
     return this.#core.underWay.outsideAnswer
   }
 
+  /** Whether a savepoint of it is being rolled back. @internal */
+  get isRollingBack(): boolean {
+    return this.#core.underWay.operation?.kind === 'rollback'
+  }
+
   /**
    * Makes the work of all data managers permanent, in two phases, and ends the transaction.
    *

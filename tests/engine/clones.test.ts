@@ -87,24 +87,32 @@ for (const [decider, lost, roles, who] of [
 
 let count = 0
 
-/** The name of a place's database since its server was started. */
-async function nameOf({ several }: World, place: string): Promise<string> {
+/** The name of a place's database since its server was started, or the one that its copies have as well. */
+async function nameOf({ several }: World, place: string, which: 'own' | 'shared' = 'own'): Promise<string> {
   const rows = await several
     .place(place)
-    .look.rows(`select decision from sqlassist_decision where id like 'database%' order by at desc limit 1`)
+    .look.rows(
+      `select decision from sqlassist_decision where id like 'database%' order by at ${which === 'own' ? 'desc' : 'asc'} limit 1`,
+    )
   return String(rows[0]!['decision'])
 }
 
 /** Prepares a row in `place` as a commit does that died afterwards; `decided`: when it had been decided. Its id. */
-async function die(world: World, decider: string, place: string, decided: boolean): Promise<string> {
+async function die(
+  world: World,
+  decider: string,
+  place: string,
+  decided: boolean,
+  which: 'own' | 'shared' = 'own',
+): Promise<string> {
   const { several } = world
-  const id = `sqlassist:app:${decider}:${await nameOf(world, decider)}:${String(++count).padStart(22, '0')}`
+  const id = `sqlassist:app:${decider}:${await nameOf(world, decider, which)}:${String(++count).padStart(22, '0')}`
   const { look } = several.place(place)
   await look.rows('begin')
   await look.rows(`insert into author (name) values ('${id}')`)
   await look.rows(`prepare transaction '${id}:${place}'`)
   if (!decided) return id
-  const participants = `${place}=${await nameOf(world, place)}`
+  const participants = `${place}=${await nameOf(world, place, which)}`
   await several
     .place(decider)
     .look.rows(
@@ -152,6 +160,22 @@ for (const [what, roles] of [
     assert.equal([await has(several.place('a'), yes), await has(several.place('a'), no)], [1, 0])
   })
 }
+
+test('what was prepared before the copy was made is settled in the place of the original, and left to it by a copy', async (world) => {
+  const { several } = world
+  const no = await die(world, 'original', 'a', false, 'shared')
+  const yes = await die(world, 'a', 'original', true, 'shared')
+  await several.place('original').wire!.down()
+  for (let time = 0; time < 2; time++) {
+    const { committed, rolledBack } = await settledBy(world, { a: 'a', original: 'copy' })
+    assert.equal([committed, rolledBack], [[], []])
+  }
+  assert.equal(await decisionsIn(several.place('a')), ['commit'])
+  await several.place('original').wire!.up()
+  for (let time = 0; time < 2; time++) await settledBy(world, { a: 'a', original: 'original' })
+  assert.equal([await has(several.place('a'), no), await has(several.place('original'), yes)], [0, 1])
+  assert.equal(await decisionsIn(several.place('a')), [])
+})
 
 test('a database that decides is known as long as its server runs, whatever its role and whatever else is a copy', async (world) => {
   const [yes, no] = [await die(world, 'original', 'a', true), await die(world, 'original', 'a', false)]

@@ -328,6 +328,33 @@ for (const dialect of DIALECTS) {
     assert.equal([await names(shop.look), await names(log.look)], [['sold'], ['created']])
   })
 
+  test('what a subscriber creates, or removes, through the same role while that is flushed is stored', async ({
+    shop,
+  }) => {
+    await shop.look.rows(`insert into author (name) values ('removed')`)
+    await new EngineRegistry<any>({ writer: shop.orm }).run(async ({ dbSession: { writer } }: any) => {
+      const removed = await writer.findOneOrFail(Author, { name: 'removed' })
+      onCreate = (entity) => {
+        if (entity.name !== 'first') return
+        writer.create(Author, { name: 'second' })
+        writer.remove(removed)
+      }
+      writer.create(Author, { name: 'first' })
+    })
+    assert.equal(await names(shop.look), ['first', 'second'])
+  })
+
+  test('what the program creates while a flush is under way is stored', async ({ shop }) => {
+    onCreate = undefined
+    await new EngineRegistry<any>({ writer: shop.orm }).run(async ({ dbSession: { writer } }: any) => {
+      writer.create(Author, { name: 'first' })
+      const flushing = writer.flush()
+      writer.create(Author, { name: 'second' })
+      await flushing
+    })
+    assert.equal(await names(shop.look), ['first', 'second'])
+  })
+
   test('what a data manager creates in its commit() or in its vote is stored', async ({ shop }) => {
     onCreate = undefined
     await new EngineRegistry<any>({ writer: shop.orm }).run(async ({ dbSession: { writer }, txn }: any) => {

@@ -87,6 +87,25 @@ for (const dialect of DIALECTS) {
     })
 
     if (refuses(dialect, role)) continue
+    if (!role.startsWith('readOnly')) {
+      test(`one of a nested transaction of a ${role} role, that nobody reads on, does not keep that one from its end`, async (world) => {
+        const { orm, registry } = await open(world, role)
+        for (const fails of [false, true]) {
+          const run = registry.run(async ({ dbSession }: any) => {
+            await dbSession.role.transactional(async (em: any) => {
+              await em.stream(Author).next()
+              if (fails) throw new RangeError('undo')
+            })
+            return await dbSession.role.count(Author)
+          })
+          if (fails) assert.instance(await rejection(run), RangeError)
+          else assert.is(await run, ROWS)
+        }
+        await idle(orm)
+        await registry.close()
+      })
+    }
+
     test(`a read inside the loop over one of a ${role} role works with one connection`, async (world) => {
       const { orm, registry } = await open(world, role)
       const read = await registry.run(async ({ dbSession: { role: em } }: any) => {
