@@ -23,7 +23,8 @@ export function outcomeOf(error: unknown, unit: Unit): Outcome {
   if (error instanceof PartialCommitError) {
     for (const role of unit.roles.values()) if (joins(role)) except.set(role.name, 'unknown')
     for (const role of error.committed) except.set(role as Slot, 'committed')
-    for (const role of error.rolledBack) except.set(role as Slot, 'aborted')
+    for (const role of error.rolledBack)
+      except.set(role as Slot, error.committed.includes(role) ? 'unknown' : 'aborted')
     return { outcome: 'unknown', except }
   }
   if (hasCode(error, 'SQLASSIST_COMMIT_OUTCOME_UNKNOWN') || unit.lateResource) return { outcome: 'unknown', except }

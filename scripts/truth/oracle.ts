@@ -155,14 +155,10 @@ function ofUnmarked(write: Write, all: readonly Write[]): Fate {
 export function swallowed(unit: Unit, all: readonly Write[]): Failure[] {
   return unit.failures.filter((failure) => {
     if (failure.scopes.some(({ outcome }) => outcome !== 'kept')) return false
-    if (
-      unit.savepoints.some(
-        (each) => failure.at > each.answered && failure.at < each.rollbackCalled && each.rolledBack < Infinity,
-      )
-    ) {
-      return false
-    }
-    return all.some((write) => isCommittedWith(write, failure, unit, all))
+    const isUndone = unit.savepoints.some(({ answered, rolledBack }) => {
+      return rolledBack < Infinity && failure.at > answered && failure.issued < rolledBack
+    })
+    return !isUndone && all.some((write) => isCommittedWith(write, failure, unit, all))
   })
 }
 

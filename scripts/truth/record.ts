@@ -66,6 +66,7 @@ export interface End {
 /** A statement or a flush that failed. `role` is undefined where it may be any that joined. */
 export interface Failure {
   readonly role: Slot | undefined
+  readonly issued: number
   readonly at: number
   readonly scopes: readonly Scope[]
   readonly what: string

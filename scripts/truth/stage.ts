@@ -174,12 +174,13 @@ export class Stage {
   async ask<T>(slot: Slot, work: () => Promise<T>): Promise<T> {
     const level = this.level(slot)
     const sent = [...level.pending]
+    const issued = this.now()
     level.busy++
     try {
       return await work()
     } catch (error) {
       for (const write of sent) write.shaky = true
-      this.fail(slot, error)
+      this.fail(slot, error, issued)
       throw error
     } finally {
       level.busy--
@@ -202,10 +203,10 @@ export class Stage {
     level.pending = level.pending.filter((write) => !writes.includes(write))
   }
 
-  fail(role: Slot | undefined, error: unknown): void {
+  fail(role: Slot | undefined, error: unknown, issued: number = this.now()): void {
     this.notice(error)
     if (!isFailure(error)) return
-    const failure: Failure = { role, at: this.now(), scopes: this.scopes, what: shown(error) }
+    const failure: Failure = { role, issued, at: this.now(), scopes: this.scopes, what: shown(error) }
     this.unit.failures.push(failure)
   }
 
