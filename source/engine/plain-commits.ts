@@ -1,8 +1,7 @@
 import { CommitOutcomeUnknownError } from '../session/errors.ts'
-import { savepointIsGone } from '../session/session-savepoints.ts'
 import { isRetryable } from '../session/retryable.ts'
 import type { Session } from '../session/session.ts'
-import type { DataManager, DataManagerSavepoint, Transaction } from '../transaction/index.ts'
+import type { DataManager, DataManagerSavepoint } from '../transaction/index.ts'
 import { commitError } from './errors.ts'
 
 /**
@@ -11,12 +10,12 @@ import { commitError } from './errors.ts'
  */
 export class PlainCommits implements DataManager {
   readonly #sessions: Session[] = []
-  /** The transaction that it left when a savepoint older than itself was rolled back. */
-  #left: Transaction | undefined
+  /** The ways back to the opening of those that were opened after a savepoint. */
+  readonly #beginnings = new Map<Session, DataManagerSavepoint>()
+  #hasSavepoints = false
 
   add(session: Session): void {
-    this.#left?.join(this)
-    this.#left = undefined
+    if (this.#hasSavepoints) this.#beginnings.set(session, session.savepointAtJoin())
     this.#sessions.push(session)
   }
 
@@ -53,14 +52,23 @@ export class PlainCommits implements DataManager {
 
   tpcFinish(): void {}
 
-  /** Rolled back, it takes every session back, and ends those opened since. */
+  /** Rolled back, it takes every session back, those opened since to their beginning. */
   async savepoint(): Promise<DataManagerSavepoint> {
-    const parts: DataManagerSavepoint[] = []
-    for (const session of this.#sessions) parts.push(await session.savepoint())
+    this.#hasSavepoints = true
+    const parts = new Map<Session, DataManagerSavepoint>()
+    for (const session of this.#sessions) parts.set(session, await session.savepoint())
+    return this.#wayBackTo(parts)
+  }
+
+  savepointAtJoin(): DataManagerSavepoint {
+    this.#hasSavepoints = true
+    return this.#wayBackTo(new Map())
+  }
+
+  #wayBackTo(parts: ReadonlyMap<Session, DataManagerSavepoint>): DataManagerSavepoint {
     return {
       rollback: async () => {
-        await this.#undo(this.#sessions.splice(parts.length), true)
-        for (const part of parts) await part.rollback()
+        for (const session of this.#sessions) await (parts.get(session) ?? this.#beginnings.get(session))?.rollback()
       },
     }
   }
@@ -71,15 +79,7 @@ export class PlainCommits implements DataManager {
 
   tpcAbort(): void {}
 
-  /** @throws InvalidSavepointRollbackError where a savepoint is rolled back, and a session has committed since */
-  async abort(transaction: Transaction): Promise<void> {
-    this.#left = transaction
-    await this.#undo(this.#sessions.splice(0), transaction.isRollingBack)
-  }
-
-  async #undo(sessions: readonly Session[], isRollback: boolean): Promise<void> {
-    const committed = sessions.find(({ ended, commits }) => !ended && commits > 0)
-    for (const session of sessions) await session.abandon('its session was rolled back')
-    if (isRollback && committed !== undefined) throw savepointIsGone(committed.role)
+  async abort(): Promise<void> {
+    for (const session of this.#sessions.splice(0)) await session.abandon('its session was rolled back')
   }
 }

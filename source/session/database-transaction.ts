@@ -150,6 +150,11 @@ export class DatabaseTransaction {
     this.#turns.pass()
   }
 
+  /** Whether it takes no further statement of the program. */
+  get isSealed(): boolean {
+    return this.#sealed
+  }
+
   /** Refuses every further statement of the program. What it holds is about to be committed or rolled back. */
   seal(): void {
     this.#sealed = true

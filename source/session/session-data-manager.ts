@@ -51,6 +51,10 @@ export class SessionDataManager implements DataManager {
     return this.#session.savepoint()
   }
 
+  savepointAtJoin(): DataManagerSavepoint {
+    return this.#session.savepointAtJoin()
+  }
+
   shouldRetry(error: unknown): boolean {
     return isRetryable(error)
   }

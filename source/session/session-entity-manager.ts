@@ -3,7 +3,7 @@ import type { SqlEntityManager } from '@mikro-orm/sql'
 import { assertOwn } from './entity-ownership.ts'
 import { ManagedSessionError, OutsideTransactionError } from './errors.ts'
 import { flushInTurn, noteScheduled } from './flush-in-turn.ts'
-import { asNested, innermost } from './nested-transactions.ts'
+import { asNested, innermost, isNestedIn } from './nested-transactions.ts'
 import { oncePerClass } from './once-per-class.ts'
 import { oneAfterTheOther } from './one-after-the-other.ts'
 import { inOneConnection } from './session-connection-facade.ts'
@@ -106,6 +106,7 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
     }
 
     override async commit(): Promise<void> {
+      refuseInsideOfNested(this, 'em.commit()')
       const session = managedSession(this)
       if (session === undefined) return await super.commit()
       if (session.coordinated || session.em !== this) throw new ManagedSessionError(session.role, 'em.commit()')
@@ -113,6 +114,7 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
     }
 
     override async rollback(): Promise<void> {
+      refuseInsideOfNested(this, 'em.rollback()')
       const session = sessionOfEntityManager(this)
       if (session === undefined || (session.leavesTransactionsToMikroOrm && !session.hasFailed)) {
         return await super.rollback()
@@ -260,6 +262,12 @@ function managedSession(em: SqlEntityManager): Session | undefined {
   const session = sessionOfEntityManager(em)
   session?.assertUsable()
   return session?.leavesTransactionsToMikroOrm === true ? undefined : session
+}
+
+/** MikroORM would end the transaction that the callback of em.transactional() is in, and the rest would be in none. */
+function refuseInsideOfNested(em: SqlEntityManager, what: string): void {
+  const session = sessionOfEntityManager(em)
+  if (session?.leavesTransactionsToMikroOrm === true && isNestedIn(session)) session.refuseNested(what)
 }
 
 /** The options by which MikroORM forks for a nested transaction; it gives them all, also those that are undefined. */

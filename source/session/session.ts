@@ -113,11 +113,6 @@ export class Session implements TransactionHost {
     return this.#ending !== undefined
   }
 
-  /** How often the program committed it, where nobody coordinates. */
-  get commits(): number {
-    return this.#commits
-  }
-
   /** Whether only em.rollback() is left to the program. */
   get hasFailed(): boolean {
     return this.#failed !== undefined
@@ -350,18 +345,29 @@ export class Session implements TransactionHost {
     await this.#idle()
     await this.assertCommittable()
     await this.flush()
-    this.#refuseNested('txn.savepoint()')
+    this.refuseNested('txn.savepoint()')
+    const transaction = this.#transaction
+    const name = transaction.begun ? this.remembering().newName() : undefined
+    // In one go with the savepoint's place among the statements.
+    const wayBack = this.#wayBackTo(name)
+    if (name !== undefined) await transaction.exclusive((link) => link.execute(`savepoint ${name}`, []))
+    return wayBack
+  }
+
+  /** The state as the session was opened: it has sent nothing. */
+  savepointAtJoin(): DataManagerSavepoint {
+    return this.#wayBackTo(undefined)
+  }
+
+  #wayBackTo(name: string | undefined): DataManagerSavepoint {
     const savepoints = this.remembering()
     const transaction = this.#transaction
-    const name = transaction.begun ? savepoints.newName() : undefined
-    // In one go with the savepoint's place among the statements.
     const snapshot = savepoints.take()
     const written = transaction.writes.now()
     const commits = this.#commits
-    if (name !== undefined) await transaction.exclusive((link) => link.execute(`savepoint ${name}`, []))
     const rollback = async (): Promise<void> => {
       await this.#idle()
-      this.#refuseNested('The rollback of a savepoint')
+      this.refuseNested('The rollback of a savepoint')
       if (commits !== this.#commits || (name !== undefined && transaction !== this.#transaction)) {
         throw savepointIsGone(this.role)
       }
@@ -513,19 +519,23 @@ export class Session implements TransactionHost {
 
   /** `em.commit()` where nobody coordinates. What comes meanwhile is in the next transaction. */
   async commitAndContinue(): Promise<void> {
-    this.#refuseNested('em.commit()')
+    this.refuseNested('em.commit()')
     try {
       await this.#flushAll()
       this.assertNotNested('em.commit()')
       await this.#commitAndReplace()
     } catch (error) {
-      if (!(error instanceof NestedTransactionOpenError)) this.#fail(error)
+      // It was refused, and nothing of the session is lost.
+      const isRefusal = error instanceof NestedTransactionOpenError || error instanceof SessionEndedError
+      if (!isRefusal) this.#fail(error)
       throw error
     }
   }
 
   async #commitAndReplace(): Promise<void> {
     const finished = this.#transaction
+    // Its unit commits it at this moment.
+    if (finished.isSealed) throw this.tooLate()
     finished.seal()
     const committing = this.#finish(finished)
     this.#commits++
@@ -543,7 +553,7 @@ export class Session implements TransactionHost {
 
   /** `em.rollback()`: this session alone; it stays joined and usable, and forgets what it had loaded. */
   async rollbackAndContinue(): Promise<void> {
-    if (this.#failed === undefined) this.#refuseNested('em.rollback()')
+    if (this.#failed === undefined) this.refuseNested('em.rollback()')
     else this.assertNotNested('em.rollback()')
     this.#failed = undefined
     this.#forget()
@@ -624,7 +634,8 @@ export class Session implements TransactionHost {
     }
   }
 
-  #refuseNested(what: string): void {
+  /** @throws NestedTransactionOpenError while em.transactional() is under way; as {@link assertUsable} */
+  refuseNested(what: string): void {
     this.assertUsable()
     this.assertNotNested(what)
   }

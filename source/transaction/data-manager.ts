@@ -51,6 +51,12 @@ export interface DataManager {
   /** The present state as something to go back to. Without this method, only optimistic savepoints can be made. */
   savepoint?(): DataManagerSavepoint | PromiseLike<DataManagerSavepoint>
 
+  /**
+   * Its state as it joins, as something to go back to; called in the join where there are savepoints already. Without this
+   * method the rollback of one of those aborts it, and it leaves the transaction. Not in Zope.
+   */
+  savepointAtJoin?(): DataManagerSavepoint
+
   /** Whether trying the whole transaction again may help after this error. Asked by `run`, `attempts` and `isRetryableError`. */
   shouldRetry?(error: unknown): boolean | PromiseLike<boolean>
 }

@@ -8,6 +8,11 @@ export class Savepoints {
   #valid: TransactionSavepoint[] = []
   readonly #inTheMaking = new Set<TransactionSavepoint>()
 
+  /** Whether there is none to go back to, and none in the making. */
+  get isEmpty(): boolean {
+    return this.#valid.length === 0 && this.#inTheMaking.size === 0
+  }
+
   /** Makes one over these data managers; it counts from when all have answered. */
   async make(
     savepoint: TransactionSavepoint,

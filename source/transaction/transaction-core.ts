@@ -6,6 +6,7 @@ import type { HookList } from './hook-list.ts'
 import type { HookKind, Hooks } from './hooks.ts'
 import { Metadata } from './metadata.ts'
 import type { Operation } from './operation.ts'
+import type { SavepointEntry } from './savepoint.ts'
 import { Savepoints } from './savepoints.ts'
 import { warnOfSuppressedError } from './suppressed.ts'
 import type { SynchronizerSet } from './synchronizer-set.ts'
@@ -85,16 +86,20 @@ export class TransactionCore {
     if (outside === 'abort' || outside === 'rollback') throw new ConcurrentCallError('join', outside)
     this.host?.admit?.(resource)
     this.resources.push(resource)
-    this.#savepoints?.tie(
-      {
-        participant: resource,
-        rollback: () => resource.abort(this.transaction),
-        after: () => (this.resources = this.resources.filter((other) => other !== resource)),
-      },
-      outside === 'savepoint',
-    )
+    if (this.#savepoints?.isEmpty === false) this.#savepoints.tie(this.#wayBackFor(resource), outside === 'savepoint')
     if (joinChannel.hasSubscribers) {
       joinChannel.publish({ transaction: this.transaction, resource } satisfies JoinMessage)
+    }
+  }
+
+  /** What the rollback of a savepoint does to a data manager that joined later. */
+  #wayBackFor(resource: DataManager): SavepointEntry {
+    const part = resource.savepointAtJoin?.()
+    if (part !== undefined) return { participant: resource, rollback: () => part.rollback() }
+    return {
+      participant: resource,
+      rollback: () => resource.abort(this.transaction),
+      after: () => (this.resources = this.resources.filter((other) => other !== resource)),
     }
   }
 

@@ -55,7 +55,7 @@ export class Transaction {
    *
    * Joining twice means being called twice. Allowed until the two phases of a commit begin, from inside and outside, so
    * beforeCommit hooks and beforeCompletion may still join. If there are valid savepoints, rolling one back aborts this data manager and takes
-   * it out of the transaction. Zope: `join`, allowed in the states Active and Doomed.
+   * it out of the transaction, unless it has `savepointAtJoin`. Zope: `join`, allowed in the states Active and Doomed.
    *
    * Joining from outside while an abort or a rollback is under way is refused, since it might or might not be reached by it;
    * from outside while a savepoint is being made, the data manager counts as joined after that savepoint.
@@ -78,11 +78,6 @@ export class Transaction {
   /** The outcome of a call from elsewhere that is under way, such as a commit that nobody awaited. @internal */
   get underWay(): Promise<unknown> | undefined {
     return this.#core.underWay.outsideAnswer
-  }
-
-  /** Whether a savepoint of it is being rolled back. @internal */
-  get isRollingBack(): boolean {
-    return this.#core.underWay.operation?.kind === 'rollback'
   }
 
   /**
