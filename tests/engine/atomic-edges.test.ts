@@ -240,7 +240,7 @@ test('an ORM that was closed by hand is not opened again by the timer', async ({
   // The run under way goes on to its end, over connections of its own.
   await until(async () => {
     wire!.reset()
-    await new Promise((resolve) => setTimeout(resolve, 50))
+    await new Promise((resolve) => setTimeout(resolve, 300))
     return wire!.sql().length === 0
   }, 'the run under way to end')
   await new Promise((resolve) => setTimeout(resolve, 60))

@@ -91,10 +91,7 @@ for (const disabled of [false, true]) {
     }
   })
 
-  test('a role first opened later is as at its opening after the rollback, and goes on', async ({
-    all,
-    registry,
-  }) => {
+  test('a role first opened later is as at its opening after the rollback, and goes on', async ({ all, registry }) => {
     await run(registry, disabled, async ({ em, txn, dbSession }) => {
       em.create(Topic, { label: 'writer' })
       const savepoint = await txn.savepoint()
