@@ -168,7 +168,8 @@ function isCommittedWith(write: Write, { role, at }: Failure, unit: Unit, all: r
   if (role === undefined && !joins(write.role)) return false
   const ends = endsFor(write)
   const end = ends.find(({ called }) => at < called)
-  const sameEnd = end !== undefined && ends.find(({ called }) => write.answered < called) === end
+  const isBetween = ends.every(({ called, answered }) => write.answered < called || write.issued > answered)
+  const sameEnd = end !== undefined && ends.find(({ called }) => write.answered < called) === end && isBetween
   if (!sameEnd || end.outcome !== 'committed' || end.except.has(write.role.name)) return false
   return fateOf(write, all).is === 'stored'
 }
