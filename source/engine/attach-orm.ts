@@ -1,5 +1,7 @@
 import type { Connection, IDatabaseDriver, MikroORM } from '@mikro-orm/core'
 import { DECISION_TABLE } from '../session/decisions.ts'
+import type { Session } from '../session/session.ts'
+import { isNestedIn } from '../session/nested-transactions.ts'
 import { foreignEntityGuard } from '../session/entity-ownership.ts'
 import { OutsideTransactionError, StreamUnderWayError } from '../session/errors.ts'
 import { SqlassistError } from '../transaction/index.ts'
@@ -159,14 +161,24 @@ function guardedClient(connection: Connection, served: ServedOrm): (() => void)[
   return preparedExecutors(connection, (executor) => override(executor, 'provideConnection', provideGuarded))
 }
 
-/** The streams of a role that commits every statement, and what would wait for one of them for ever. */
+const INSIDE =
+  'Inside em.transactional() use the entity manager that its callback is given: the only connection is taken.'
+
+/**
+ * The streams of a role that commits every statement; and what would wait for ever for one of them, or for the transaction
+ * that it is called in.
+ */
 function autocommitClient(connection: Connection, served: ServedOrm, attachment: Attachment): (() => void)[] {
   const session = (): AutocommitSession | undefined => served.autocommitting()
+  const { role, onlyConnection } = attachment
+  const wouldWait = async (): Promise<boolean> => onlyConnection || (await attachment.isExhausted())
   const provideGuarded = (original: Method): Method =>
     async function (...args) {
-      if (session()?.streams === true && (await attachment.isExhausted())) {
-        throw new StreamUnderWayError(attachment.role)
+      const here = session()
+      if (here !== undefined && isNestedIn(here as Session) && (await wouldWait())) {
+        throw new OutsideTransactionError(role, 'A statement by the outer entity manager', INSIDE)
       }
+      if (here?.streams === true && (await attachment.isExhausted())) throw new StreamUnderWayError(role)
       return await original.apply(this, args)
     }
   return preparedExecutors(connection, (executor) => {
@@ -177,13 +189,13 @@ function autocommitClient(connection: Connection, served: ServedOrm, attachment:
 
 /** Has `prepare` called once for each executor of the connection's clients; a client is made anew when the ORM reconnects. */
 function preparedExecutors(connection: Connection, prepare: (executor: object) => void): (() => void)[] {
-  const prepared = new WeakSet<object>()
+  const known = new WeakSet<object>()
   const getPrepared = (original: Method): Method =>
     function () {
       const client = original.call(this)
       const executor: object = client.getExecutor()
-      if (!prepared.has(executor)) prepare(executor)
-      prepared.add(executor)
+      if (!known.has(executor)) prepare(executor)
+      known.add(executor)
       return client
     }
   return [override(connection, 'getClient', getPrepared)]

@@ -202,10 +202,12 @@ export class OutsideTransactionError extends SqlassistError {
   }
   override readonly code = 'SQLASSIST_OUTSIDE_TRANSACTION'
 
-  constructor(role: string, what: string) {
+  constructor(role: string, what: string, fix?: string) {
     super(
-      `${what} would leave the transaction of role "${role}". Use the session itself (ctx.dbSession.${role}), ` +
-        `em.transactional() to nest by savepoint, or registry.run() for a transaction of its own.`,
+      `${what} would leave the transaction of role "${role}". ` +
+        (fix ??
+          `Use the session itself (ctx.dbSession.${role}), em.transactional() to nest by savepoint, or registry.run() ` +
+            `for a transaction of its own.`),
     )
   }
 }

@@ -29,6 +29,11 @@ export function innermost(session: Session | undefined, em: SqlEntityManager): S
   return nested?.em ?? em
 }
 
+/** Whether the running code is in a nested transaction of `session`. */
+export function isNestedIn(session: Session): boolean {
+  return innermost(session, session.em) !== session.em
+}
+
 /** Whether the running code is in a nested transaction of any session. */
 export function isNested(): boolean {
   return storage.getStore() !== undefined

@@ -174,9 +174,11 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
       cb: (em: any) => any,
       options: TransactionalOptions,
     ): Promise<any> {
+      const em = innermost(session, this)
+      if (em !== this && options?.propagation !== 'requires_new') return await em.transactional(cb, options)
       const run = (): Promise<any> =>
         undoneInMemory(session, this, cb, (callback) => super.transactional(callback, options))
-      return await (innermost(session, this) === this ? oneAfterTheOther(this, run) : run())
+      return await (em === this ? oneAfterTheOther(this, run) : run())
     }
 
     override stream(entityName: any, options: any = {}): AsyncIterableIterator<any> {

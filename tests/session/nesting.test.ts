@@ -73,6 +73,29 @@ for (const dialect of DIALECTS) {
     assert.equal(await names(look), ['b', 'd', 'f'])
   })
 
+  test('in a role that commits every statement, the outer entity manager used inside nests inside, or is refused where it would wait for itself', async ({
+    orm,
+    look,
+  }) => {
+    const registry = new EngineRegistry<any>({ writer: { orm, commit: 'autocommit' } })
+    await registry.run(async ({ dbSession: { writer } }: any) => {
+      await writer.transactional(async (em: any) => {
+        await em.insert(Author, { name: 'inside' })
+        await rejection(
+          writer.transactional(async (nested: any) => {
+            await nested.insert(Author, { name: 'nested' })
+            await fail()
+          }),
+        )
+        if (dialect === 'postgresql') return void (await writer.count(Author))
+        const error: any = await rejection(writer.count(Author))
+        assert.is(error.code, 'SQLASSIST_OUTSIDE_TRANSACTION')
+        assert.match(error.message, /the entity manager that its callback is given/)
+      })
+    })
+    assert.equal(await names(look), ['inside'])
+  })
+
   test('the outer entity manager used inside nests inside, and does not wait for itself', async ({
     registry,
     look,
