@@ -92,6 +92,7 @@ function ofEnds(write: Write): Fate {
       return fate
     }
     if (fate.is === 'open') return fate
+    if (maybe !== undefined && maybe !== fate.is) return open('at the same time')
     maybe = fate.is
   }
   return GONE
@@ -144,9 +145,13 @@ function ofUnmarked(write: Write, all: readonly Write[]): Fate {
   if (write.role.rawWrites !== undefined) return STORED
   const beside = all.filter((other) => other.unit === write.unit && other.role === write.role && !other.unmarked)
   const windows = endsFor(write)
+  const isBesideAnEnd = (each: Write): boolean =>
+    windows.some(({ called, answered }) => overlaps(each, called, answered))
   const end = windows.find(({ called }) => write.answered < called)
   const marks = beside.filter((other) => windows.find(({ called }) => other.answered < called) === end)
-  const certain = marks.some((other) => fateOf(other, []).is === 'stored' && other.answer === 'done')
+  const certain =
+    !isBesideAnEnd(write) &&
+    marks.some((other) => !isBesideAnEnd(other) && fateOf(other, []).is === 'stored' && other.answer === 'done')
   if (certain) return STORED
   return beside.length > 0 || write.unit.poisoned.has(write.role.name) ? open('maybe marked') : GONE
 }
@@ -168,7 +173,8 @@ function isCommittedWith(write: Write, { role, at }: Failure, unit: Unit, all: r
   if (role === undefined && !joins(write.role)) return false
   const ends = endsFor(write)
   const end = ends.find(({ called }) => at < called)
-  const sameEnd = end !== undefined && ends.find(({ called }) => write.answered < called) === end
+  const isBetween = ends.every(({ called, answered }) => write.answered < called || write.issued > answered)
+  const sameEnd = end !== undefined && ends.find(({ called }) => write.answered < called) === end && isBetween
   if (!sameEnd || end.outcome !== 'committed' || end.except.has(write.role.name)) return false
   return fateOf(write, all).is === 'stored'
 }
@@ -179,6 +185,6 @@ function isLate({ buffered, byProgram, flushed, issued, unit, scopes }: Write): 
 }
 
 /** Whether a write was under way while something else was. */
-function overlaps({ issued, answered }: Write, from: number, to: number): boolean {
+export function overlaps({ issued, answered }: Write, from: number, to: number): boolean {
   return issued < to && answered > from
 }

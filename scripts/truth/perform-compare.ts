@@ -2,6 +2,7 @@
 import { Note } from './entities.ts'
 import type { StepOf, Slot } from './program.ts'
 import type { Level } from './record.ts'
+import { overlaps } from './oracle.ts'
 import type { Stage } from './stage.ts'
 
 export async function load(stage: Stage, role: Slot): Promise<void> {
@@ -39,8 +40,12 @@ async function compareAll(stage: Stage, role: Slot, level: Level): Promise<void>
 
 /** Those without a change that is not sent yet, and that no branch changes meanwhile. */
 function settled({ play, unit }: Stage, { entities, pending }: Level) {
-  const meanwhile = play.journal.writes.filter(({ unit: theirs, isForgotten, scopes, answered }) => {
-    return theirs === unit && (isForgotten || scopes.some(({ left }) => answered > left))
+  const meanwhile = play.journal.writes.filter((write) => {
+    const outlives = write.scopes.some(({ left }) => write.answered > left)
+    const isBeside = unit.scopes.some((scope) => {
+      return !write.scopes.includes(scope) && overlaps(write, scope.called, scope.answered)
+    })
+    return write.unit === unit && (write.isForgotten || outlives || isBeside)
   })
   return [...entities].filter(([cell]) => ![...pending, ...meanwhile].some((write) => write.cell === cell))
 }
