@@ -27,6 +27,15 @@ export class ClientSource {
     return held
   }
 
+  /**
+   * For connections beside the pool: one of an ORM that was closed meanwhile still has their options, and to ask for another
+   * would open the ORM again.
+   */
+  async poolAside(): Promise<PoolOfClients> {
+    const { connected } = this.#connection as unknown as { readonly connected?: boolean }
+    return connected === false && this.#pool !== undefined ? this.#pool : await this.pool()
+  }
+
   async pool(): Promise<PoolOfClients> {
     const pool = (await this.#connection.getNativeClient()) as PoolOfClients
     this.#pool = pool

@@ -26,7 +26,7 @@ export class PostgresDatabase implements Database {
   constructor(role: string, driver: AbstractSqlDriver) {
     this.#role = role
     this.#driver = driver
-    const besidePool: Aside = async (work) => await aside(await this.#pool(), work)
+    const besidePool: Aside = async (work) => await aside(await this.#primary().poolAside(), work)
     this.decisions = new PostgresDecisions(role, besidePool)
     this.prepared = new PostgresPrepared(besidePool)
   }
@@ -51,7 +51,11 @@ export class PostgresDatabase implements Database {
   }
 
   async #pool(): Promise<PoolOfClients> {
-    return await this.#clientsOf(this.#driver.getConnection('write')).pool()
+    return await this.#primary().pool()
+  }
+
+  #primary(): ClientSource {
+    return this.#clientsOf(this.#driver.getConnection('write'))
   }
 
   #clientsOf(connection: AbstractSqlConnection): ClientSource {
