@@ -39,12 +39,8 @@ export function sessionForks(em: SqlEntityManager): (options: ForkOptions) => Sq
   }
 }
 
-/**
- * What a global entity manager has to hand on to the session it resolves to: MikroORM would only take the session's state,
- * and do the rest by the methods of the global one.
- */
-export const REDIRECTED = [
-  'flush',
+/** Those that write, and may send more than one statement: the session is not judged between two of them. */
+const OPERATIONS = [
   'insert',
   'insertMany',
   'upsert',
@@ -52,6 +48,15 @@ export const REDIRECTED = [
   'nativeUpdate',
   'nativeDelete',
   'clone',
+] as const satisfies readonly (keyof SqlEntityManager)[]
+
+/**
+ * What a global entity manager has to hand on to the session it resolves to: MikroORM would only take the session's state,
+ * and do the rest by the methods of the global one.
+ */
+export const REDIRECTED = [
+  ...OPERATIONS,
+  'flush',
   'begin',
   'commit',
   'rollback',
@@ -64,17 +69,6 @@ export const REDIRECTED = [
   'remove',
   'merge',
   'getConnection',
-] as const satisfies readonly (keyof SqlEntityManager)[]
-
-/** Those that write, and may send more than one statement: the session is not judged between two of them. */
-const OPERATIONS = [
-  'insert',
-  'insertMany',
-  'upsert',
-  'upsertMany',
-  'nativeUpdate',
-  'nativeDelete',
-  'clone',
 ] as const satisfies readonly (keyof SqlEntityManager)[]
 
 const sessionEntityManagerClass = oncePerClass(makeSessionEntityManagerClass)
