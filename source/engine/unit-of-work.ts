@@ -77,7 +77,7 @@ export class UnitOfWork {
   readonly #sessions = new Map<string, Session>()
   #independent: IndependentSessions | undefined
   #tm: TransactionManager | undefined
-  /** Whether its transaction is begun as soon as anybody asks for it. */
+  /** Whether its transaction is begun by the first use of it. */
   #beginsLater = false
   /** The transaction that was begun in this way. */
   #begunLater: Transaction | undefined

@@ -8,7 +8,7 @@ type Databases = readonly Seen<DecisionSurvey>[]
 /**
  * What was decided about a prepared transaction.
  *
- * 1. The database that decides is known by the name it has as it runs now: its word is final, whatever the role.
+ * 1. The database that decides is known by the name it has as it runs now: its word is final, under any role.
  * 2. A commit is believed wherever it is written: a copy has it from the original.
  * 3. After a restart the database has the name by inheritance, and its copies have it too. Only where the deciding role leads
  *    to it, and it is where it was or is the standby of that, may it say that nothing was decided.

@@ -44,7 +44,7 @@ export class ClientSource {
     return pool
   }
 
-  /** Whether whoever asks for a client now waits until another one is given back. */
+  /** Whether to ask for a client now is to wait until another one is given back. */
   get isExhausted(): boolean {
     const pool = this.#known()
     return pool !== undefined && isExhausted(reportOfPool(pool))

@@ -24,7 +24,7 @@ import {
   type Memory,
 } from './value-memory.ts'
 
-// What it relies on is told in identity-map-snapshot.ts.
+// identity-map-snapshot.ts lists what it relies on.
 
 /** An entity, by its properties. */
 export type Entity = AnyEntity & Record<PropertyKey, unknown>

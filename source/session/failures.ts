@@ -15,7 +15,7 @@ export class Failures {
   /** Notes a failure at a depth of nested transactions; 0 is outside of any. */
   note(error: unknown, depth: number, losesWork: boolean): void {
     const list = (this.#list ??= [])
-    // The first tells why; one more counts only where it outlives the others.
+    // The first is the reason; one more counts only where it outlives the others.
     const isKnown = list.some((failure) => failure.depth <= depth && (failure.losesWork || !losesWork))
     if (!isKnown) list.push({ error, depth, losesWork })
   }

@@ -76,7 +76,7 @@ export class IdentityMapSnapshot {
     this.#written.set(entity, () => Reflect.deleteProperty(helperOf(entity), '__originalEntityData'))
   }
 
-  /** To be told of the rollback of a later one: what is new again by that belongs to the program. */
+  /** Called for the rollback of a later one: what is new again by that belongs to the program. */
   noteRollback({ inserted }: { readonly inserted: Iterable<Entity> }): void {
     for (const entity of inserted) this.#inserted.delete(entity)
   }

@@ -3,7 +3,7 @@ import { helperOf, type Entity } from './entity-memory.ts'
 import { placeIn, type Entry } from './manager-memory.ts'
 import { inPlaceOf, isUntouched, unloaded } from './replaceable-memory.ts'
 
-// What it relies on is told in identity-map-snapshot.ts.
+// identity-map-snapshot.ts lists what it relies on.
 
 /** Where entities that came after a savepoint find a place once it was rolled back. */
 export class Places {

@@ -1,7 +1,7 @@
 import type { EntityManager, EntityMetadata, IdentityMap } from '@mikro-orm/core'
 import { helperOf, type Entity } from './entity-memory.ts'
 
-// What it relies on is told in identity-map-snapshot.ts.
+// identity-map-snapshot.ts lists what it relies on.
 
 /** An entity where an identity map has it. */
 export interface Entry {

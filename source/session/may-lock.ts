@@ -11,7 +11,7 @@ const LOCKING_CLAUSE = /\bfor\s+(?:no\s+key\s+)?(?:update|(?:key\s+)?share)\b/i
 
 /**
  * Whether a statement that reads may take a lock which lasts until the end of its transaction: by a locking clause, or by a
- * function. Whatever is not known to take none counts; that costs a wait for ROLLBACK, and nothing else.
+ * function. What is not known to take none counts; that costs a wait for ROLLBACK, and nothing else.
  */
 export function mayLock(sql: string): boolean {
   if (LOCKING_CLAUSE.test(sql) || sql.includes('/*') || sql.includes('--')) return true

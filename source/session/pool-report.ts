@@ -10,7 +10,7 @@ export interface PoolReport {
   readonly waiting: number
 }
 
-/** Whether whoever asks for a connection now waits until another one is given back. */
+/** Whether to ask for a connection now is to wait until another one is given back. */
 export function isExhausted(pool: PoolReport | undefined): boolean {
   return pool !== undefined && pool.idle + pool.max - pool.total <= pool.waiting
 }

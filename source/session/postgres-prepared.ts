@@ -13,7 +13,7 @@ export interface PreparedRow {
 
 /** What a database can prepare, and what is prepared there. */
 export interface PreparedSurvey {
-  /** Which database of which server since its start it is, whatever name leads there. */
+  /** Which database of which server since its start it is, under any host name. */
   readonly identity: string
   /** The setting max_prepared_transactions. */
   readonly maxPrepared: number

@@ -63,7 +63,7 @@ export class PostgresReads implements Reads {
     }
   }
 
-  /** Where whoever asks for a client would wait: one that this session streams over. */
+  /** One that this session streams over, for statements that would wait for a client. */
   #streamingInTheWay(): StreamingClient | undefined {
     const streaming = this.#streaming.get(this.#em)
     return streaming !== undefined && this.#clients.isExhausted ? streaming.values().next().value : undefined

@@ -1,7 +1,7 @@
 import { Collection, ScalarReference, type EntityProperty } from '@mikro-orm/core'
 import { sameList, type Memory } from './value-memory.ts'
 
-// What it relies on is told in identity-map-snapshot.ts.
+// identity-map-snapshot.ts lists what it relies on.
 
 /** A collection, with its items and what a flush compares them with. */
 export class CollectionMemory implements Memory {

@@ -132,7 +132,7 @@ export class SessionSavepoints {
     }
   }
 
-  /** To be told when the session forgets all that it has in memory. */
+  /** Called when the session forgets all that it has in memory. */
   forgetStrays(): void {
     this.#strays = new StrayEntities(this.#role)
   }
