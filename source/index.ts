@@ -25,7 +25,11 @@ export {
 } from './session/errors.ts'
 export { DECISION_TABLE, DECISION_TABLE_SQL } from './session/decisions.ts'
 export { markChanged } from './session/mark-changed.ts'
-export { NestedTransactionOpenError } from './session/session-savepoints.ts'
+export {
+  NestedTransactionDeadlockError,
+  NestedTransactionEndedError,
+  NestedTransactionOpenError,
+} from './session/nested-errors.ts'
 export { DetachedEntityError, EntityNotRestoredError } from './session/stray-entities.ts'
 export { isRetryable } from './session/retryable.ts'
 export { ConventionNamingStrategy } from './model/convention-naming-strategy.ts'

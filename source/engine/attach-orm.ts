@@ -2,6 +2,7 @@ import type { Connection, IDatabaseDriver, MikroORM } from '@mikro-orm/core'
 import { DECISION_TABLE } from '../session/decisions.ts'
 import type { Session } from '../session/session.ts'
 import { isNestedIn } from '../session/nested-transactions.ts'
+import { oneAfterTheOther } from '../session/one-after-the-other.ts'
 import { foreignEntityGuard } from '../session/entity-ownership.ts'
 import { OutsideTransactionError, StreamUnderWayError } from '../session/errors.ts'
 import { SqlassistError } from '../transaction/index.ts'
@@ -40,7 +41,7 @@ export function attachOrm(orm: AnyOrm, attachment: Attachment): () => void {
     served.trace(() =>
       connectionsOf(orm.driver).flatMap((connection) => [
         ...autocommitClient(connection, served, attachment),
-        ...traced(connection, served),
+        ...traced(connection, served, attachment),
       ]),
     )
   }
@@ -139,11 +140,11 @@ function guarded(connection: Connection, served: ServedOrm): (() => void)[] {
   ]
 }
 
-function traced(connection: Connection, served: ServedOrm): (() => void)[] {
+function traced(connection: Connection, served: ServedOrm, { onlyConnection }: Attachment): (() => void)[] {
   const session = (): AutocommitSession | undefined => served.autocommitting()
   return [
     override(connection, 'executeQuery', tracedExecuteQuery(session)),
-    override(connection, 'stream', tracedStream(session)),
+    override(connection, 'stream', tracedStream(session, onlyConnection)),
   ]
 }
 
@@ -179,7 +180,8 @@ function autocommitClient(connection: Connection, served: ServedOrm, attachment:
         throw new OutsideTransactionError(role, 'A statement by the outer entity manager', INSIDE)
       }
       if (here?.streams === true && (await attachment.isExhausted())) throw new StreamUnderWayError(role)
-      return await original.apply(this, args)
+      const sent = (): Promise<unknown> => original.apply(this, args)
+      return await (onlyConnection ? oneAfterTheOther(connection, role, sent) : sent())
     }
   return preparedExecutors(connection, (executor) => {
     override(executor, 'provideConnection', provideGuarded)

@@ -5,7 +5,7 @@ import { traceStatement, traceStream, type StatementDetails, type Traceable } fr
 type Method = (this: unknown, ...args: any[]) => any
 
 /** A session of a role that commits every statement. */
-export type AutocommitSession = Pick<Session, 'facts' | 'committed' | 'streams' | 'track'>
+export type AutocommitSession = Pick<Session, 'facts' | 'committed' | 'noting' | 'streams' | 'track'>
 
 /** What MikroORM tells its logger of a statement. */
 interface Logged {
@@ -23,17 +23,24 @@ export function tracedExecuteQuery(session: () => AutocommitSession | undefined)
       if (traceable === undefined) return await original.call(this, sql, send, logged)
       const query = { sql: logged.formatted ?? sql, parameters: [] }
       const sent = () => original.call(this, sql, send, logged)
-      const result = await traceStatement(traceable, query, byItself, sent, rowsOf)
+      const result = await traceable.noting(() => traceStatement(traceable, query, byItself, sent, rowsOf))
       if (statementKind(sql) !== 'read') traceable.committed()
       return result
     }
 }
 
-/** The same for a stream. */
-export function tracedStream(session: () => Traceable | undefined): (original: Method) => Method {
+/** The same for a stream; where there is one connection, one inside a transaction is read at once. */
+export function tracedStream(
+  session: () => Traceable | undefined,
+  hasOneConnection: boolean,
+): (original: Method) => Method {
   return (original) =>
-    async function* (this: unknown, ...args) {
+    async function* (this: any, ...args) {
       const traceable = session()
+      const [query, params, context, loggerContext] = args
+      if (traceable !== undefined && hasOneConnection && context !== undefined) {
+        return yield* (await this.execute(query, params, 'all', context, loggerContext)) as unknown[]
+      }
       const rows = original.apply(this, args) as AsyncIterable<unknown>
       if (traceable === undefined) return yield* rows
       yield* traceStream(traceable, { sql: String(args[0]), parameters: [] }, byItself, rows, () => 1)

@@ -93,6 +93,8 @@ export class UnitOfWork {
   /** The abort that a cancellation started from outside. */
   #aborting: Promise<void> | undefined
   #ended = false
+  /** Whether its end has begun: what is over by it is not opened again. */
+  #isEnding = false
   /** What is committed: roles, and other data managers. */
   readonly #committed = new Set<string>()
   #retries = false
@@ -179,6 +181,8 @@ export class UnitOfWork {
     const open = this.#sessions.get(role)
     if (open !== undefined && !open.ended) return open
     const engine = this.registry.engine(role)
+    // Another one would know nothing of what the first one was about to write, and nobody would end it.
+    if (open !== undefined && this.#isEnding && !this.#ended) throw askedTooLate(`The session of role "${role}"`)
     if (this.#cancelled !== undefined && engine.endsWithTransaction) throw this.#cancelled
     if (this.#ended) this.#readLate(engine)
     const session = this.#open(engine, engine.options.keepSession ? open?.em : undefined)
@@ -356,26 +360,36 @@ export class UnitOfWork {
     return new NotRetriedError(`part of the work is committed already and stays so: ${stored}`, error)
   }
 
-  /** Decides about another attempt, then aborts: afterwards nobody could be asked. */
+  /** Aborts, and decides about another attempt: who knows whether it is worth it is asked before, and has left then. */
   async #abortTransaction(error: unknown): Promise<void> {
     try {
-      await this.#decideOnRetry(error)
+      const reason = error instanceof PartialCommitError ? error.cause : error
+      const isWorthIt = this.#isAttempted && this.#cancelled === undefined && (await this.#isRetryable(reason))
+      await this.#whatIsUnderWay()
       await this.transaction()?.abort()
+      if (isWorthIt) await this.#decideOnRetry(error, reason)
     } catch (later) {
       if (later !== error) report(later, `while aborting because of: ${String(error)}`)
     }
   }
 
-  async #decideOnRetry(error: unknown): Promise<void> {
-    if (!this.#isAttempted || this.#cancelled !== undefined) return
-    const partial = error instanceof PartialCommitError ? error : undefined
-    const reason = partial === undefined ? error : partial.cause
-    const worthIt =
+  /** A commit that was called meanwhile is not to be broken off. */
+  async #whatIsUnderWay(): Promise<void> {
+    while (this.transaction()?.underWay !== undefined) await Promise.allSettled([this.transaction()?.underWay])
+  }
+
+  async #isRetryable(reason: unknown): Promise<boolean> {
+    return (
       reason instanceof TransientError ||
       isRetryable(reason) ||
       (await this.transaction()?.isRetryableError(reason)) === true
-    if (!worthIt) return
-    if (partial !== undefined) this.#notRetried = new NotRetriedError(partial.obstacle, reason)
+    )
+  }
+
+  async #decideOnRetry(error: unknown, reason: unknown): Promise<void> {
+    // A commit that nobody awaited may be on its way.
+    for (const session of this.#sessions.values()) if (!session.coordinated && !session.ended) await session.settled()
+    if (error instanceof PartialCommitError) this.#notRetried = new NotRetriedError(error.obstacle, reason)
     else if (this.#committed.size > 0) this.#notRetried = this.#notRetriedSince(error) as NotRetriedError
     if (this.#notRetried !== undefined || this.#options.mayRetry !== true) return
     const obstacle = this.#options.obstacle?.()
@@ -386,6 +400,7 @@ export class UnitOfWork {
   /** Ends the transaction, then the sessions that do not belong to it, whatever came of the first. */
   async #finish(plan: Ending, endTransaction: (transaction: Transaction | undefined) => Promise<void>): Promise<void> {
     let failures: unknown[] = []
+    this.#isEnding = true
     // It never rejects.
     if (this.#aborting !== undefined) await this.#aborting
     let ending: Ending = plan
@@ -403,6 +418,11 @@ export class UnitOfWork {
     this.#beginsLater = false
     if (this.#independent !== undefined) {
       failures = [...failures, ...(await this.#independent.endWriters(this.#retries))]
+    }
+    // By em.commit() of a role of its own, when it was decided already.
+    if (this.#retries && this.#committed.size > 0) {
+      this.#retries = false
+      this.#notRetried = this.#notRetriedSince(failures[0]) as NotRetriedError
     }
     await this.#end({ error: failures[0], ...ending })
     for (const later of failures.slice(1)) report(later, `after: ${String(failures[0])}`)
@@ -482,6 +502,7 @@ export class UnitOfWork {
     }
     const transaction = this.tm.get()
     if (disableTransaction) {
+      transaction.assertJoinable()
       const session = engine.open({ ...options, coordinated: false })
       this.#plainCommitsOf(transaction).add(session)
       return session

@@ -71,6 +71,7 @@ export function dbSessions<
     try {
       if (annotate !== undefined) await annotate(ctx, unit.tm.get())
       await next()
+      watch?.look()
       if (watch?.disconnected === true && !unit.isSettled) throw watch.error()
       readByBody(ctx, unit)
       if (answeredTooEarly(ctx)) return await abandon(ctx, unit)

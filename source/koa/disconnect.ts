@@ -32,6 +32,11 @@ export class DisconnectWatch implements UnitObserver {
     this.#unit.observer = undefined
   }
 
+  /** Before the end is decided: hooks and data managers may open the first session only then. */
+  look(): void {
+    if (this.#unit.transaction() !== undefined && isOver(this.#ctx.res)) this.closed()
+  }
+
   firstSession(): void {
     const { res } = this.#ctx
     if (isOver(res)) this.closed()

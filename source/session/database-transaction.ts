@@ -10,6 +10,7 @@ import {
 import { Failures } from './failures.ts'
 import { PreparedTransaction, refusesToPrepare } from './prepared-transaction.ts'
 import { rollBackAndRelease } from './roll-back-and-release.ts'
+import { Scopes, type Scope } from './scopes.ts'
 import type { SessionSettings } from './session-options.ts'
 import { traceEnd, type Traceable } from './trace.ts'
 import { Turns } from './turns.ts'
@@ -26,14 +27,6 @@ export interface TransactionHost extends Traceable {
   committed(): void
 }
 
-/** A nested transaction that is open, and what it needs when it is rolled back. */
-interface Scope {
-  readonly name: string
-  readonly written: WrittenThen
-  /** Whether something outside of it wrote meanwhile, which would be undone with it. */
-  holdsOthersWrites: boolean
-}
-
 /**
  * The database transaction of one session, with what was written in it: begun by its first statement, once, however many
  * ask at the same time. A BEGIN that failed stays failed for all of them; a later one would begin another transaction.
@@ -46,7 +39,7 @@ export class DatabaseTransaction {
   readonly #after: Promise<void> | undefined
   readonly #turns = new Turns()
   readonly #failures = new Failures()
-  #scopes: Scope[] | undefined
+  readonly #scopes: Scopes
   #opening: Promise<DatabaseLink> | undefined
   #link: DatabaseLink | undefined
   #sealed = false
@@ -58,6 +51,7 @@ export class DatabaseTransaction {
   constructor(host: TransactionHost, settings: SessionSettings, after?: Promise<void>) {
     this.#host = host
     this.writes = new WriteState(settings)
+    this.#scopes = new Scopes(host.role)
     this.#after = after
   }
 
@@ -162,48 +156,46 @@ export class DatabaseTransaction {
 
   // Nested transactions
 
-  /** Opens a nested transaction: a savepoint of MikroORM's, called `name`. */
-  async openScope(name: string): Promise<void> {
-    const depth = this.#depth
-    await this.exclusive(async (link) => {
+  /** Opens a nested transaction in `outer`: a savepoint of MikroORM's, called `name`. */
+  async openScope(name: string, outer: Scope | undefined): Promise<Scope> {
+    return await this.exclusive(async (link) => {
       await link.execute(`savepoint ${name}`, [])
-      this.#scopes ??= []
-      this.#scopes.push({ name, written: this.writes.now(), holdsOthersWrites: false })
-    }, depth)
+      return this.#scopes.open(name, outer, this.writes.now())
+    }, this.depthOf(outer))
   }
 
   /** @throws TransactionAbortedError when something failed in it, which the database may not know of */
-  async releaseScope(name: string): Promise<void> {
-    const depth = this.#depthOf(name)
+  async releaseScope(scope: Scope): Promise<void> {
+    const depth = this.depthOf(scope)
     const failure = this.#failures.first(depth)
     if (failure !== undefined) throw this.#aborted(failure.error)
-    await this.exclusive(async (link) => await link.execute(`release ${name}`, []), depth)
-    this.#scopes?.splice(depth - 1)
+    await this.exclusive(async (link) => await link.execute(`release ${scope.name}`, []), depth)
+    this.#scopes.end(scope)
   }
 
-  /** Undoes what was done and what failed in it. Where all is over, it is undone already. */
-  async rollBackScope(name: string): Promise<void> {
-    const depth = this.#depthOf(name)
-    const [scope] = this.#scopes?.splice(depth - 1) ?? []
+  /** Undoes what was done and what failed in it. Where all is over, or the one around it is, it is undone already. */
+  async rollBackScope(scope: Scope): Promise<void> {
+    if (!this.#scopes.isOpen(scope)) return
+    const depth = this.depthOf(scope)
+    this.#scopes.end(scope)
     if (this.#ended || this.#sealed || this.#cancelled) return
-    await this.exclusive(async (link) => await link.execute(`rollback to ${name}`, []), depth)
+    const undoing = this.exclusive(async (link) => await link.execute(`rollback to ${scope.name}`, []), depth)
+    // What this answers is waited for by whoever gave it.
+    void scope.undo?.()
+    await undoing
     this.#failures.undo(depth)
-    if (scope === undefined) return
     this.writes.goBackTo(scope.written, true)
     if (scope.holdsOthersWrites) this.fail(new UndoneFromOutsideError(this.#host.role), depth - 1)
   }
 
-  get #depth(): number {
-    return this.#scopes?.length ?? 0
-  }
-
-  #depthOf(name: string): number {
-    return (this.#scopes ?? []).findIndex((scope) => scope.name === name) + 1
+  /** In how many nested transactions a statement of `scope` is. @throws as {@link Scopes.depthOf} */
+  depthOf(scope: Scope | undefined): number {
+    return this.#scopes.depthOf(scope)
   }
 
   /** A statement of an outer level is undone with every nested transaction that is open meanwhile. */
   #noteWriteAt(depth: number): void {
-    if (this.#depth > depth) for (const scope of this.#scopes?.slice(depth) ?? []) scope.holdsOthersWrites = true
+    for (const scope of this.#scopes.deeperThan(depth)) scope.holdsOthersWrites = true
   }
 
   /** The program has rolled back to a savepoint of its own: the statements that failed since are undone. */

@@ -308,7 +308,10 @@ export class SessionFailedError extends SqlassistError {
   }
 }
 
-/** Flushing went on and on: in each round a hook, a subscriber or a data manager made more changes. Nothing was committed. */
+/**
+ * Flushing went on and on: in each round a hook, a subscriber or a data manager made more changes, or code that nobody awaits
+ * sent more statements. Nothing was committed.
+ */
 export class EndlessFlushError extends SqlassistError {
   static {
     this.prototype.name = 'EndlessFlushError'
@@ -317,9 +320,9 @@ export class EndlessFlushError extends SqlassistError {
 
   constructor(roles: readonly string[], rounds: number) {
     super(
-      `After ${rounds} rounds of flushing, the sessions of ${roles.map((role) => `"${role}"`).join(' and ')} still have ` +
-        `changes, and nothing was committed. A subscriber creates something in every flush: let it leave alone what it ` +
-        `made itself.`,
+      `After ${rounds} rounds of waiting and flushing, the sessions of ${roles.map((role) => `"${role}"`).join(' and ')} ` +
+        `still have something to do, and nothing was committed. A subscriber creates something in every flush: let it ` +
+        `leave alone what it made itself. Or code that nobody awaits goes on and on: await it before the end.`,
     )
   }
 }

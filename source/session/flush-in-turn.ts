@@ -1,12 +1,13 @@
 import { helper } from '@mikro-orm/core'
 import type { SqlEntityManager } from '@mikro-orm/sql'
+import { forgetDeleted } from './nested-entities.ts'
 import type { Session } from './session.ts'
 
 /** The flush under way on an entity manager, and what it may have come too early for. */
 const FLUSH = Symbol('koa-sqlassist flush')
 
 interface Flush {
-  readonly done: Promise<void>
+  done: Promise<void> | undefined
   late: Scheduled[] | undefined
 }
 interface Scheduled {
@@ -17,24 +18,61 @@ interface Scheduled {
 export type Flushing = SqlEntityManager & { [FLUSH]?: Flush | undefined }
 
 /**
- * Flushes `em` by `flush`. MikroORM leaves a flush behind another one unanswered when the first one fails, and what it was
- * to write is lost then; so it fails as well. And at its end MikroORM forgets what was scheduled while it was under way, by a
- * subscriber for instance: that is scheduled again
+ * Flushes `em` by `flush`, one flush after the other: MikroORM leaves one behind another unanswered when the first one fails,
+ * and what it was to write is lost then; so it fails as well. And at its end MikroORM forgets what was scheduled while it was
+ * under way, by a subscriber for instance: that is scheduled again
  * (https://github.com/mikro-orm/mikro-orm/blob/v7.2.1/packages/core/src/unit-of-work/UnitOfWork.ts).
+ *
+ * `isInside`: it is called by a flush of the same session, which MikroORM refuses.
  */
-export async function flushInTurn(em: Flushing, session: Session, flush: () => Promise<void>): Promise<void> {
+export async function flushInTurn(
+  em: Flushing,
+  session: Session,
+  flush: () => Promise<void>,
+  isInside: boolean,
+): Promise<void> {
+  if (isInside) return await flush()
+  while (em[FLUSH] !== undefined) await em[FLUSH].done
+  const state: Flush = { done: undefined, late: undefined }
+  em[FLUSH] = state
+  state.done = carryOut(em, session, flush)
+  await state.done
+}
+
+async function carryOut(em: Flushing, session: Session, flush: () => Promise<void>): Promise<void> {
   const context = em.getTransactionContext()
-  const ahead = em[FLUSH]
-  const flushing = flush()
-  if (ahead === undefined) em[FLUSH] = { done: flushing, late: undefined }
+  // Without nested transactions there is one entity manager.
+  if (session.savepoints !== undefined) forgetDeleted(em)
   try {
-    await (ahead === undefined ? flushing : Promise.race([flushing, ahead.done.then(() => flushing)]))
+    await flush()
   } catch (error) {
-    if (ahead === undefined) em[FLUSH] = undefined
+    em[FLUSH] = undefined
     session.noteFailedFlush(error, context)
     throw error
   }
-  if (ahead === undefined) scheduleAgain(em)
+  scheduleAgain(em)
+}
+
+/** Waits for the flush of `em` that is under way, whatever comes of it. */
+export function flushUnderWay(em: Flushing): Promise<void> | undefined {
+  return em[FLUSH]?.done?.catch(() => undefined)
+}
+
+/** Has flushes of `em` wait for `work`, which brings its entities back to what their rows hold, and does not flush. */
+export async function holdingFlushes(em: Flushing, work: Promise<void>): Promise<void> {
+  if (em[FLUSH] !== undefined) return await work
+  const held: Flush = { done: work.catch(() => undefined), late: undefined }
+  em[FLUSH] = held
+  try {
+    await work
+  } finally {
+    if (em[FLUSH] === held) em[FLUSH] = undefined
+  }
+}
+
+/** Nothing that was scheduled while a flush of `em` is under way is to be written any more. */
+export function forgetScheduled(em: Flushing): void {
+  if (em[FLUSH] !== undefined) em[FLUSH].late = undefined
 }
 
 /** Notes what the program schedules while a flush of `em` is under way. */

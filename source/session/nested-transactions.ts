@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { SqlEntityManager } from '@mikro-orm/sql'
+import { NestedTransactionEndedError, NestedTransactionOpenError } from './nested-errors.ts'
 import type { Session } from './session.ts'
 
 /** A nested transaction that the running code is in. */
@@ -7,16 +8,76 @@ interface Nested {
   readonly em: SqlEntityManager
   readonly session: Session
   readonly outer: Nested | undefined
+  readonly state: {
+    /** How many calls of em.transactional() inside of it are under way. */
+    inner: number
+    isOver: boolean
+  }
 }
+
+/** The nested transaction that an entity manager was made for. */
+const NESTED = Symbol('koa-sqlassist nested transaction')
 
 const storage = new AsyncLocalStorage<Nested | undefined>()
 
 type Work = (em: any) => any
 
-/** `work`, whose code is then known to be in a nested transaction of `session`. */
-export function asNested(session: Session | undefined, work: Work): Work {
-  if (session === undefined) return work
-  return (em: SqlEntityManager) => storage.run({ em, session, outer: storage.getStore() }, () => work(em))
+/**
+ * Nests a transaction on `em` by `nest`, which is given the callback to call: `work`, whose code is then known to be in it.
+ * @throws NestedTransactionOpenError out of the callback, when `work` is done and has left one inside under way
+ */
+export async function asNested<T>(
+  session: Session,
+  em: SqlEntityManager,
+  work: Work,
+  nest: (work: Work) => Promise<T>,
+): Promise<T> {
+  const outer = innermostOf(session)
+  if (outer !== undefined) outer.state.inner++
+  let nested: Nested | undefined
+  try {
+    return await nest(async (own: SqlEntityManager) => {
+      const here: Nested = { em: own, session, outer: storage.getStore(), state: { inner: 0, isOver: false } }
+      nested = here
+      if (own !== em) (own as Nesting)[NESTED] = here
+      const result = await storage.run(here, () => work(own))
+      if (here.state.inner > 0) throw new NestedTransactionOpenError(session.role, 'The end of em.transactional()')
+      return result
+    })
+  } finally {
+    if (outer !== undefined) outer.state.inner--
+    if (nested !== undefined) nested.state.isOver = true
+  }
+}
+
+type Nesting = SqlEntityManager & { [NESTED]?: Nested }
+
+/** @throws NestedTransactionEndedError where `em` is of a nested transaction that goes on after the end of the one around it */
+export function assertNotCutOff(em: SqlEntityManager): void {
+  const nested = (em as Nesting)[NESTED]
+  if (nested === undefined || nested.state.isOver) return
+  for (let { outer } = nested; outer !== undefined; outer = outer.outer) {
+    if (outer.state.isOver && outer.session === nested.session)
+      throw new NestedTransactionEndedError(nested.session.role)
+  }
+}
+
+/** Whether `em` was made for a nested transaction. */
+export function isOfNested(em: SqlEntityManager): boolean {
+  return (em as Nesting)[NESTED] !== undefined
+}
+
+/** @throws NestedTransactionEndedError where `em` is of a nested transaction that is over */
+export function assertNestable(em: SqlEntityManager): void {
+  const nested = (em as Nesting)[NESTED]
+  if (nested?.state.isOver === true) throw new NestedTransactionEndedError(nested.session.role)
+}
+
+/** Code that goes on after the end of its nested transaction is not in it any more. */
+function innermostOf(session: Session): Nested | undefined {
+  let nested = storage.getStore()
+  while (nested !== undefined && (nested.session !== session || nested.state.isOver)) nested = nested.outer
+  return nested
 }
 
 /**
@@ -24,9 +85,7 @@ export function asNested(session: Session | undefined, work: Work): Work {
  * knows the innermost of all sessions only, and that one may belong to another role.
  */
 export function innermost(session: Session | undefined, em: SqlEntityManager): SqlEntityManager {
-  let nested = storage.getStore()
-  while (nested !== undefined && nested.session !== session) nested = nested.outer
-  return nested?.em ?? em
+  return (session === undefined ? undefined : innermostOf(session))?.em ?? em
 }
 
 /** Whether the running code is in a nested transaction of `session`. */

@@ -1,44 +1,69 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { NestedTransactionDeadlockError } from './nested-errors.ts'
 
-/** The nested transactions of an entity manager, one after the other. */
-const LAST = Symbol('koa-sqlassist nested transactions')
+/** The last turn of an entity manager, or of a connection that is the only one. */
+const LAST = Symbol('koa-sqlassist turns')
 
-type Nesting = object & { [LAST]?: Promise<unknown> }
+type Queue = object & { [LAST]?: Turn | undefined }
 
-/** A nested transaction that the running code was called in, with those around it. */
+/** A nested transaction or a statement, or one that waits for its turn. */
 interface Turn {
   /** Undefined when it is over. */
-  em: Nesting | undefined
+  queue: Queue | undefined
+  /** The one that it was called in. */
   readonly outer: Turn | undefined
+  /** Those that were called in it and are not over. */
+  readonly inner: Set<Turn>
+  /** The one that it waits for. */
+  ahead: Turn | undefined
+  readonly over: PromiseWithResolvers<void>
 }
 
 const current = new AsyncLocalStorage<Turn>()
 
 /**
- * Two nested transactions at once would share the name of their savepoint, and one's failure undo the other. One inside
- * another does not wait: where MikroORM ignores nested transactions, both run on the same entity manager.
+ * Two nested transactions at once of an entity manager would share the name of their savepoint, and one's failure undo the
+ * other. One inside another does not wait: where MikroORM ignores nested transactions, both run on the same entity manager.
+ * @throws NestedTransactionDeadlockError where the one ahead waits for one that this was called in
  */
-export async function oneAfterTheOther<T>(em: Nesting, work: () => Promise<T>): Promise<T> {
-  if (isInside(em)) return await work()
-  const previous = em[LAST]
-  const { promise, resolve } = Promise.withResolvers<void>()
-  em[LAST] = promise
-  const turn: Turn = { em, outer: living(current.getStore()) }
+export async function oneAfterTheOther<T>(queue: Queue, role: string, work: () => Promise<T>): Promise<T> {
+  const outer = living(current.getStore())
+  if (isInside(queue, outer)) return await work()
+  const ahead = queue[LAST]
+  if (ahead !== undefined && outer !== undefined && waitsFor(ahead, outer))
+    throw new NestedTransactionDeadlockError(role)
+  const turn: Turn = { queue, outer, inner: new Set(), ahead, over: Promise.withResolvers() }
+  queue[LAST] = turn
+  outer?.inner.add(turn)
   try {
-    await previous
+    await ahead?.over.promise
+    turn.ahead = undefined
     return await current.run(turn, work)
   } finally {
-    turn.em = undefined
-    resolve()
+    turn.queue = undefined
+    outer?.inner.delete(turn)
+    if (queue[LAST] === turn) queue[LAST] = undefined
+    turn.over.resolve()
   }
 }
 
-function isInside(em: Nesting): boolean {
-  for (let turn = current.getStore(); turn !== undefined; turn = turn.outer) if (turn.em === em) return true
+function isInside(queue: Queue, turn: Turn | undefined): boolean {
+  return turn !== undefined && (turn.queue === queue || isInside(queue, turn.outer))
+}
+
+/** Whether `turn` comes to its end only after the running code, which was called in `own`. */
+function waitsFor(turn: Turn, own: Turn): boolean {
+  for (let each: Turn | undefined = turn; each !== undefined; each = each.ahead) {
+    if (isOneOf(each, own) || [...each.inner].some((inner) => waitsFor(inner, own))) return true
+  }
   return false
+}
+
+function isOneOf(turn: Turn, own: Turn | undefined): boolean {
+  return own !== undefined && (turn === own || isOneOf(turn, own.outer))
 }
 
 /** Nothing that is over is kept: code that goes on in its context may be a job that never ends. */
 function living(turn: Turn | undefined): Turn | undefined {
-  return turn === undefined || turn.em !== undefined ? turn : living(turn.outer)
+  return turn === undefined || turn.queue !== undefined ? turn : living(turn.outer)
 }

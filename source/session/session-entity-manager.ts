@@ -1,9 +1,11 @@
 import type { ForkOptions } from '@mikro-orm/core'
 import type { SqlEntityManager } from '@mikro-orm/sql'
+import type { Kysely } from 'kysely'
 import { assertOwn } from './entity-ownership.ts'
-import { ManagedSessionError, OutsideTransactionError } from './errors.ts'
-import { flushInTurn, noteScheduled } from './flush-in-turn.ts'
-import { asNested, innermost, isNestedIn } from './nested-transactions.ts'
+import { ManagedSessionError, OutsideTransactionError, TransactionAbortedError } from './errors.ts'
+import { flushInTurn, flushUnderWay, noteScheduled } from './flush-in-turn.ts'
+import { asNested, assertNestable, assertNotCutOff, innermost, isNestedIn, isOfNested } from './nested-transactions.ts'
+import { transactionManagerFor } from './nested-entities.ts'
 import { oncePerClass } from './once-per-class.ts'
 import { oneAfterTheOther } from './one-after-the-other.ts'
 import { inOneConnection } from './session-connection-facade.ts'
@@ -14,6 +16,8 @@ import { undoneInMemory } from './undone-in-memory.ts'
 
 /** Set on an entity manager that MikroORM may fork by itself while it streams. */
 const STREAMS = Symbol('koa-sqlassist stream')
+/** Set on an entity manager that calls the callback of em.transactional() and does nothing else. */
+const IGNORES_TRANSACTIONS = Symbol('koa-sqlassist ignores transactions')
 type EntityManagerClass = new (...args: any[]) => SqlEntityManager
 type Transactional = SqlEntityManager['transactional']
 type TransactionalOptions = Parameters<Transactional>[1]
@@ -76,14 +80,23 @@ const sessionEntityManagerClass = oncePerClass(makeSessionEntityManagerClass)
 function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerClass {
   class SessionEntityManager extends Base {
     declare [STREAMS]?: boolean
+    declare [IGNORES_TRANSACTIONS]?: boolean | undefined
 
     /** Every call of an entity manager comes by here first. */
     override getContext(validate?: boolean): any {
       sessionOfEntityManager(this)?.assertUsable()
+      assertNotCutOff(this)
       return super.getContext(validate)
     }
 
     override fork(options: ForkOptions = {}): this {
+      const fork = this.#fork(options)
+      const ignores = options.disableTransactions ?? this[IGNORES_TRANSACTIONS]
+      if (ignores !== undefined) fork[IGNORES_TRANSACTIONS] = ignores
+      return fork
+    }
+
+    #fork(options: ForkOptions): this {
       const session = managedSession(this)
       if (session === undefined) return setSession(super.fork({ ...options }), sessionOfEntityManager(this))
       if (options.keepTransactionContext !== true && this[STREAMS] !== true && !forksToNest(options)) {
@@ -121,7 +134,8 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
       const session = sessionOfEntityManager(this)
       if (session === undefined) return await super.flush()
       session.assertUsable()
-      await session.activity.during(() => flushInTurn(this, session, () => super.flush()))
+      const { isInside } = session.activity
+      await session.activity.during(() => flushInTurn(this, session, () => super.flush(), isInside))
     }
 
     override async transactional(work: (em: any) => any, given: TransactionalOptions = {}): Promise<any> {
@@ -129,8 +143,9 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
       const options = ownOptions(given)
       if (session === undefined) return await super.transactional(work, options)
       session.assertUsable()
-      const cb = asNested(session, this.#endingStreams(session, work))
-      return await session.nest(async () => await this.#transactional(session, cb, options))
+      assertNestable(this)
+      const nest = (cb: (em: any) => any): Promise<any> => this.#transactional(session, cb, options)
+      return await session.nest(() => asNested(session, this, this.#endingStreams(session, work), nest))
     }
 
     /** The end of a nested transaction would wait for a stream that nobody reads on. */
@@ -155,13 +170,19 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
       if (propagation === 'supports' || propagation === 'mandatory' || propagation === 'never') {
         return await super.transactional(cb, options)
       }
-      return await oneAfterTheOther(this, async () => {
+      return await oneAfterTheOther(this, session.role, async () => {
         // MikroORM would move what is pending into the nested transaction and, if that rolls back, never insert it:
         // https://github.com/mikro-orm/mikro-orm/blob/v7.2.1/packages/core/src/utils/TransactionManager.ts
-        await this.flush()
+        do await this.flush()
+        while (flushUnderWay(this) !== undefined)
         const nested = { ...options, propagation: 'nested' as const }
-        return await undoneInMemory(session, this, cb, (callback) => super.transactional(callback, nested))
+        return await undoneInMemory(session, this, cb, (callback) => this.#nest(callback, nested))
       })
+    }
+
+    #nest(cb: (em: any) => any, options: TransactionalOptions): Promise<any> {
+      const ignoresThem = this[IGNORES_TRANSACTIONS] ?? this.config.get('disableTransactions')
+      return ignoresThem ? super.transactional(cb, options) : transactionManagerFor(this).handle(cb, options)
     }
 
     /** Where every flush commits: MikroORM's own transactions, one after the other unless one is inside of another. */
@@ -172,9 +193,30 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
     ): Promise<any> {
       const em = innermost(session, this)
       if (em !== this && options?.propagation !== 'requires_new') return await em.transactional(cb, options)
-      const run = (): Promise<any> =>
-        undoneInMemory(session, this, cb, (callback) => super.transactional(callback, options))
-      return await (em === this ? oneAfterTheOther(this, run) : run())
+      const run = async (): Promise<any> => {
+        await notBesideFlush(this)
+        const work = this.isInTransaction() ? cb : this.#refusingLost(session, cb)
+        const nest = (): Promise<any> =>
+          undoneInMemory(session, this, work, (callback) => this.#nest(callback, options))
+        return await oneAfterTheOther(session.onlyConnection ?? this, session.role, nest)
+      }
+      return await (em === this ? oneAfterTheOther(this, session.role, run) : run())
+    }
+
+    /** MikroORM takes the COMMIT of a transaction that an error has broken off for one, and PostgreSQL rolls back. */
+    #refusingLost(session: Session, work: (em: any) => any): (em: any) => Promise<any> {
+      return async (em) => {
+        const doubts = session.doubts ?? 0
+        const result = await work(em)
+        if (session.doubts === doubts || !em.isInTransaction()) return result
+        await em.flush()
+        try {
+          await em.execute('select 1')
+        } catch (error) {
+          throw new TransactionAbortedError(session.role, error)
+        }
+        return result
+      }
     }
 
     override stream(entityName: any, options: any = {}): AsyncIterableIterator<any> {
@@ -184,7 +226,12 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
 
     async *#stream(entityName: any, options: any): AsyncIterableIterator<any> {
       const session = managedSession(this)
-      if (session === undefined) return yield* super.stream(entityName, { ...options })
+      if (session === undefined) {
+        await notBesideFlush(this)
+        const rows = super.stream(entityName, { ...options })
+        // In a transaction of MikroORM's a statement inside the loop would wait for the stream.
+        return yield* this.isInTransaction() ? await Array.fromAsync(rows) : rows
+      }
       await this.tryFlush(entityName, options)
       // MikroORM forks once for every row, outside of any transaction, and what the row refers to would be loaded there:
       // https://github.com/mikro-orm/mikro-orm/blob/v7.2.1/packages/core/src/EntityManager.ts
@@ -200,6 +247,12 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
     }
 
     override getKysely(...args: any[]): any {
+      const session = sessionOfEntityManager(this)
+      // Its statements come by nowhere else.
+      session?.doubt()
+      if (flushBeside(this) !== undefined && !isOfNested(this)) {
+        return inContext(this, undefined, () => super.getKysely(...args))
+      }
       return inRawContext(this, () => super.getKysely(...args))
     }
 
@@ -248,7 +301,23 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
 
 function asOperation<T>(em: SqlEntityManager, work: () => Promise<T>): Promise<T> {
   const session = sessionOfEntityManager(em)
-  return session === undefined ? work() : session.activity.during(work)
+  if (session === undefined) return work()
+  const ahead = notBesideFlush(em)
+  return session.activity.during(ahead === undefined ? work : async () => await ahead.then(work))
+}
+
+/**
+ * The flush that code which is not called by it would get into the transaction of: where every flush commits, MikroORM has the
+ * entity manager use that one meanwhile.
+ */
+function flushBeside(em: SqlEntityManager): Promise<void> | undefined {
+  const session = sessionOfEntityManager(em)
+  return session?.leavesTransactionsToMikroOrm === true && !session.activity.isInside ? flushUnderWay(em) : undefined
+}
+
+/** Waits until there is none. */
+function notBesideFlush(em: SqlEntityManager): Promise<void> | undefined {
+  return flushBeside(em)?.then(() => notBesideFlush(em))
 }
 
 /** The session whose transaction is not MikroORM's to begin and end. */
@@ -284,13 +353,16 @@ function ownOptions(options: NonNullable<TransactionalOptions>): NonNullable<Tra
  * reads the context before its first await, so the other one need only stand for the call itself.
  */
 function inRawContext<T>(em: SqlEntityManager, call: () => T): T {
-  const context = em.getTransactionContext()
-  const raw = rawContextOf(context)
-  if (raw === undefined) return call()
-  em.setTransactionContext(raw)
+  const raw = rawContextOf(em.getTransactionContext())
+  return raw === undefined ? call() : inContext(em, raw, call)
+}
+
+function inContext<T>(em: SqlEntityManager, context: Kysely<any> | undefined, call: () => T): T {
+  const before = em.getTransactionContext()
+  em.setTransactionContext(context)
   try {
     return call()
   } finally {
-    em.setTransactionContext(context)
+    em.setTransactionContext(before)
   }
 }

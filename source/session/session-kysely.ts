@@ -10,6 +10,7 @@ import type {
 } from 'kysely'
 import { ManagedSessionError } from './errors.ts'
 import { oncePerClass } from './once-per-class.ts'
+import type { Scope } from './scopes.ts'
 import type { Session } from './session.ts'
 
 /** Who wrote a statement: MikroORM, whose DML is known to change the session, or the program itself in raw SQL. */
@@ -25,35 +26,35 @@ interface Command<T> {
 export interface StatementSource extends ConnectionProvider {
   /** Runs one that needs nothing else of Kysely. */
   executeQuery(query: CompiledQuery): Promise<QueryResult<unknown>>
-  /** How many nested transactions it is in; none where this is missing. */
-  readonly depth?: number
-  /** The same inside one more nested transaction. Missing where statements run by themselves. */
-  nested?(): StatementSource
+  /** The nested transaction that it is in, if any. */
+  readonly scope?: Scope | undefined
+  /** The same inside a nested transaction. Missing where statements run by themselves. */
+  nested?(scope: Scope): StatementSource
   /** The same for raw SQL of the program. Missing where that makes no difference. */
   raw?(): StatementSource
 }
 
 /** What MikroORM and Kysely run statements on: every one goes to the session, and so into its one database transaction. */
 class SessionConnection implements DatabaseConnection, StatementSource {
-  readonly depth: number
+  readonly scope: Scope | undefined
   readonly #session: Session
   readonly #origin: StatementOrigin
   /** Whether the next statement is the last one. */
   #isLast: (() => boolean) | undefined
 
-  constructor(session: Session, origin: StatementOrigin, depth: number, isLast?: () => boolean) {
+  constructor(session: Session, origin: StatementOrigin, scope: Scope | undefined, isLast?: () => boolean) {
     this.#session = session
     this.#origin = origin
-    this.depth = depth
+    this.scope = scope
     this.#isLast = isLast
   }
 
-  nested(): SessionConnection {
-    return new SessionConnection(this.#session, this.#origin, this.depth + 1)
+  nested(scope: Scope): SessionConnection {
+    return new SessionConnection(this.#session, this.#origin, scope)
   }
 
   raw(): SessionConnection {
-    return new SessionConnection(this.#session, 'raw', this.depth)
+    return new SessionConnection(this.#session, 'raw', this.scope)
   }
 
   provideConnection<T>(consumer: (connection: DatabaseConnection) => Promise<T>): Promise<T> {
@@ -63,7 +64,7 @@ class SessionConnection implements DatabaseConnection, StatementSource {
   executeQuery<R>(query: CompiledQuery, options?: AbortableOperationOptions): Promise<QueryResult<R>> {
     const isLast = this.#isLast
     this.#isLast = undefined
-    const execution = { signal: options?.signal, depth: this.depth, isLast }
+    const execution = { signal: options?.signal, scope: this.scope, isLast }
     return this.#session.execute(query, this.#origin, execution) as Promise<QueryResult<R>>
   }
 
@@ -75,7 +76,7 @@ class SessionConnection implements DatabaseConnection, StatementSource {
   }
 
   async *streamQuery<R>(query: CompiledQuery, chunkSize: number): AsyncIterableIterator<QueryResult<R>> {
-    for await (const rows of this.#session.stream(query, chunkSize, this.#origin, this.depth))
+    for await (const rows of this.#session.stream(query, chunkSize, this.#origin, this.scope))
       yield { rows: rows as R[] }
   }
 }
@@ -94,7 +95,7 @@ export function sessionKysely(
   origin: StatementOrigin,
   isLast?: () => boolean,
 ): Kysely<any> {
-  return kyselyWith(session, client, new SessionConnection(session, origin, 0, isLast))
+  return kyselyWith(session, client, new SessionConnection(session, origin, undefined, isLast))
 }
 
 /** The same over a source that the caller brings. */
@@ -104,16 +105,16 @@ export function kyselyWith(session: Session, client: Kysely<any>, source: Statem
 }
 
 const RAW = Symbol('koa-sqlassist context for raw SQL')
-const DEPTH = Symbol('koa-sqlassist depth of nested transactions')
+const SCOPE = Symbol('koa-sqlassist nested transaction')
 
 /** The context for raw SQL beside this one of a session: in the same nested transaction. */
 export function rawContextOf(context: Kysely<any> | undefined): Kysely<any> | undefined {
   return (context as { readonly [RAW]?: Kysely<any> } | undefined)?.[RAW]
 }
 
-/** In how many nested transactions a context of a session is. */
-export function depthOf(context: Kysely<any> | undefined): number {
-  return (context as { readonly [DEPTH]?: number } | undefined)?.[DEPTH] ?? 0
+/** The nested transaction that a context of a session is in, if any. */
+export function scopeOf(context: Kysely<any> | undefined): Scope | undefined {
+  return (context as { readonly [SCOPE]?: Scope | undefined } | undefined)?.[SCOPE]
 }
 
 const sessionKyselyClass = oncePerClass(makeSessionKyselyClass)
@@ -134,8 +135,8 @@ function makeSessionKyselyClass(Base: KyselyClass) {
       this.#source = source
     }
 
-    get [DEPTH](): number {
-      return this.#source.depth ?? 0
+    get [SCOPE](): Scope | undefined {
+      return this.#source.scope
     }
 
     get [RAW](): SessionKysely {
@@ -186,18 +187,20 @@ function makeSessionKyselyClass(Base: KyselyClass) {
     savepoint(name: string): Command<SessionKysely> {
       return {
         execute: async () => {
-          await this.#session.openNested(name)
-          return this.#over(this.#source.nested?.() ?? this.#source)
+          const scope = await this.#session.openNested(name, this.#source.scope)
+          return this.#over(scope === undefined ? this.#source : (this.#source.nested?.(scope) ?? this.#source))
         },
       }
     }
 
-    rollbackToSavepoint(name: string): Command<void> {
-      return { execute: () => this.#session.rollBackNested(name) }
+    // MikroORM calls the next two on the context of the savepoint that they name.
+
+    rollbackToSavepoint(): Command<void> {
+      return { execute: () => this.#session.rollBackNested(this.#source.scope) }
     }
 
-    releaseSavepoint(name: string): Command<void> {
-      return { execute: () => this.#session.releaseNested(name) }
+    releaseSavepoint(): Command<void> {
+      return { execute: () => this.#session.releaseNested(this.#source.scope) }
     }
   }
 }

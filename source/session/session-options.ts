@@ -1,5 +1,6 @@
 import type { BeginOptions } from './database-link.ts'
 import type { RawWrites } from './raw-writes.ts'
+import type { Scope } from './scopes.ts'
 import type { SessionState } from './session-state.ts'
 
 /** What all sessions of a role have in common. */
@@ -33,8 +34,8 @@ export interface SessionOptions {
 export interface Execution {
   /** Aborted: it is not sent any more. */
   readonly signal?: AbortSignal | undefined
-  /** In how many nested transactions. Default 0. */
-  readonly depth?: number | undefined
+  /** In which nested transaction, if any. */
+  readonly scope?: Scope | undefined
   /** Whether it is the last one: asked when it is about to be sent. */
   readonly isLast?: (() => boolean) | undefined
 }

@@ -7,29 +7,11 @@ import {
   type UnitOfWork,
 } from '@mikro-orm/core'
 import type { SqlEntityManager } from '@mikro-orm/sql'
-import { InvalidSavepointRollbackError, SqlassistError } from '../transaction/index.ts'
+import { InvalidSavepointRollbackError } from '../transaction/index.ts'
 import { IdentityMapSnapshot, type Restored } from './identity-map-snapshot.ts'
 import { reload } from './reload-entities.ts'
 import { sessionOfEntityManager } from './session-binding.ts'
 import { StrayEntities } from './stray-entities.ts'
-
-/**
- * A savepoint of the transaction was made or rolled back, or the session was, while `em.transactional()` was under way on
- * it, whose own savepoint would have been pulled from under it.
- */
-export class NestedTransactionOpenError extends SqlassistError {
-  static {
-    this.prototype.name = 'NestedTransactionOpenError'
-  }
-  override readonly code = 'SQLASSIST_NESTED_TRANSACTION_OPEN'
-
-  constructor(role: string, what: string) {
-    super(
-      `${what} was called while em.transactional() is under way on the session of role "${role}". Await it first, ` +
-        `and leave its callback; inside of it em.transactional() nests once more.`,
-    )
-  }
-}
 
 /** The error of a savepoint whose database transaction is over. */
 export function savepointIsGone(role: string): InvalidSavepointRollbackError {
@@ -105,6 +87,8 @@ export class SessionSavepoints {
 
   /** Goes back to what was remembered as `nested` began, after its rollback. What cannot be put right, a flush refuses. */
   async undo(snapshot: IdentityMapSnapshot, em: SqlEntityManager, nested: SqlEntityManager): Promise<void> {
+    // The one around it has gone back already.
+    if (!this.#snapshots.includes(snapshot)) return
     try {
       const { later } = this.#goBack(snapshot, em, nested)
       await this.#reload(later).catch(() => undefined)

@@ -13,21 +13,24 @@ import {
   SessionFailedError,
 } from './errors.ts'
 import { flushAndCommit, reportAfterCommit } from './flush-and-commit.ts'
+import { forgetScheduled, holdingFlushes } from './flush-in-turn.ts'
 import { DatabaseTransaction, type TransactionHost } from './database-transaction.ts'
 import { hasChanges } from './has-changes.ts'
+import { NestedTransactionEndedError, NestedTransactionOpenError } from './nested-errors.ts'
 import { innermost } from './nested-transactions.ts'
 import type { PreparedTransaction } from './prepared-transaction.ts'
 import { readOnlyKysely } from './read-only-kysely.ts'
+import type { Scope } from './scopes.ts'
 import { setSession } from './session-binding.ts'
-import { depthOf, sessionKysely, type StatementOrigin } from './session-kysely.ts'
+import { scopeOf, sessionKysely, type StatementOrigin } from './session-kysely.ts'
 import type { Execution, SessionOptions, SessionSettings } from './session-options.ts'
 import type { SessionState } from './session-state.ts'
-import { NestedTransactionOpenError, savepointIsGone, SessionSavepoints } from './session-savepoints.ts'
+import { savepointIsGone, SessionSavepoints } from './session-savepoints.ts'
 import { SessionStreams } from './session-streams.ts'
 import { goesBackToSavepoint, type StatementKind } from './statement-kind.ts'
 import { rowsOfResult, traceStatement, traceStream, type StatementDetails } from './trace.ts'
 
-/** How often one session is flushed for what its own flushes bring up. */
+/** How often one session is flushed, or waited for, for what is brought up by that. */
 const LONGEST_FLUSH = 100
 
 /**
@@ -60,6 +63,11 @@ export class Session implements TransactionHost {
   #nesting = 0
   /** How often the program committed, where nobody coordinates. */
   #commits = 0
+  #doubts = 0
+  /** How many statements that go past it are on their way. */
+  #passing = 0
+  /** The last em.commit() or em.rollback() under way; it never rejects. */
+  #endingByHand: Promise<void> | undefined
 
   /** `fork` becomes the session's entity manager. */
   constructor(fork: SqlEntityManager, database: Database, settings: SessionSettings, options: SessionOptions) {
@@ -104,6 +112,37 @@ export class Session implements TransactionHost {
     return this.#settings.scope === 'statement' && this.#settings.initialState !== 'readonly'
   }
 
+  /** Its database's connection, where every statement waits for a transaction of MikroORM's. */
+  get onlyConnection(): object | undefined {
+    return this.#database.dialect === 'sqlite' ? this.em.getDriver().getConnection('write') : undefined
+  }
+
+  /**
+   * What changes when one of the statements that go past the session may have broken off a transaction; undefined while one is
+   * on its way.
+   */
+  get doubts(): number | undefined {
+    return this.#passing > 0 ? undefined : this.#doubts
+  }
+
+  /** Notes that statements go past the session, and not even their failure will be known. */
+  doubt(): void {
+    if (this.#database.dialect === 'postgresql') this.#doubts++
+  }
+
+  /** Sends a statement that goes past the session. */
+  async noting<T>(send: () => Promise<T>): Promise<T> {
+    this.#passing++
+    try {
+      return await send()
+    } catch (error) {
+      this.doubt()
+      throw error
+    } finally {
+      this.#passing--
+    }
+  }
+
   /** Whether its database transaction was begun. */
   get begun(): boolean {
     return this.#transaction.begun
@@ -122,7 +161,7 @@ export class Session implements TransactionHost {
   assertUsable(): void {
     if (this.#cancelled !== undefined) throw this.#cancelled
     if (this.#failed !== undefined) throw this.#failed
-    if (this.#ending === undefined) return
+    if (this.#ending === undefined && !this.#transaction.isSealed) return
     const error = this.tooLate()
     this.onLateUse?.(error)
     throw error
@@ -163,11 +202,11 @@ export class Session implements TransactionHost {
   async execute(
     query: CompiledQuery,
     origin: StatementOrigin,
-    { signal, depth = 0, isLast }: Execution = {},
+    { signal, scope, isLast }: Execution = {},
   ): Promise<StatementResult> {
     this.assertUsable()
     const transaction = this.#transaction
-    const here = this.#depthHere(depth)
+    const here = this.#depthHere(scope)
     try {
       return await transaction.exclusive(
         (link) => {
@@ -203,18 +242,24 @@ export class Session implements TransactionHost {
       : executing
   }
 
-  stream(query: CompiledQuery, chunkSize: number, origin: StatementOrigin, depth: number): AsyncIterable<unknown[]> {
-    return this.track(this.#stream(query, chunkSize, origin, depth))
+  stream(
+    query: CompiledQuery,
+    chunkSize: number,
+    origin: StatementOrigin,
+    scope: Scope | undefined,
+  ): AsyncIterable<unknown[]> {
+    return this.track(this.#stream(query, chunkSize, origin, scope))
   }
 
   async *#stream(
     query: CompiledQuery,
     chunkSize: number,
     origin: StatementOrigin,
-    depth: number,
+    scope: Scope | undefined,
   ): AsyncIterable<unknown[]> {
     this.assertUsable()
     const transaction = this.#transaction
+    const depth = transaction.depthOf(scope)
     const exclusive = <T>(work: (link: DatabaseLink) => Promise<T>) => transaction.exclusive(work, depth)
     const link = await exclusive(async (opened) => opened)
     const chunks = this.#chunks(transaction, link, query, chunkSize, origin, depth)
@@ -279,10 +324,12 @@ export class Session implements TransactionHost {
     this.#transaction.writes.admit(kind, query, origin)
   }
 
-  /** In how many nested transactions a statement of `depth` is: those count that the running code was called in. */
-  #depthHere(depth: number): number {
+  /** In how many nested transactions a statement of `scope` is: those count that the running code was called in. */
+  #depthHere(scope: Scope | undefined): number {
+    const depth = this.#transaction.depthOf(scope)
     if (this.#nesting === 0) return depth
-    return Math.max(depth, depthOf(innermost(this, this.em).getTransactionContext()))
+    const called = scopeOf(innermost(this, this.em).getTransactionContext())
+    return called === scope ? depth : Math.max(depth, this.#transaction.depthOf(called))
   }
 
   // Nested transactions
@@ -306,23 +353,23 @@ export class Session implements TransactionHost {
   }
 
   /** For MikroORM's nested transactions: makes their savepoint. */
-  async openNested(name: string): Promise<void> {
-    if (this.#settings.scope === 'statement') return
+  async openNested(name: string, outer: Scope | undefined): Promise<Scope | undefined> {
+    if (this.#settings.scope === 'statement') return undefined
     this.assertUsable()
-    await this.#transaction.openScope(name)
+    return await this.#transaction.openScope(name, outer)
   }
 
-  async releaseNested(name: string): Promise<void> {
-    if (this.#settings.scope === 'statement') return
+  async releaseNested(scope: Scope | undefined): Promise<void> {
+    if (scope === undefined) return
     this.assertUsable()
-    await this.#transaction.releaseScope(name)
+    await this.#transaction.releaseScope(scope)
   }
 
-  async rollBackNested(name: string): Promise<void> {
-    if (this.#settings.scope === 'statement') return
-    // What is under way in it would come after its rollback, and stay.
-    await this.#idle()
-    await this.#transaction.rollBackScope(name)
+  async rollBackNested(scope: Scope | undefined): Promise<void> {
+    if (scope === undefined) return
+    // What is under way in it would come after its rollback, and stay; of what has no end, the rest does.
+    for (let round = 0; !this.#isIdle && round < LONGEST_FLUSH; round++) await this.#idle().catch(() => undefined)
+    await this.#transaction.rollBackScope(scope)
   }
 
   /** What the session remembers for its savepoints, if it has any. */
@@ -342,9 +389,12 @@ export class Session implements TransactionHost {
    *   the flush throws
    */
   async savepoint(): Promise<DataManagerSavepoint> {
-    await this.#idle()
-    await this.assertCommittable()
-    await this.flush()
+    for (let round = 0; round === 0 || !this.#isIdle; round++) {
+      if (round === LONGEST_FLUSH) throw new EndlessFlushError([this.role], round)
+      await this.#idle()
+      await this.assertCommittable()
+      await this.flush()
+    }
     this.refuseNested('txn.savepoint()')
     const transaction = this.#transaction
     const name = transaction.begun ? this.remembering().newName() : undefined
@@ -366,15 +416,21 @@ export class Session implements TransactionHost {
     const written = transaction.writes.now()
     const commits = this.#commits
     const rollback = async (): Promise<void> => {
-      await this.#idle()
+      for (let round = 0; !this.#isIdle; round++) {
+        if (round === LONGEST_FLUSH) throw new EndlessFlushError([this.role], round)
+        await this.#idle()
+      }
       this.refuseNested('The rollback of a savepoint')
       if (commits !== this.#commits || (name !== undefined && transaction !== this.#transaction)) {
         throw savepointIsGone(this.role)
       }
-      if (name === undefined) await this.#startOver()
-      else await transaction.exclusive((link) => link.execute(`rollback to ${name}`, []))
+      // What is flushed from here on comes behind the rollback, and is not of what that undoes.
+      const undone =
+        name === undefined
+          ? this.#startOver()
+          : transaction.exclusive((link) => link.execute(`rollback to ${name}`, []))
       this.#transaction.goBackTo(written, name !== undefined)
-      await savepoints.restore(snapshot)
+      await Promise.all([undone, holdingFlushes(this.em, savepoints.restore(snapshot))])
     }
     return { rollback }
   }
@@ -392,7 +448,8 @@ export class Session implements TransactionHost {
   noteFailedFlush(error: unknown, context: Kysely<any> | undefined): void {
     if (this.ended || this.state === 'readonly') return
     if (this.leavesTransactionsToMikroOrm) this.#fail(error)
-    else this.#transaction.fail(error, this.#depthHere(depthOf(context)))
+    else if (!(error instanceof NestedTransactionEndedError))
+      this.#transaction.fail(error, this.#depthHere(scopeOf(context)))
   }
 
   /** Whether no operation of it is under way, and nothing is left to be flushed. */
@@ -405,8 +462,10 @@ export class Session implements TransactionHost {
     const { writes } = this.#transaction
     const { version } = writes
     await this.#idle()
-    if (hasChanges(this.em)) await this.flush()
-    return writes.version !== version
+    const isFlushed = hasChanges(this.em)
+    if (isFlushed) await this.flush()
+    // What MikroORM commits by itself goes past the session.
+    return writes.version !== version || (isFlushed && this.leavesTransactionsToMikroOrm)
   }
 
   /** Waits until no operation and no statement is under way; without a promise where that is so. */
@@ -414,11 +473,22 @@ export class Session implements TransactionHost {
     return this.activity.count === 0 && this.#transaction.isIdle ? undefined : this.#idle()
   }
 
+  /** The same, and until what it commits by itself is committed, or not. */
+  async settled(): Promise<void> {
+    while (this.#endingByHand !== undefined) await this.#endingByHand
+    await this.#idle()
+  }
+
+  get #isIdle(): boolean {
+    return this.activity.isInside || (this.activity.count === 0 && this.#transaction.isIdle)
+  }
+
   async #idle(): Promise<void> {
     // A hook of a flush would wait for itself; MikroORM refuses a flush from there.
     if (this.activity.isInside) return
     // What was waited for may have been waited for by others, who go on now.
-    while (this.activity.count > 0 || !this.#transaction.isIdle) {
+    for (let round = 0; this.activity.count > 0 || !this.#transaction.isIdle; round++) {
+      if (round === LONGEST_FLUSH) throw new EndlessFlushError([this.role], round)
       await this.activity.idle()
       await this.#transaction.idle()
     }
@@ -495,6 +565,10 @@ export class Session implements TransactionHost {
 
   /** Flushes and commits, or rolls back what did not change: the whole of a commit for a session nobody coordinates. */
   async commitAlone(): Promise<void> {
+    await this.#ownEnding(() => this.#commitAtEnd())
+  }
+
+  async #commitAtEnd(): Promise<void> {
     this.assertUsable()
     try {
       await this.#flushAll()
@@ -519,6 +593,10 @@ export class Session implements TransactionHost {
 
   /** `em.commit()` where nobody coordinates. What comes meanwhile is in the next transaction. */
   async commitAndContinue(): Promise<void> {
+    await this.#ownEnding(async () => await this.#commitByHand())
+  }
+
+  async #commitByHand(): Promise<void> {
     this.refuseNested('em.commit()')
     try {
       await this.#flushAll()
@@ -553,6 +631,23 @@ export class Session implements TransactionHost {
 
   /** `em.rollback()`: this session alone; it stays joined and usable, and forgets what it had loaded. */
   async rollbackAndContinue(): Promise<void> {
+    await this.#ownEnding(async () => await this.#rollBackByHand())
+  }
+
+  /** One em.commit() or em.rollback() after the other, in the order in which they were called. */
+  async #ownEnding(end: () => Promise<void>): Promise<void> {
+    const ahead = this.activity.isInside ? undefined : this.#endingByHand
+    const ending = ahead === undefined ? end() : ahead.then(end)
+    const over = ending.catch(() => undefined)
+    this.#endingByHand = over
+    try {
+      await ending
+    } finally {
+      if (this.#endingByHand === over) this.#endingByHand = undefined
+    }
+  }
+
+  async #rollBackByHand(): Promise<void> {
     if (this.#failed === undefined) this.refuseNested('em.rollback()')
     else this.assertNotNested('em.rollback()')
     this.#failed = undefined
@@ -608,8 +703,12 @@ export class Session implements TransactionHost {
     await rollback
   }
 
-  /** Rolls back and ends the session, which then knows nothing that was not committed. */
+  /**
+   * Rolls back and ends the session, which then knows nothing that was not committed. An em.commit() that was called before is
+   * carried out first, as its caller may be told.
+   */
   async abandon(ending: string): Promise<void> {
+    while (this.#endingByHand !== undefined && !this.activity.isInside) await this.#endingByHand
     if (this.ended) return
     const rollback = this.rollbackDatabase()
     this.#forget()
@@ -619,7 +718,9 @@ export class Session implements TransactionHost {
 
   /** Not em.clear(), which is refused where the session is cancelled or has failed. */
   #forget(): void {
-    if (!this.ended) this.em.getUnitOfWork(false).clear()
+    if (this.ended) return
+    this.em.getUnitOfWork(false).clear()
+    forgetScheduled(this.em)
   }
 
   #end(ending: string): void {

@@ -1,4 +1,6 @@
 import type { SqlEntityManager } from '@mikro-orm/sql'
+import { holdingFlushes } from './flush-in-turn.ts'
+import { scopeOf } from './session-kysely.ts'
 import type { Session } from './session.ts'
 
 type Callback = (em: SqlEntityManager) => unknown
@@ -20,8 +22,12 @@ export async function undoneInMemory<T>(
       if (nested !== em && nested.isInTransaction()) {
         const savepoints = session.remembering()
         const snapshot = savepoints.enter(em, nested)
-        undo = () => savepoints.undo(snapshot, em, nested)
+        let undone: Promise<void> | undefined
+        undo = () => (undone ??= holdingFlushes(em, savepoints.undo(snapshot, em, nested)))
+        const scope = scopeOf(nested.getTransactionContext())
+        if (scope !== undefined) scope.undo = undo
         forget = () => savepoints.leave(snapshot, nested)
+        movePending(em, nested)
       }
       return callback(nested)
     })
@@ -32,4 +38,10 @@ export async function undoneInMemory<T>(
   } finally {
     forget?.()
   }
+}
+
+/** MikroORM copies what is to be inserted, and a flush beside the nested transaction would insert it as well. */
+function movePending(em: SqlEntityManager, nested: SqlEntityManager): void {
+  const pending = em.getUnitOfWork(false).getPersistStack()
+  for (const entity of nested.getUnitOfWork(false).getPersistStack()) pending.delete(entity)
 }

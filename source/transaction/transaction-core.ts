@@ -76,7 +76,8 @@ export class TransactionCore {
     )
   }
 
-  join(resource: DataManager): void {
+  /** @throws as {@link Transaction.join}, but for what `admit` throws */
+  assertJoinable(): void {
     this.refuseEnded('join')
     if (this.status === 'Commit failed') throw this.failedEarlier('join')
     if (this.status !== 'Active' && this.status !== 'Doomed') {
@@ -84,9 +85,15 @@ export class TransactionCore {
     }
     const outside = this.underWay.outside
     if (outside === 'abort' || outside === 'rollback') throw new ConcurrentCallError('join', outside)
+  }
+
+  join(resource: DataManager): void {
+    this.assertJoinable()
     this.host?.admit?.(resource)
     this.resources.push(resource)
-    if (this.#savepoints?.isEmpty === false) this.#savepoints.tie(this.#wayBackFor(resource), outside === 'savepoint')
+    if (this.#savepoints?.isEmpty === false) {
+      this.#savepoints.tie(this.#wayBackFor(resource), this.underWay.outside === 'savepoint')
+    }
     if (joinChannel.hasSubscribers) {
       joinChannel.publish({ transaction: this.transaction, resource } satisfies JoinMessage)
     }

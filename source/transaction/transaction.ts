@@ -70,6 +70,11 @@ export class Transaction {
     this.#core.join(resource)
   }
 
+  /** For what joins as a part of a data manager that has joined. @throws as {@link join} @internal */
+  assertJoinable(): void {
+    this.#core.assertJoinable()
+  }
+
   /** How many data managers have joined; those that left with the rollback of a savepoint do not count. 0 after the end. */
   get resourceCount(): number {
     return this.#core.resources.length

@@ -1,0 +1,55 @@
+import { SqlassistError } from '../transaction/index.ts'
+
+/**
+ * Two calls of `em.transactional()`, each inside of another on the other's session, would wait for each other for ever; the one
+ * that came last is refused. Nothing of it was done.
+ */
+export class NestedTransactionDeadlockError extends SqlassistError {
+  static {
+    this.prototype.name = 'NestedTransactionDeadlockError'
+  }
+  override readonly code = 'SQLASSIST_NESTED_TRANSACTION_DEADLOCK'
+
+  constructor(role: string) {
+    super(
+      `em.transactional() of role "${role}" would wait for one that is under way on its session, and that one waits for ` +
+        `one that this call is inside of. Nest them in the same order everywhere, or await one before the other.`,
+    )
+  }
+}
+
+/**
+ * A nested `em.transactional()` went on when the one that it was called in had ended already, which has decided about both.
+ * Nothing was sent.
+ */
+export class NestedTransactionEndedError extends SqlassistError {
+  static {
+    this.prototype.name = 'NestedTransactionEndedError'
+  }
+  override readonly code = 'SQLASSIST_NESTED_TRANSACTION_ENDED'
+
+  constructor(role: string) {
+    super(
+      `em.transactional() of role "${role}" went on when the one around it had ended already. Await the inner one before ` +
+        `the callback of the outer one returns.`,
+    )
+  }
+}
+
+/**
+ * A savepoint of the transaction was made or rolled back, or the session was, while `em.transactional()` was under way on
+ * it, whose own savepoint would have been pulled from under it.
+ */
+export class NestedTransactionOpenError extends SqlassistError {
+  static {
+    this.prototype.name = 'NestedTransactionOpenError'
+  }
+  override readonly code = 'SQLASSIST_NESTED_TRANSACTION_OPEN'
+
+  constructor(role: string, what: string) {
+    super(
+      `${what} was called while em.transactional() is under way on the session of role "${role}". Await it first, ` +
+        `and leave its callback; inside of it em.transactional() nests once more.`,
+    )
+  }
+}
