@@ -104,6 +104,7 @@ function judgeUnit(journal: Journal, fates: ReadonlyMap<Write, Fate>, unit: Unit
   if (unit.outcome === 'resolved' && unit.threw !== undefined) {
     journal.lie('error lost', `the program threw ${shown(unit.threw)}, and its caller was told that all is well`)
   }
+  if (unit.outcome === 'resolved') for (const each of unit.stuck) journal.lie('entity stuck', each)
   const kept = journal.writes.find((write) => {
     return write.unit === unit && write.role.commit !== 'autocommit' && fates.get(write)!.is === 'stored'
   })

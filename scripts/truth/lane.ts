@@ -10,7 +10,7 @@ import { temporaryFolder } from '../../tests/support/sqlite.ts'
 import { EngineRegistry } from '../../source/index.ts'
 import { DECISION_TABLE } from '../../source/session/decisions.ts'
 import { Fact, Note, SCHEMA } from './entities.ts'
-import { postgresLook, sqliteLook, type Look } from './look.ts'
+import { postgresLook, sqliteLook, until, type Look } from './look.ts'
 import { databaseOf, type Dialect, type Frame, type Role, type Slot } from './program.ts'
 
 /** Of either database. */
@@ -100,8 +100,9 @@ export class Lane {
         continue
       }
       const pool = await (orm as PostgresOrm).em.getConnection().getNativeClient()
-      const out = pool.totalCount - pool.idleCount
-      if (out > 0 || pool.waitingCount > 0) busy.push(`${key}: ${out} out of the pool, ${pool.waitingCount} wait`)
+      const isBusy = (): boolean => pool.totalCount > pool.idleCount || pool.waitingCount > 0
+      if (await until(() => !isBusy(), patienceMs)) continue
+      busy.push(`${key}: ${pool.totalCount - pool.idleCount} out of the pool, ${pool.waitingCount} wait`)
     }
     return busy
   }

@@ -61,10 +61,17 @@ export async function stored(look: Look, database: string): Promise<Map<string, 
 
 /** Waits until nothing is open any more, but not for ever. */
 export async function quiet(look: Look, patienceMs: number): Promise<string[]> {
+  let open: string[] = []
+  await until(async () => (open = await look.leftOpen()).length === 0, patienceMs)
+  return open
+}
+
+/** Waits for something, but not for ever; whether it came. */
+export async function until(isSo: () => boolean | Promise<boolean>, patienceMs: number): Promise<boolean> {
   const deadline = performance.now() + patienceMs
-  for (;;) {
-    const open = await look.leftOpen()
-    if (open.length === 0 || performance.now() > deadline) return open
+  while (!(await isSo())) {
+    if (performance.now() > deadline) return false
     await turn()
   }
+  return true
 }

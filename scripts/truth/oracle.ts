@@ -6,7 +6,8 @@
  * - `at the same time`: a write beside a rollback that ran at the same time, in no order;
  * - `flush failed`: what a failed flush left in memory of a role that commits by itself;
  * - `maybe marked`: raw SQL beside a write of which nobody knows whether it counts;
- * - `meanwhile`: what was assigned to an entity while a flush that nobody awaited was under way;
+ * - `meanwhile`: what was assigned to an entity while a flush that nobody awaited was under way, or since its transaction
+ *   ended;
  * - `as the unit ended`: what a forgotten branch only had in memory when its unit, or em.transactional(), was over;
  * - `never answered`: reported as a hang.
  */
@@ -26,7 +27,7 @@ export function fateOf(write: Write, all: readonly Write[]): Fate {
   const { unit, role } = write
   if (write.answer === 'refused') return GONE
   if (write.issued > unit.endAnswered) return GONE
-  if (write.meanwhile) return open('meanwhile')
+  if (write.meanwhile || isAssignedLater(write)) return open('meanwhile')
   if (isLate(write)) return open('as the unit ended')
   const undone = undoneBy(write)
   if (undone !== undefined) return undone
@@ -34,7 +35,8 @@ export function fateOf(write: Write, all: readonly Write[]): Fate {
   if (role.commit === 'autocommit') return ofAutocommit(write)
   const fate = ofEnds(write)
   if (write.answer === 'pending' && fate.is === 'stored') return open('never answered')
-  return write.unmarked && fate.is === 'stored' ? ofUnmarked(write, all) : fate
+  if (!write.unmarked || fate.is === 'gone') return fate
+  return fate.is === 'stored' ? ofUnmarked(write, all) : open('maybe marked')
 }
 
 /** By the rollback of a nested transaction or a savepoint. */
@@ -83,9 +85,11 @@ function ofAutocommit(write: Write): Fate {
 /** By the ends of its transaction: those that the program asked for, then that of the unit. */
 function ofEnds(write: Write): Fate {
   let maybe: 'stored' | 'gone' | undefined
-  for (const end of endsFor(write)) {
+  const ends = endsFor(write)
+  for (const end of ends) {
     if (write.issued > end.answered) continue
     const isLast = end.called === write.unit.endCalled
+    if (!isLast && ends.slice(0, -1).some((other) => isOtherwiseBeside(end, other))) return open('at the same time')
     const fate = byEnd(write, end)
     if (isLast || write.answered < end.called) {
       if (maybe !== undefined && fate.is !== maybe) return open('at the same time')
@@ -96,6 +100,11 @@ function ofEnds(write: Write): Fate {
     maybe = fate.is
   }
   return GONE
+}
+
+/** em.rollback() beside txn.commit(), for instance: nobody said which comes first. */
+function isOtherwiseBeside(end: End, other: End): boolean {
+  return end.outcome !== other.outcome && other.called < end.answered && end.called < other.answered
 }
 
 function byEnd(write: Write, end: End): Fate {
@@ -167,15 +176,17 @@ export function swallowed(unit: Unit, all: readonly Write[]): Failure[] {
   })
 }
 
-function isCommittedWith(write: Write, { role, at }: Failure, unit: Unit, all: readonly Write[]): boolean {
+function isCommittedWith(write: Write, { role, issued, at }: Failure, unit: Unit, all: readonly Write[]): boolean {
   if (write.unit !== unit || (role !== undefined && write.role.name !== role)) return false
   if (write.role.readOnly !== undefined || write.role.commit === 'autocommit') return false
   if (role === undefined && !joins(write.role)) return false
   const ends = endsFor(write)
   const end = ends.find(({ called }) => at < called)
-  const isBetween = ends.every(({ called, answered }) => write.answered < called || write.issued > answered)
-  const sameEnd = end !== undefined && ends.find(({ called }) => write.answered < called) === end && isBetween
-  if (!sameEnd || end.outcome !== 'committed' || end.except.has(write.role.name)) return false
+  const isBesideAnEnd = ({ called, answered }: End): boolean =>
+    overlaps(write, called, answered) || overlaps({ issued, answered: at }, called, answered)
+  const sameEnd = end !== undefined && ends.find(({ called }) => write.answered < called) === end
+  if (!sameEnd || ends.some(isBesideAnEnd) || end.outcome !== 'committed' || end.except.has(write.role.name))
+    return false
   return fateOf(write, all).is === 'stored'
 }
 
@@ -184,7 +195,13 @@ function isLate({ buffered, byProgram, flushed, issued, unit, scopes }: Write): 
   return buffered && byProgram && !flushed && issued > over
 }
 
+/** Whether its entity is of a transaction that has ended, or begun to end, meanwhile: nobody can refuse an assignment. */
+function isAssignedLater(write: Write): boolean {
+  const { since, issued } = write
+  return since < issued && endsFor(write).some(({ called, answered }) => called < issued && answered > since)
+}
+
 /** Whether a write was under way while something else was. */
-export function overlaps({ issued, answered }: Write, from: number, to: number): boolean {
+export function overlaps({ issued, answered }: Pick<Write, 'issued' | 'answered'>, from: number, to: number): boolean {
   return issued < to && answered > from
 }

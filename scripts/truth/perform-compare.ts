@@ -21,10 +21,13 @@ export async function compare(stage: Stage, step: StepOf<'compare'>): Promise<vo
   const [cell, entity] = chosen
   const mark = `w${stage.name(step)}`
   entity.mark = mark
-  stage.write(step, role, cell, mark, { buffered: true })
+  const write = stage.write(step, role, cell, mark, { buffered: true })
   await stage.flush(role)
   const row = await rowOf(stage, role, cell)
-  if (row !== mark) stage.play.journal.lie('entity stuck', `${cell}: changed to ${mark} and flushed, and is ${row}`)
+  const isUndone = stage.unit.scopes.some((scope) => {
+    return !stage.scopes.includes(scope) && overlaps(write, scope.called, scope.answered)
+  })
+  if (row !== mark && !isUndone) stage.unit.stuck.push(`${cell}: changed to ${mark} and flushed, and is ${row}`)
 }
 
 async function compareAll(stage: Stage, role: Slot, level: Level): Promise<void> {
@@ -45,7 +48,8 @@ function settled({ play, unit }: Stage, { entities, pending }: Level) {
     const isBeside = unit.scopes.some((scope) => {
       return !write.scopes.includes(scope) && overlaps(write, scope.called, scope.answered)
     })
-    return write.unit === unit && (write.isForgotten || outlives || isBeside)
+    const isCarriedAlong = write.role.commit === 'autocommit' && write.buffered && !write.flushed
+    return write.unit === unit && (write.isForgotten || outlives || isBeside || isCarriedAlong)
   })
   return [...entities].filter(([cell]) => ![...pending, ...meanwhile].some((write) => write.cell === cell))
 }

@@ -54,6 +54,7 @@ async function end(
   try {
     await work()
     record.outcome = wanted
+    levels.forEach((level, index) => level && stage.sent(level, pending[index]!))
   } catch (error) {
     Object.assign(record, outcomeOf(error, unit))
     // Whether its own commit, refused inside a nested transaction, gives the rest up is not said.
@@ -61,12 +62,13 @@ async function end(
     throw error
   } finally {
     record.answered = stage.now()
-    if (record.outcome === wanted) levels.forEach((level, index) => level && stage.sent(level, pending[index]!))
   }
 }
 
 function rolesOf({ unit }: Stage, roles: End['roles']): Slot[] {
-  return [...unit.roles.values()].filter((role) => role.name === roles || joins(role)).map(({ name }) => name)
+  return [...unit.roles.values()]
+    .filter((role) => role.name === roles || (roles === 'joined' && joins(role)))
+    .map(({ name }) => name)
 }
 
 /** What a kept session still has in memory is looked at only when it was loaded again. */

@@ -30,11 +30,23 @@ export async function performScope(stage: Stage, step: StepOf<'scope'>, performA
     scope.outcome = 'kept'
   } catch (error) {
     scope.outcome = 'rolled back'
+    // What was written beside it is undone with it, and the role can no longer commit.
+    if (outer.busy > 0 || isWrittenBeside(stage, scope)) stage.unit.poisoned.add(step.role)
     if (!entered) stage.fail(step.role, error)
     throw error
   } finally {
     scope.answered = stage.now()
   }
+}
+
+function isWrittenBeside({ play, unit }: Stage, scope: Scope): boolean {
+  return play.journal.writes.some(
+    (write) =>
+      write.unit === unit &&
+      write.role.name === scope.role &&
+      write.answered > scope.called &&
+      !write.scopes.includes(scope),
+  )
 }
 
 export async function performSavepoint(stage: Stage, step: StepOf<'savepoint'>, performAll: PerformAll): Promise<void> {

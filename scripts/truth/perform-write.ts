@@ -16,6 +16,7 @@ export async function performWrite(stage: Stage, step: WriteStep): Promise<void>
   const note = noteOf(step, stage.unit.attempt)
   const fact = stage.cell(role, 'fact', mark)
   const noteCell = stage.cell(role, 'note', note)
+  const since = stage.now()
   switch (how) {
     case 'create':
       em.create(Fact, { text: mark })
@@ -50,7 +51,7 @@ export async function performWrite(stage: Stage, step: WriteStep): Promise<void>
     case 'change': {
       const row = await stage.ask(role, () => em.findOneOrFail(Note, { text: note }))
       row.mark = mark
-      stage.write(step, role, noteCell, mark, { buffered: true })
+      stage.write(step, role, noteCell, mark, { buffered: true, since })
       stage.level(role).entities.set(noteCell, row)
       break
     }

@@ -17,6 +17,8 @@ export interface Write {
   /** The step, and the attempt. */
   readonly name: string
   readonly issued: number
+  /** When its entity was asked for. */
+  readonly since: number
   /** Only in memory until a flush. */
   readonly buffered: boolean
   /** Not by a subscriber, a hook or a data manager. */
@@ -98,6 +100,8 @@ export class Unit {
   readonly failures: Failure[] = []
   readonly hooks: HookRecord[] = []
   readonly scopes: Scope[] = []
+  /** Entities that were changed and flushed, and whose row is as before: a lie where the unit is told to be well. */
+  readonly stuck: string[] = []
   readonly base = new Map<Slot, Level>()
   /** Roles whose own commit may fail by what the program did. */
   readonly poisoned = new Set<Slot>()

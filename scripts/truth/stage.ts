@@ -128,10 +128,10 @@ export class Stage {
     slot: Slot,
     cell: Cell,
     value: Value,
-    how: { buffered?: boolean; unmarked?: boolean; byProgram?: boolean } = {},
+    how: { buffered?: boolean; unmarked?: boolean; byProgram?: boolean; since?: number } = {},
   ): Write {
-    const { buffered = false, unmarked = false, byProgram = true } = how
     const issued = this.now()
+    const { buffered = false, unmarked = false, byProgram = true, since = issued } = how
     const write: Write = {
       cell,
       value,
@@ -140,6 +140,7 @@ export class Stage {
       scopes: this.scopes,
       name: this.name(step),
       issued,
+      since,
       buffered,
       byProgram,
       isForgotten: this.isForgotten,
@@ -198,7 +199,9 @@ export class Stage {
   /** What was pending on a level has been sent: by a flush, which answers it, or by the end that it waited for. */
   sent(level: Level, writes: readonly Write[], answered?: number): void {
     for (const write of writes) {
-      Object.assign(write, { flushed: true, shaky: false, answered: answered ?? write.answered })
+      // What a role that only reads has refused is not stored by a flush that finds nothing any more.
+      const shaky = write.shaky && write.role.readOnly !== undefined
+      Object.assign(write, { flushed: true, shaky, answered: answered ?? write.answered })
     }
     level.pending = level.pending.filter((write) => !writes.includes(write))
   }
