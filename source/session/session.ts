@@ -5,13 +5,7 @@ import type { DataManagerSavepoint } from '../transaction/index.ts'
 import { Activity } from './activity.ts'
 import { sessionCloseChannel, sessionOpenChannel, type SessionCloseMessage, type SessionMessage } from './channels.ts'
 import type { Database, DatabaseLink, StatementResult } from './database-link.ts'
-import {
-  CommittedTooEarlyError,
-  EndlessFlushError,
-  SessionContextError,
-  SessionEndedError,
-  SessionFailedError,
-} from './errors.ts'
+import { CommittedTooEarlyError, SessionContextError, SessionEndedError, SessionFailedError } from './errors.ts'
 import { flushAndCommit, reportAfterCommit } from './flush-and-commit.ts'
 import { forgetScheduled, holdingFlushes } from './flush-in-turn.ts'
 import { DatabaseTransaction, type TransactionHost } from './database-transaction.ts'
@@ -20,6 +14,7 @@ import { NestedTransactionEndedError, NestedTransactionOpenError } from './neste
 import { innermost } from './nested-transactions.ts'
 import type { PreparedTransaction } from './prepared-transaction.ts'
 import { readOnlyKysely } from './read-only-kysely.ts'
+import { Rounds } from './rounds.ts'
 import type { Scope } from './scopes.ts'
 import { setSession } from './session-binding.ts'
 import { scopeOf, sessionKysely, type StatementOrigin } from './session-kysely.ts'
@@ -29,9 +24,6 @@ import { savepointIsGone, SessionSavepoints } from './session-savepoints.ts'
 import { SessionStreams } from './session-streams.ts'
 import { goesBackToSavepoint, type StatementKind } from './statement-kind.ts'
 import { rowsOfResult, traceStatement, traceStream, type StatementDetails } from './trace.ts'
-
-/** How often one session is flushed, or waited for, for what is brought up by that. */
-const LONGEST_FLUSH = 100
 
 /**
  * One role's session in one unit of work: a forked EntityManager whose statements all run in one database transaction,
@@ -367,9 +359,12 @@ export class Session implements TransactionHost {
 
   async rollBackNested(scope: Scope | undefined): Promise<void> {
     if (scope === undefined) return
-    // What is under way in it would come after its rollback, and stay; of what has no end, the rest does.
-    for (let round = 0; !this.#isIdle && round < LONGEST_FLUSH; round++) await this.#idle().catch(() => undefined)
-    await this.#transaction.rollBackScope(scope)
+    // What is under way in it would come after its rollback, and stay.
+    try {
+      for (const rounds = new Rounds(this.role); !this.#isIdle; rounds.next()) await this.#idle()
+    } finally {
+      await this.#transaction.rollBackScope(scope)
+    }
   }
 
   /** What the session remembers for its savepoints, if it has any. */
@@ -389,12 +384,13 @@ export class Session implements TransactionHost {
    *   the flush throws
    */
   async savepoint(): Promise<DataManagerSavepoint> {
-    for (let round = 0; round === 0 || !this.#isIdle; round++) {
-      if (round === LONGEST_FLUSH) throw new EndlessFlushError([this.role], round)
+    const rounds = new Rounds(this.role)
+    do {
+      rounds.next()
       await this.#idle()
       await this.assertCommittable()
       await this.flush()
-    }
+    } while (!this.#isIdle)
     this.refuseNested('txn.savepoint()')
     const transaction = this.#transaction
     const name = transaction.begun ? this.remembering().newName() : undefined
@@ -416,10 +412,8 @@ export class Session implements TransactionHost {
     const written = transaction.writes.now()
     const commits = this.#commits
     const rollback = async (): Promise<void> => {
-      for (let round = 0; !this.#isIdle; round++) {
-        if (round === LONGEST_FLUSH) throw new EndlessFlushError([this.role], round)
-        await this.#idle()
-      }
+      const rounds = new Rounds(this.role)
+      for (; !this.#isIdle; rounds.next()) await this.#idle()
       this.refuseNested('The rollback of a savepoint')
       if (commits !== this.#commits || (name !== undefined && transaction !== this.#transaction)) {
         throw savepointIsGone(this.role)
@@ -487,8 +481,7 @@ export class Session implements TransactionHost {
     // A hook of a flush would wait for itself; MikroORM refuses a flush from there.
     if (this.activity.isInside) return
     // What was waited for may have been waited for by others, who go on now.
-    for (let round = 0; this.activity.count > 0 || !this.#transaction.isIdle; round++) {
-      if (round === LONGEST_FLUSH) throw new EndlessFlushError([this.role], round)
+    for (const rounds = new Rounds(this.role); !this.#isIdle; rounds.next()) {
       await this.activity.idle()
       await this.#transaction.idle()
     }
@@ -571,7 +564,8 @@ export class Session implements TransactionHost {
   async #commitAtEnd(): Promise<void> {
     this.assertUsable()
     try {
-      await this.#flushAll()
+      const rounds = new Rounds(this.role)
+      for (await this.#flushAll(); !this.#isIdle; rounds.next()) await this.#flushAll()
       this.assertNotNested('The end of its request or run')
       this.seal()
       await this.#finish(this.#transaction)
@@ -599,7 +593,8 @@ export class Session implements TransactionHost {
   async #commitByHand(): Promise<void> {
     this.refuseNested('em.commit()')
     try {
-      await this.#flushAll()
+      const rounds = new Rounds(this.role)
+      for (await this.#flushAll(); !this.#isIdle; rounds.next()) await this.#flushAll()
       this.assertNotNested('em.commit()')
       await this.#commitAndReplace()
     } catch (error) {
@@ -624,8 +619,8 @@ export class Session implements TransactionHost {
   async #flushAll(): Promise<void> {
     await this.#idle()
     await this.flush()
-    for (let round = 1; !this.isSettled && (await this.settle()); round++) {
-      if (round === LONGEST_FLUSH) throw new EndlessFlushError([this.role], round)
+    for (const rounds = new Rounds(this.role); !this.#isIdle || hasChanges(this.em); rounds.next()) {
+      if (!(await this.settle()) && this.#isIdle) return
     }
   }
 
@@ -648,6 +643,9 @@ export class Session implements TransactionHost {
   }
 
   async #rollBackByHand(): Promise<void> {
+    // A flush that goes on would be in the next transaction.
+    for (const rounds = new Rounds(this.role); this.#failed === undefined && !this.#isIdle; rounds.next())
+      await this.#idle()
     if (this.#failed === undefined) this.refuseNested('em.rollback()')
     else this.assertNotNested('em.rollback()')
     this.#failed = undefined

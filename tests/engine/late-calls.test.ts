@@ -70,6 +70,17 @@ for (const dialect of DIALECTS) {
     })
   }
 
+  test('what a flush under way goes on to write is undone by em.rollback()', async ({ orm, look }) => {
+    await new EngineRegistry<any>({ writer: orm }).run(async ({ dbSession: { writer } }: any) => {
+      writer.create(Author, { name: 'given up' })
+      const flushed = writer.flush().catch(() => undefined)
+      await writer.rollback()
+      await flushed
+      writer.create(Author, { name: 'stored' })
+    })
+    assert.equal(await names(look), ['stored'])
+  })
+
   test('a commit called while the work fails is not done again', async ({ orm, look }) => {
     let attempts = 0
     const error: any = await rejection(
