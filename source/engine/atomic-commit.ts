@@ -197,7 +197,7 @@ async function settle(members: readonly Member[]): Promise<void> {
   for (let round = 1; ; round++) {
     const writing: string[] = []
     for (const session of sessions) if (!session.isSettled && (await session.settle())) writing.push(session.role)
-    if (writing.length === 0 && sessions.every((session) => session.idle() === undefined)) break
+    if (writing.length === 0 && sessions.every((session) => session.isQuiet)) break
     if (round === LONGEST_FLUSH) throw new EndlessFlushError(writing, LONGEST_FLUSH)
   }
   for (const { session } of members) {

@@ -446,9 +446,14 @@ export class Session implements TransactionHost {
       this.#transaction.fail(error, this.#depthHere(scopeOf(context)))
   }
 
-  /** Whether no operation of it is under way, and nothing is left to be flushed. */
+  /** Whether no operation and no statement of it is under way. */
+  get isQuiet(): boolean {
+    return this.activity.count === 0 && this.#transaction.isIdle
+  }
+
+  /** The same, and nothing is left to be flushed. */
   get isSettled(): boolean {
-    return this.activity.count === 0 && this.#transaction.isIdle && !hasChanges(this.em)
+    return this.isQuiet && !hasChanges(this.em)
   }
 
   /** Waits for what is under way, and flushes what is left. Whether that wrote anything, which may lead to more changes. */
@@ -464,7 +469,7 @@ export class Session implements TransactionHost {
 
   /** Waits until no operation and no statement is under way; without a promise where that is so. */
   idle(): Promise<void> | undefined {
-    return this.activity.count === 0 && this.#transaction.isIdle ? undefined : this.#idle()
+    return this.#isIdle ? undefined : this.#idle()
   }
 
   /** The same, and until what it commits by itself is committed, or not. */
@@ -473,8 +478,9 @@ export class Session implements TransactionHost {
     await this.#idle()
   }
 
+  /** Whether nothing is under way that the running code could wait for. */
   get #isIdle(): boolean {
-    return this.activity.isInside || (this.activity.count === 0 && this.#transaction.isIdle)
+    return this.activity.isInside || this.isQuiet
   }
 
   async #idle(): Promise<void> {
