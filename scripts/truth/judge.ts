@@ -32,9 +32,14 @@ function judgeCells(journal: Journal, fates: ReadonlyMap<Write, Fate>, stored: R
   const byCell = Map.groupBy(journal.writes, ({ cell }) => cell)
   for (const [cell, writes] of byCell) {
     let may: Value[] = [cell.includes(' note ') && !cell.includes(' note up-') ? 'first' : undefined]
-    for (const write of writes.toSorted((one, other) => one.issued - other.issued)) {
+    const inOrder = writes.toSorted((one, other) => one.issued - other.issued)
+    for (const [index, write] of inOrder.entries()) {
       const { is } = fates.get(write)!
-      if (is === 'stored') may = [write.value]
+      // What was sent only meanwhile may have come last.
+      const beside = inOrder.slice(0, index).filter((other) => {
+        return other.answered > write.issued && fates.get(other)!.is !== 'gone' && other.scopes !== write.scopes
+      })
+      if (is === 'stored') may = [write.value, ...beside.map(({ value }) => value)]
       if (is === 'open') may = [...may, write.value]
     }
     const found = stored.get(cell)

@@ -56,9 +56,9 @@ function forking(original: Method, served: ServedOrm): Method {
     // This library's own fork for a session, and MikroORM's for the same reason, mean this one and no other.
     const target = options.disableContextResolution === true ? this : forkable(this, served)
     if (target !== this) return target.fork({ ...options })
-    const fork = (): unknown => original.call(this, { ...options, disableContextResolution: true })
+    const own = { ...options, disableContextResolution: true }
     // MikroORM looks for the context already where it makes an entity manager that uses contexts.
-    return served.isOverHere ? outsideOfScopes(fork) : fork()
+    return served.isOverHere ? outsideOfScopes(() => original.call(this, own)) : original.call(this, own)
   }
 }
 

@@ -306,8 +306,10 @@ export class UnitOfWork {
     }
     return this.#finish({ outcome: 'committed' }, async (transaction) => {
       try {
-        await this.#independent?.assertCommittable()
-        await this.#independent?.flushReaders((beside) => this.#isLost(beside, transaction))
+        if (this.#independent !== undefined) {
+          await this.#independent.assertCommittable()
+          await this.#independent.flushReaders((beside) => this.#isLost(beside, transaction))
+        }
         // A subscriber of that flush may have asked for it only now.
         await this.transaction()?.commit()
       } catch (error) {

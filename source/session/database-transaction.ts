@@ -85,27 +85,22 @@ export class DatabaseTransaction {
    * aborted meanwhile.
    */
   async exclusive<T>(work: (link: DatabaseLink) => Promise<T>, depth = 0, signal?: AbortSignal): Promise<T> {
-    return await this.#inTurn(async () => {
-      if (this.#sealed) throw this.#host.tooLate()
-      const link = this.#link ?? (await this.#noting(depth, () => this.#open()))
-      // It may have waited for the connection.
-      signal?.throwIfAborted()
-      const version = this.writes.version
-      try {
-        return await this.#noting(depth, () => work(link))
-      } finally {
-        if (this.writes.version !== version) this.#noteWriteAt(depth)
-      }
-    })
-  }
-
-  async #noting<T>(depth: number, work: () => Promise<T>): Promise<T> {
+    const turn = this.#turns.take()
+    if (turn !== undefined) await turn
+    const { version } = this.writes
     try {
-      return await work()
+      if (this.#ended || this.#cancelled || this.#sealed) throw this.#host.tooLate()
+      const link = this.#link ?? (await this.#open())
+      // It may have waited for the connection.
+      return signal?.aborted === true ? (signal.throwIfAborted() as never) : await work(link)
     } catch (error) {
       // What was refused here never reached the database.
-      if (!(error instanceof SqlassistError)) this.#failures.note(error, depth, false)
+      const isSent = !(error instanceof SqlassistError) && !(signal?.aborted === true && error === signal.reason)
+      if (isSent) this.#failures.note(error, depth, false)
       throw error
+    } finally {
+      if (this.writes.version !== version) this.#noteWriteAt(depth)
+      this.#turns.pass()
     }
   }
 

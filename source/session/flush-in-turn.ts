@@ -7,7 +7,8 @@ import type { Session } from './session.ts'
 const FLUSH = Symbol('koa-sqlassist flush')
 
 interface Flush {
-  done: Promise<void> | undefined
+  /** What comes of it, for those who wait for it. */
+  done: PromiseWithResolvers<void> | undefined
   late: Scheduled[] | undefined
 }
 interface Scheduled {
@@ -32,41 +33,44 @@ export async function flushInTurn(
   isInside: boolean,
 ): Promise<void> {
   if (isInside) return await flush()
-  while (em[FLUSH] !== undefined) await em[FLUSH].done
-  const state: Flush = { done: undefined, late: undefined }
-  em[FLUSH] = state
-  state.done = carryOut(em, session, flush)
-  await state.done
-}
-
-async function carryOut(em: Flushing, session: Session, flush: () => Promise<void>): Promise<void> {
+  while (em[FLUSH] !== undefined) await outcomeOf(em[FLUSH])
+  const own: Flush = { done: undefined, late: undefined }
+  em[FLUSH] = own
   const context = em.getTransactionContext()
-  // Without nested transactions there is one entity manager.
-  if (session.savepoints !== undefined) forgetDeleted(em)
   try {
+    // Without nested transactions there is one entity manager.
+    if (session.savepoints !== undefined) forgetDeleted(em)
     await flush()
   } catch (error) {
     em[FLUSH] = undefined
     session.noteFailedFlush(error, context)
+    own.done?.reject(error)
     throw error
   }
   scheduleAgain(em)
+  own.done?.resolve()
+}
+
+function outcomeOf(flush: Flush): Promise<void> {
+  flush.done ??= Promise.withResolvers()
+  return flush.done.promise
 }
 
 /** Waits for the flush of `em` that is under way, whatever comes of it. */
 export function flushUnderWay(em: Flushing): Promise<void> | undefined {
-  return em[FLUSH]?.done?.catch(() => undefined)
+  return em[FLUSH] === undefined ? undefined : outcomeOf(em[FLUSH]).catch(() => undefined)
 }
 
 /** Has flushes of `em` wait for `work`, which brings its entities back to what their rows hold, and does not flush. */
 export async function holdingFlushes(em: Flushing, work: Promise<void>): Promise<void> {
   if (em[FLUSH] !== undefined) return await work
-  const held: Flush = { done: work.catch(() => undefined), late: undefined }
+  const held: Flush = { done: undefined, late: undefined }
   em[FLUSH] = held
   try {
     await work
   } finally {
-    if (em[FLUSH] === held) em[FLUSH] = undefined
+    em[FLUSH] = undefined
+    held.done?.resolve()
   }
 }
 

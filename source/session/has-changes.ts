@@ -16,8 +16,8 @@ function wouldFlush(em: SqlEntityManager): boolean {
 /** Whether there is plainly nothing to flush. Of what is not plain it says no, and MikroORM is asked. */
 function isAsLoaded(em: SqlEntityManager): boolean {
   const uow = em.getUnitOfWork(false)
-  const scheduled = [uow.getRemoveStack(), uow.getOrphanRemoveStack(), uow.getExtraUpdates()]
-  if (scheduled.some(({ size }) => size > 0) || uow.getCollectionUpdates().length > 0) return false
+  if (uow.getRemoveStack().size > 0 || uow.getOrphanRemoveStack().size > 0) return false
+  if (uow.getExtraUpdates().size > 0 || uow.getCollectionUpdates().length > 0) return false
   const comparator = em.getComparator()
   for (const entity of uow.getIdentityMap()) if (!isEntityAsLoaded(entity, em, comparator)) return false
   // MikroORM puts some here that it has just loaded.

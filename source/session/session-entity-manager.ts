@@ -107,6 +107,7 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
 
     override async begin(options: Parameters<SqlEntityManager['begin']>[0] = {}): Promise<void> {
       const session = managedSession(this)
+      await notBesideFlush(this)
       if (session === undefined) return await super.begin({ ...options })
       // Where nobody coordinates, the first statement begins the transaction as it always does.
       if (session.coordinated || session.em !== this) throw new ManagedSessionError(session.role, 'em.begin()')
@@ -115,6 +116,7 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
     override async commit(): Promise<void> {
       refuseInsideOfNested(this, 'em.commit()')
       const session = managedSession(this)
+      await notBesideFlush(this)
       if (session === undefined) return await super.commit()
       if (session.coordinated || session.em !== this) throw new ManagedSessionError(session.role, 'em.commit()')
       await session.commitAndContinue()
@@ -124,18 +126,21 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
       refuseInsideOfNested(this, 'em.rollback()')
       const session = sessionOfEntityManager(this)
       if (session === undefined || (session.leavesTransactionsToMikroOrm && !session.hasFailed)) {
+        await notBesideFlush(this)
         return await super.rollback()
       }
       if (session.em !== this) throw new ManagedSessionError(session.role, 'em.rollback() inside em.transactional()')
       await session.rollbackAndContinue()
     }
 
-    override async flush(): Promise<void> {
+    override flush(): Promise<void> {
       const session = sessionOfEntityManager(this)
-      if (session === undefined) return await super.flush()
-      session.assertUsable()
+      if (session === undefined) return super.flush()
       const { isInside } = session.activity
-      await session.activity.during(() => flushInTurn(this, session, () => super.flush(), isInside))
+      return session.activity.during(() => {
+        session.assertUsable()
+        return flushInTurn(this, session, () => super.flush(), isInside)
+      })
     }
 
     override async transactional(work: (em: any) => any, given: TransactionalOptions = {}): Promise<any> {
