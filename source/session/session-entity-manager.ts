@@ -107,8 +107,7 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
 
     override async begin(options: Parameters<SqlEntityManager['begin']>[0] = {}): Promise<void> {
       const session = managedSession(this)
-      await notBesideFlush(this)
-      if (session === undefined) return await super.begin({ ...options })
+      if (session === undefined) return await behindFlush(this, () => super.begin({ ...options }))
       // Where nobody coordinates, the first statement begins the transaction as it always does.
       if (session.coordinated || session.em !== this) throw new ManagedSessionError(session.role, 'em.begin()')
     }
@@ -116,8 +115,7 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
     override async commit(): Promise<void> {
       refuseInsideOfNested(this, 'em.commit()')
       const session = managedSession(this)
-      await notBesideFlush(this)
-      if (session === undefined) return await super.commit()
+      if (session === undefined) return await behindFlush(this, () => super.commit())
       if (session.coordinated || session.em !== this) throw new ManagedSessionError(session.role, 'em.commit()')
       await session.commitAndContinue()
     }
@@ -126,8 +124,7 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
       refuseInsideOfNested(this, 'em.rollback()')
       const session = sessionOfEntityManager(this)
       if (session === undefined || (session.leavesTransactionsToMikroOrm && !session.hasFailed)) {
-        await notBesideFlush(this)
-        return await super.rollback()
+        return await behindFlush(this, () => super.rollback())
       }
       if (session.em !== this) throw new ManagedSessionError(session.role, 'em.rollback() inside em.transactional()')
       await session.rollbackAndContinue()
@@ -307,8 +304,15 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
 function asOperation<T>(em: SqlEntityManager, work: () => Promise<T>): Promise<T> {
   const session = sessionOfEntityManager(em)
   if (session === undefined) return work()
+  // Inside of the operation it could not be waited for.
   const ahead = notBesideFlush(em)
   return session.activity.during(ahead === undefined ? work : async () => await ahead.then(work))
+}
+
+async function behindFlush<T>(em: SqlEntityManager, work: () => Promise<T>): Promise<T> {
+  const ahead = notBesideFlush(em)
+  if (ahead !== undefined) await ahead
+  return await work()
 }
 
 /**

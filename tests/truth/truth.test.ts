@@ -14,7 +14,12 @@ const SCRIPT = fileURLToPath(new URL('../../scripts/truth.ts', import.meta.url))
 
 async function truth(...options: string[]): Promise<Result & { code: number; log: string }> {
   const { url } = await postgres()
-  const env = { ...process.env, KOA_SQLASSIST_TEST_POSTGRES: url, SQLASSIST_DISABLE_TRANSACTION: '' }
+  const env = {
+    ...process.env,
+    KOA_SQLASSIST_TEST_POSTGRES: url,
+    SQLASSIST_DISABLE_TRANSACTION: '',
+    NODE_V8_COVERAGE: '',
+  }
   const child = spawn(process.execPath, [SCRIPT, ...options], { stdio: ['ignore', 'pipe', 'pipe'], env })
   const [out, log, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')])
   const line = out.trimEnd().split('\n').at(-1) ?? ''
