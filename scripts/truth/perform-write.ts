@@ -50,8 +50,9 @@ export async function performWrite(stage: Stage, step: WriteStep): Promise<void>
     }
     case 'change': {
       const row = await stage.ask(role, () => em.findOneOrFail(Note, { text: note }))
-      row.mark = mark
+      // Written down first: where the role cannot be used any more, nothing is assigned.
       stage.write(step, role, noteCell, mark, { buffered: true, since })
+      row.mark = mark
       stage.level(role).entities.set(noteCell, row)
       break
     }

@@ -1,4 +1,4 @@
-import { Collection, ScalarReference, type EntityManager } from '@mikro-orm/core'
+import { Collection, helper, ScalarReference, type EntityManager } from '@mikro-orm/core'
 import { helperOf, type Entity } from './entity-memory.ts'
 import { placeIn, type Entry } from './manager-memory.ts'
 import { inPlaceOf, isUntouched, unloaded } from './replaceable-memory.ts'
@@ -38,6 +38,8 @@ export class Places {
   /** Gives an entity a place that was removed from all identity maps. */
   restore(entity: Entity, em: EntityManager): void {
     const identityMap = em.getUnitOfWork(false).getIdentityMap()
+    // One that an earlier rollback made new again has no row, even if it was removed.
+    if (!helper(entity).hasPrimaryKey()) return
     if (isManaged(entity) || identityMap.getByEntity(entity) !== undefined) return
     identityMap.store(entity)
     this.#adopt(entity, em)

@@ -232,5 +232,29 @@ for (const dialect of DIALECTS) {
     assert.is(await look.value('select colour from vase where id = 2'), 'outside')
   })
 
+  test('an entity that a rollback made new again has no place after another rollback, though it was removed', async ({
+    registry,
+    look,
+  }) => {
+    if (dialect === 'postgresql') await look.rows(`select setval('vase_id_seq', 10)`)
+    await registry.run(async ({ dbSession, txn }: any) => {
+      const em = dbSession.writer
+      await em.find(Shelf, {})
+      const outer = await txn.savepoint()
+      const inner = await txn.savepoint()
+      const vase = em.create(Vase, { colour: 'green' })
+      await em.flush()
+      await inner.rollback()
+      assert.is(vase.id, undefined)
+      em.remove(vase)
+      await em.flush()
+      await outer.rollback()
+      const managed = [...em.getUnitOfWork().getIdentityMap()]
+      assert.not(managed.includes(vase))
+      await em.flush()
+    })
+    assert.is(await look.value('select count(*) from vase'), 2)
+  })
+
   test.run()
 }
