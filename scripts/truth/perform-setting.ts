@@ -21,8 +21,7 @@ export async function performSetting(stage: Stage, step: SettingStep): Promise<v
       unit.vetoed = true
       return
     case 'leave':
-      unit.left = true
-      return await play.leave()
+      return await leave(stage)
     case 'kill':
       return await kill(stage, step.role)
     case 'hook':
@@ -45,6 +44,16 @@ function create(stage: Stage, step: Step, role: Slot): void {
   const outside = stage.outside()
   outside.em(role).create(Fact, { text })
   outside.write(step, role, outside.cell(role, 'fact', text), 1, { buffered: true, byProgram: false })
+}
+
+/** It ends the transaction under way, and the program may begin another. */
+async function leave({ play, unit }: Stage): Promise<void> {
+  const called = play.journal.tick()
+  unit.left = true
+  await play.leave()
+  if (play.program.entry === 'run' || unit.isNested) return
+  const answered = play.journal.tick()
+  unit.ends.push({ called, roles: 'joined', transaction: undefined, answered, outcome: 'aborted', except: new Map() })
 }
 
 async function kill(stage: Stage, role: Slot): Promise<void> {
