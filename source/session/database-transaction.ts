@@ -135,8 +135,7 @@ export class DatabaseTransaction {
 
   /** Waits until no statement is on its way. */
   async idle(): Promise<void> {
-    await this.#turns.take()
-    this.#turns.pass()
+    await this.#turns.whenFree()
   }
 
   /** Whether it takes no further statement of the program. */

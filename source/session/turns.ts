@@ -2,6 +2,7 @@
 export class Turns {
   #taken = false
   #waiting: (() => void)[] | undefined
+  #free: PromiseWithResolvers<void> | undefined
 
   /** Whether somebody has a turn. */
   get taken(): boolean {
@@ -26,7 +27,18 @@ export class Turns {
   /** Hands the turn to whoever came next. */
   pass(): void {
     const next = this.#waiting?.shift()
-    if (next === undefined) this.#taken = false
+    if (next === undefined) this.#end()
     else next()
+  }
+
+  /** Resolves when nobody has a turn; undefined where that is so. Two that wait by it do not wait for each other. */
+  whenFree(): Promise<void> | undefined {
+    return this.#taken ? (this.#free ??= Promise.withResolvers()).promise : undefined
+  }
+
+  #end(): void {
+    this.#taken = false
+    this.#free?.resolve()
+    this.#free = undefined
   }
 }

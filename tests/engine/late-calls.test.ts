@@ -112,6 +112,30 @@ for (const dialect of DIALECTS) {
     assert.equal(await names(look), ['paid'])
   })
 
+  test('the end of a unit and a rollback inside em.transactional() do not wait for each other', async ({
+    orm,
+    look,
+  }) => {
+    const error: any = await rejection(
+      new EngineRegistry<any>({ writer: { orm, commit: 'autonomous' } }).run(
+        async ({ dbSession: { writer }, txn }: any) => {
+          await writer.insert(Author, { name: 'before' })
+          txn.doom()
+          writer
+            .transactional(async (em: any) => {
+              em.flush().catch(() => undefined)
+              em.create(Author, { name: 'inside' })
+              await em.flush()
+              throw new RangeError('undo')
+            })
+            .catch(() => undefined)
+        },
+      ),
+    )
+    assert.is(error.code, 'SQLASSIST_NESTED_TRANSACTION_OPEN')
+    assert.equal(await names(look), [])
+  })
+
   test('a role is not opened anew while its unit ends', async ({ orm, look }) => {
     let late: Promise<unknown> | undefined
     let onClose = (): void => undefined
