@@ -41,13 +41,14 @@ export async function flushInTurn(
     // Without nested transactions there is one entity manager.
     if (session.savepoints !== undefined) forgetDeleted(em)
     await flush()
+    // Refused where the session has ended meanwhile.
+    scheduleAgain(em)
   } catch (error) {
     em[FLUSH] = undefined
     session.noteFailedFlush(error, context)
     own.done?.reject(error)
     throw error
   }
-  scheduleAgain(em)
   own.done?.resolve()
 }
 
