@@ -100,7 +100,7 @@ export class Unit {
   readonly failures: Failure[] = []
   readonly hooks: HookRecord[] = []
   readonly scopes: Scope[] = []
-  /** Entities that were changed and flushed, and whose row is as before: a lie where the unit is told to be well. */
+  /** Entities that were changed and flushed, and whose row is as before: a lie where the unit resolves. */
   readonly stuck: string[] = []
   readonly base = new Map<Slot, Level>()
   /** Roles whose own commit may fail by what the program did. */

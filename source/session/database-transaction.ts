@@ -174,7 +174,7 @@ export class DatabaseTransaction {
     this.#scopes.end(scope)
     if (this.#ended || this.#sealed || this.#cancelled) return
     const undoing = this.exclusive(async (link) => await link.execute(`rollback to ${scope.name}`, []), depth)
-    // What this answers is waited for by whoever gave it.
+    // The nested transaction waits for its answer.
     void scope.undo?.()
     await undoing
     this.#failures.undo(depth)

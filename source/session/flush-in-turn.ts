@@ -57,7 +57,7 @@ function outcomeOf(flush: Flush): Promise<void> {
   return flush.done.promise
 }
 
-/** Waits for the flush of `em` that is under way, whatever comes of it. */
+/** Waits for the flush of `em` that is under way, also where it fails. */
 export function flushUnderWay(em: Flushing): Promise<void> | undefined {
   return em[FLUSH] === undefined ? undefined : outcomeOf(em[FLUSH]).catch(() => undefined)
 }

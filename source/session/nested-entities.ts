@@ -36,7 +36,7 @@ function changedProperties(entity: Entity, em: EntityManager): Set<string> {
   const comparator = em.getComparator()
   const changed: string[] = Object.keys(comparator.diffEntities(meta.class, original, comparator.prepareEntity(entity)))
   const collections = meta.relations.filter(({ name }) => isDirty(entity[name])).map(({ name }) => name)
-  // An embeddable's properties are told one by one.
+  // An embeddable's properties are compared one by one.
   const whole = meta.props.flatMap(({ name, embedded }) => (changed.includes(name) ? [embedded?.[0] ?? name] : []))
   return new Set([...whole, ...collections])
 }

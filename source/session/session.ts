@@ -708,8 +708,8 @@ export class Session implements TransactionHost {
   }
 
   /**
-   * Rolls back and ends the session, which then knows nothing that was not committed. An em.commit() that was called before is
-   * carried out first, as its caller may be told.
+   * Rolls back and ends the session, which then knows nothing that was not committed. Carries out an em.commit() first that was
+   * called before: its caller waits for the answer.
    */
   async abandon(ending: string): Promise<void> {
     while (this.#endingByHand !== undefined && !this.activity.isInside) await this.#endingByHand
