@@ -80,7 +80,8 @@ export class AtomicCommit implements CommitGroup {
 
   async #vote(): Promise<void> {
     const open = this.#members.filter(({ session }) => !session.ended)
-    await settle(open)
+    if (!open.every(({ session }) => session.isSettled)) await settle(open)
+    seal(open)
     const changed = await judge(open)
     const [only] = changed
     if (changed.length > 1) await this.#commitSeveral(changed)
@@ -191,15 +192,19 @@ export class AtomicCommit implements CommitGroup {
 /** How often the sessions of one transaction are flushed at most. */
 const LONGEST_FLUSH = 100
 
-/** Flushes all of them until none has changes, then refuses every further statement. */
+/** Flushes all of them until none has changes. */
 async function settle(members: readonly Member[]): Promise<void> {
   const sessions = members.map(({ session }) => session)
   for (let round = 1; ; round++) {
     const writing: string[] = []
     for (const session of sessions) if (!session.isSettled && (await session.settle())) writing.push(session.role)
-    if (writing.length === 0 && sessions.every((session) => session.isQuiet)) break
+    if (writing.length === 0 && sessions.every((session) => session.isQuiet)) return
     if (round === LONGEST_FLUSH) throw new EndlessFlushError(writing, LONGEST_FLUSH)
   }
+}
+
+/** Refuses every further statement. */
+function seal(members: readonly Member[]): void {
   for (const { session } of members) {
     session.assertNotNested('The commit')
     session.seal()

@@ -426,7 +426,8 @@ export class UnitOfWork {
       this.#retries = false
       this.#notRetried = this.#notRetriedSince(failures[0]) as NotRetriedError
     }
-    await this.#end({ error: failures[0], ...ending })
+    const closing = this.#end({ error: failures[0], ...ending })
+    if (closing !== undefined) await closing
     for (const later of failures.slice(1)) report(later, `after: ${String(failures[0])}`)
     if (failures.length > 0) throw failures[0]
   }

@@ -123,9 +123,8 @@ export class DatabaseTransaction {
     return this.#link
   }
 
-  async #begin(): Promise<DatabaseLink> {
-    if (this.#after !== undefined) await this.#after
-    return await this.#host.begin()
+  #begin(): Promise<DatabaseLink> {
+    return this.#after === undefined ? this.#host.begin() : this.#after.then(() => this.#host.begin())
   }
 
   /** Whether no statement is on its way. */

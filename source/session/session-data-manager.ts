@@ -24,13 +24,14 @@ export class SessionDataManager implements DataManager {
     return `~mikro-orm:${this.#session.role}`
   }
 
-  async tpcBegin(transaction: Transaction): Promise<void> {
+  tpcBegin(transaction: Transaction): Promise<void> {
     const session = this.#session
     this.#group.enter()
     session.assertNotNested('The commit')
+    const isAlone = this.#pipelines && transaction.resourceCount === 1
+    const flush = (): Promise<void> => (isAlone ? session.flushAndCommit() : session.flush())
     const idle = session.idle()
-    if (idle !== undefined) await idle
-    await (this.#pipelines && transaction.resourceCount === 1 ? session.flushAndCommit() : session.flush())
+    return idle === undefined ? flush() : idle.then(flush)
   }
 
   commit(): void {}
