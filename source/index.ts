@@ -62,7 +62,8 @@ export { EngineRegistry, type DetachedSession } from './engine/engine-registry.t
 export type { RunContext, RunOptions } from './engine/run.ts'
 export type { PreparedReport, RegistryReport, RoleReport } from './engine/registry-report.ts'
 export type { PoolReport } from './session/pool-report.ts'
-export type { AbortReason, RegistryCloseMessage, UnitEndMessage, UnitMessage } from './engine/channels.ts'
+export type { AbortReason } from './engine/channels.ts'
+export type { RegistryCloseMessage, UnitEndMessage, UnitMessage } from './engine/registry-messages.ts'
 export type {
   SessionCloseMessage,
   SessionMessage,

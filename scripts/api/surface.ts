@@ -1,6 +1,6 @@
 /** What the package exports, read from its declarations by the compiler that wrote them. */
 import { join } from 'node:path'
-import { API, SymbolFlags, type Project, type Symbol } from 'typescript/unstable/sync'
+import { API, SymbolFlags, type InterfaceType, type Project, type Symbol } from 'typescript/unstable/sync'
 
 export interface Documented {
   readonly name: string
@@ -46,25 +46,44 @@ function exportsOf(project: Project, file: string): Exported[] {
   const source = program.getSourceFile(file)
   const module = source && checker.getSymbolAtLocation(source)
   if (module === undefined) throw new Error(`${file} is not there, or exports nothing`)
-  return checker
+  const exported = checker
     .getExportsOfModule(module)
     .map((symbol) => (symbol.flags & SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol))
+  return exported
     .map((symbol) => {
       const kind = kindOf(symbol)
       const text = declarationOf(project, symbol)
       const isBlock = kind === 'class' || kind === 'interface' || kind === 'error'
       const declaration = isBlock ? text.slice(0, text.indexOf(' {\n')) : text
-      return { ...documented(project, symbol), declaration, kind, members: membersOf(project, symbol, kind) }
+      return { ...documented(project, symbol), declaration, kind, members: membersOf(project, exported, symbol, kind) }
     })
     .toSorted((one, other) => (one.name < other.name ? -1 : 1))
 }
 
-function membersOf(project: Project, symbol: Symbol, kind: Exported['kind']): Documented[] {
+function membersOf(
+  project: Project,
+  exported: readonly Symbol[],
+  symbol: Symbol,
+  kind: Exported['kind'],
+): Documented[] {
   if (kind === 'type' || kind === 'function' || kind === 'constant') return []
-  return [...symbol.getMembers().values()]
+  const own = [...symbol.getMembers().values()]
+  const members = kind === 'interface' ? [...own, ...hiddenMembers(project.checker, exported, symbol)] : own
+  return members
     .filter(({ flags, name }) => flags & MEMBERS && !name.includes('#'))
     .filter(({ name }) => !(kind === 'error' && name === '__constructor'))
     .map((member) => documented(project, member))
+}
+
+/** What an interface has from others that are not exported, and so have no place of their own. */
+function hiddenMembers(checker: Project['checker'], exported: readonly Symbol[], symbol: Symbol): Symbol[] {
+  const own = symbol.getMembers()
+  return checker
+    .getBaseTypes(checker.getDeclaredTypeOfSymbol(symbol) as InterfaceType)
+    .map((base) => base.getSymbol())
+    .filter((base) => base !== undefined && !exported.includes(base))
+    .flatMap((base) => [...(base as Symbol).getMembers().values(), ...hiddenMembers(checker, exported, base as Symbol)])
+    .filter(({ name }) => ![...own.values()].some((member) => member.name === name))
 }
 
 function documented(project: Project, symbol: Symbol): Documented {

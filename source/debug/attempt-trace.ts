@@ -1,4 +1,4 @@
-import type { UnitEndMessage } from '../engine/channels.ts'
+import type { UnitEndMessage } from '../engine/registry-messages.ts'
 import type { SessionMessage, StatementMessage, TransactionEndMessage } from '../session/channels.ts'
 import { SessionDataManager } from '../session/session-data-manager.ts'
 import { labelOf } from '../transaction/describe.ts'

@@ -1,4 +1,5 @@
-import type { AbortReason, UnitEndMessage } from '../engine/channels.ts'
+import type { AbortReason } from '../engine/channels.ts'
+import type { UnitEndMessage } from '../engine/registry-messages.ts'
 import type { RoleStatus } from '../engine/db-sessions-container.ts'
 import type { TransactionEndMessage } from '../session/channels.ts'
 import type { SessionState } from '../session/session-state.ts'

@@ -1,12 +1,6 @@
 import type { Context } from 'koa'
-import {
-  registryCloseChannel,
-  unitEndChannel,
-  unitStartChannel,
-  type RegistryCloseMessage,
-  type UnitEndMessage,
-  type UnitMessage,
-} from '../engine/channels.ts'
+import { registryCloseChannel, unitEndChannel, unitStartChannel } from '../engine/channels.ts'
+import type { RegistryCloseMessage, UnitEndMessage, UnitMessage } from '../engine/registry-messages.ts'
 import type { EngineRegistry } from '../engine/engine-registry.ts'
 import {
   sessionCloseChannel,

@@ -9,17 +9,11 @@ import {
 import type { Finish } from '../session/postgres-prepared.ts'
 import type { Session } from '../session/session.ts'
 import type { AtomicCommits, Plan, PlannedDecision } from './atomic-commits.ts'
-import type { Branch } from './branch.ts'
+import type { Branch, Member } from './branch.ts'
 import type { Engine } from './engine.ts'
 import { CommitGivenUpError, commitError } from './errors.ts'
 import { persistently } from './persistently.ts'
 import { report } from './report.ts'
-
-/** One session of a transaction and the role it belongs to. */
-export interface Member {
-  readonly session: Session
-  readonly engine: Engine
-}
 
 /**
  * The commit of one transaction's sessions. Nothing happens before the last of them votes: only then it is known who

@@ -1,5 +1,4 @@
-import { AtomicCommit, type Member } from './atomic-commit.ts'
-import { Branch } from './branch.ts'
+import { Branch, type Member } from './branch.ts'
 import type { Engine } from './engine.ts'
 import { NotAtomicError } from './errors.ts'
 import { globalId, newDecisionId, participantsText } from './global-id.ts'
@@ -48,11 +47,6 @@ export class AtomicCommits {
   constructor(options: AtomicCommitsOptions) {
     this.#options = options
     this.needRecovery = options.needRecovery
-  }
-
-  /** The commit of one transaction. */
-  begin(): AtomicCommit {
-    return new AtomicCommit(this)
   }
 
   /** @throws NotAtomicError, DecisionTableError, or the driver's error when a database could not be asked */

@@ -1,4 +1,4 @@
-import type { Connection, IDatabaseDriver, MikroORM } from '@mikro-orm/core'
+import type { Connection, MikroORM } from '@mikro-orm/core'
 import { DECISION_TABLE } from '../session/decisions.ts'
 import type { Session } from '../session/session.ts'
 import { isNestedIn } from '../session/nested-transactions.ts'
@@ -7,6 +7,7 @@ import { foreignEntityGuard } from '../session/entity-ownership.ts'
 import { OutsideTransactionError, StreamUnderWayError } from '../session/errors.ts'
 import { SqlassistError } from '../transaction/index.ts'
 import { autocommitStream } from './autocommit-streams.ts'
+import { connectionsOf } from './connections-of.ts'
 import { holdContextName } from './context-names.ts'
 import { override, type Method } from './override.ts'
 import { redirectGlobal } from './redirected-em.ts'
@@ -69,12 +70,6 @@ function prepared(orm: AnyOrm, { role, onlyConnection }: Attachment): ServedOrm 
     ...(onlyConnection ? connectionsOf(driver).flatMap((connection) => guardedClient(connection, served)) : []),
   ])
   return served
-}
-
-/** The connection to the primary and those to the replicas. */
-export function connectionsOf(driver: IDatabaseDriver): Connection[] {
-  const { replicas = [] } = driver as unknown as { readonly replicas?: Connection[] }
-  return [driver.getConnection('write'), ...replicas]
 }
 
 /** The generator keeps this object; it takes a table that no entity has for one to be dropped. */

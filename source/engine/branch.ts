@@ -1,8 +1,15 @@
 import { CannotPrepareError, ConnectionLostError } from '../session/errors.ts'
 import type { Finish } from '../session/postgres-prepared.ts'
 import type { PreparedTransaction } from '../session/prepared-transaction.ts'
+import type { Session } from '../session/session.ts'
 import { traceEnd } from '../session/trace.ts'
-import type { Member } from './atomic-commit.ts'
+import type { Engine } from './engine.ts'
+
+/** One session of a transaction and the role it belongs to. */
+export interface Member {
+  readonly session: Session
+  readonly engine: Engine
+}
 
 /** One of several changed databases in a commit: prepared there, and finished when the commit point has decided. */
 export class Branch {

@@ -1,12 +1,10 @@
 import { channel } from 'node:diagnostics_channel'
 import { logChannels, numbered } from '../transaction/debug-log.ts'
 import type { TransactionManager } from '../transaction/index.ts'
-import type { EngineRegistry } from './engine-registry.ts'
 
-/** What every message about a unit of work, a request or a run, tells. */
-export interface UnitMessage {
-  /** The registry it was started with. */
-  readonly registry: EngineRegistry
+/** What is published of a unit of work, a request or a run. */
+export interface UnitFacts {
+  readonly registry: object
   /** The Koa ctx of a request; undefined for a run. */
   readonly owner: unknown
   /** The container: `ctx.dbSession`. */
@@ -26,8 +24,8 @@ export const ABORT_REASONS = ['doomed', 'vetoed', 'failed', 'cancelled'] as cons
  */
 export type AbortReason = (typeof ABORT_REASONS)[number]
 
-/** `sqlassist:unit:end`: it is over, and its sessions are closed, but for those that a streamed body reads from. */
-export interface UnitEndMessage extends UnitMessage {
+/** What is published of its end. */
+export interface UnitEndFacts {
   /** `'ended'`: the handler had committed or aborted by itself, and nothing was left to do. */
   readonly outcome: 'committed' | 'aborted' | 'ended'
   /** Why it aborted; undefined where it did not. */
@@ -36,12 +34,6 @@ export interface UnitEndMessage extends UnitMessage {
   readonly error: unknown
   /** Whether the same work is attempted again. */
   readonly retries: boolean
-}
-
-/** `sqlassist:registry:close`: a registry is closed, and nothing more will be told of it. */
-export interface RegistryCloseMessage {
-  /** The registry. */
-  readonly registry: EngineRegistry
 }
 
 /** A request or run begins. */
@@ -56,14 +48,14 @@ DEBUG: logLife()
 
 function logLife(): void {
   const unitNumber = numbered('unit of work')
-  const of = ({ dbSession, attempt }: UnitMessage): string =>
+  const of = ({ dbSession, attempt }: UnitFacts): string =>
     attempt === 1 ? unitNumber(dbSession) : `${unitNumber(dbSession)} (attempt ${attempt})`
   logChannels({
     plain: [
-      [unitStartChannel, (message: UnitMessage) => [of(message), 'start']],
+      [unitStartChannel, (message: UnitFacts) => [of(message), 'start']],
       [
         unitEndChannel,
-        (message: UnitEndMessage) => {
+        (message: UnitFacts & UnitEndFacts) => {
           const { outcome, reason, retries } = message
           return [of(message), `${outcome}${reason === undefined ? '' : `: ${reason}`}${retries ? ', and again' : ''}`]
         },

@@ -1,24 +1,36 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import type { EngineRegistry } from './engine-registry.ts'
-import type { UnitOfWork } from './unit-of-work.ts'
+import type { Session } from '../session/session.ts'
+
+/** The unit of work that a scope is of. */
+export interface ScopedUnit {
+  readonly ended: boolean
+  /** Whether it has not ended, and its transaction is not committed yet. */
+  readonly isOpen: boolean
+  /** The session of a role, opened if it is not open yet. */
+  session(role: string): Session
+  /** The session of a role, if one is open. */
+  opened(role: string): Session | undefined
+  /** Whether its session of a role has a transaction open. */
+  holdsConnection(role: string): boolean
+}
 
 const NONE: readonly UnitScope[] = []
 const storage = new AsyncLocalStorage<UnitScope | undefined>()
 
 /** The asynchronous context of one unit of work. Code in it may go on after the unit, of which it then keeps nothing alive. */
 export class UnitScope {
-  readonly registry: EngineRegistry
+  readonly registry: object
   /** Those around it, from the inside out: of one registry the innermost, and those of attempts that are made again. */
   readonly outer: readonly UnitScope[]
   /** Undefined once the unit has ended and nothing reads from it. */
-  unit: UnitOfWork | undefined
+  unit: ScopedUnit | undefined
   #repeats: boolean
 
-  constructor(unit: UnitOfWork, repeats: boolean) {
-    this.registry = unit.registry
+  constructor(registry: object, unit: ScopedUnit, repeats: boolean) {
+    this.registry = registry
     this.unit = unit
     this.#repeats = repeats
-    this.outer = scopesAround(unit.registry)
+    this.outer = scopesAround(registry)
   }
 
   /** Whether another attempt at the same work was made, or may be made. */
@@ -38,7 +50,7 @@ export class UnitScope {
   }
 }
 
-function scopesAround(registry: EngineRegistry): readonly UnitScope[] {
+function scopesAround(registry: object): readonly UnitScope[] {
   const here = storage.getStore()
   if (here === undefined) return NONE
   return [here, ...here.outer].filter((scope) => scope.registry !== registry || scope.repeats)

@@ -1,7 +1,7 @@
 import type { MikroORM } from '@mikro-orm/core'
+import type { Session } from '../session/session.ts'
 import type { EngineOptions } from './engine-options.ts'
 import { ConfigurationError } from './errors.ts'
-import type { UnitOfWork } from './unit-of-work.ts'
 
 /** What `dbSessions` and `EngineRegistry` take: a MikroORM instance or options for each role. */
 export type Engines = Readonly<Record<string, MikroORM<any, any, any> | EngineOptions<any>>>
@@ -55,10 +55,19 @@ export type DbSessionsContainer<E extends Engines = Engines> = {
     markChanged(role: keyof E & string): void
   }
 
-class Container {
-  readonly #unit: UnitOfWork
+/** The unit of work whose sessions a container gives. @internal */
+export interface SessionSource {
+  /** @throws ConfigurationError if no role is the default */
+  readonly defaultRole: string
+  session(role: string): Session
+  anySession(): Session
+  status(): Record<string, RoleStatus>
+}
 
-  constructor(unit: UnitOfWork) {
+class Container {
+  readonly #unit: SessionSource
+
+  constructor(unit: SessionSource) {
     this.#unit = unit
   }
 
@@ -139,7 +148,7 @@ export type ContainerClass<Sessions extends object = object> = new (unit: never)
 export function containerClass(
   roles: Iterable<string>,
   Base: ContainerClass = Container,
-): new (unit: UnitOfWork) => object {
+): new (unit: SessionSource) => object {
   checkBase(Base)
   class RoleContainer extends (Base as typeof Container) {}
   for (const role of roles) {

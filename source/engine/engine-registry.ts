@@ -1,8 +1,8 @@
 import { AtomicCommits } from './atomic-commits.ts'
 import { attachOrm } from './attach-orm.ts'
-import { registryCloseChannel, type RegistryCloseMessage } from './channels.ts'
+import { registryCloseChannel } from './channels.ts'
 import { ownContextName } from './context-names.ts'
-import { innermostScope } from './current-unit.ts'
+import { innermostScope, type ScopedUnit } from './current-unit.ts'
 import {
   containerClass,
   DEFAULT_ROLE,
@@ -10,6 +10,7 @@ import {
   type DefaultRole,
   type Engines,
   type EntityManagerOf,
+  type SessionSource,
 } from './db-sessions-container.ts'
 import { transactionsDisabledByEnvironment } from './disable-transaction.ts'
 import { Engine } from './engine.ts'
@@ -50,7 +51,7 @@ export const DEFAULT_ANY_PREFERENCE: readonly string[] = ['reader', 'writer']
  */
 export class EngineRegistry<E extends Engines = Engines, Sessions extends object = DbSessionsContainer<E>> {
   readonly #engines = new Map<string, Engine>()
-  readonly #Container: new (unit: UnitOfWork) => object
+  readonly #Container: new (unit: SessionSource) => object
   readonly #default: string | undefined
   readonly #application: string
   readonly #unitDefaults: UnitOfWorkOptions
@@ -234,7 +235,7 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
   /** Starts a unit of work; whoever does owes its `commit()` or `abort()`. For the rooms above. @internal */
   start(options: UnitOfWorkOptions): UnitOfWork {
     if (this.#closing !== undefined) throw new RegistryClosedError()
-    const unit = new UnitOfWork(this as unknown as EngineRegistry, this.#Container, options)
+    const unit = new UnitOfWork(this, this.#Container, options)
     this.#units.add()
     return unit
   }
@@ -266,9 +267,8 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
   #attach(engine: Engine): () => void {
     const { role, dialect, options } = engine
     const { orm, scoped, commit } = options
-    const registry = this as unknown as EngineRegistry
     return attachOrm(orm, {
-      registry,
+      registry: this,
       role,
       scoped,
       commit,
@@ -284,8 +284,7 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
     for (const detach of this.#detach.splice(0)) detach()
     for (const { options } of this.#engines.values()) await options.orm.close()
     if (registryCloseChannel.hasSubscribers) {
-      const registry = this as unknown as EngineRegistry
-      registryCloseChannel.publish({ registry } satisfies RegistryCloseMessage)
+      registryCloseChannel.publish({ registry: this })
     }
   }
 
@@ -323,8 +322,8 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
     )
   }
 
-  #unitHere(): UnitOfWork | undefined {
-    const unit = innermostScope(({ registry }) => registry === (this as unknown))?.unit
+  #unitHere(): ScopedUnit | undefined {
+    const unit = innermostScope(({ registry }) => registry === this)?.unit
     return unit?.isOpen === true ? unit : undefined
   }
 

@@ -6,7 +6,7 @@ import type { UnitOfWork } from './unit-of-work.ts'
 /** Runs `work` in the context of `unit` and in none from outside that would take its place. */
 function runInUnit<T>(unit: UnitOfWork, work: () => T): T {
   if (!isInContext() && !isNested()) return runInScope(unit.scope, work)
-  return leavingContexts(unit.registry, () => forgettingEnded(() => runInScope(unit.scope, work)))
+  return leavingContexts(unit.scope.registry, () => forgettingEnded(() => runInScope(unit.scope, work)))
 }
 
 /** Does `work` in a unit of work, whose transaction it begins, and ends the unit: by a commit, or by an abort when it throws. */

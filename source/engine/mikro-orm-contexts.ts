@@ -1,7 +1,6 @@
 import type { AsyncLocalStorage } from 'node:async_hooks'
 import { RequestContext, TransactionContext, type EntityManager } from '@mikro-orm/core'
-import { sessionOfEntityManager } from '../session/session-binding.ts'
-import type { EngineRegistry } from './engine-registry.ts'
+import { sessionOfEntityManager } from '../session/session.ts'
 import { servedOrmOf } from './served-orm.ts'
 
 /** Of MikroORM's transaction that the running code is in. */
@@ -23,7 +22,7 @@ export function isInContext(): boolean {
  * Does `work` without the contexts of MikroORM that are around, as far as they concern roles of `registry`: what was begun
  * outside of a unit of work is not what its code means. Those of other ORMs stay.
  */
-export function leavingContexts<T>(registry: EngineRegistry, work: () => T): T {
+export function leavingContexts<T>(registry: object, work: () => T): T {
   const transaction = transactionHere()
   const leaves = transaction !== undefined && isLeft(transaction, registry)
   const inner = leaves ? () => outsideOfTransaction(work) : work
@@ -35,7 +34,7 @@ export function leavingContexts<T>(registry: EngineRegistry, work: () => T): T {
 }
 
 /** The global entity manager of a role that is not scoped stays with the program, but for the session of another unit. */
-function isLeft(transaction: EntityManager, registry: EngineRegistry): boolean {
+function isLeft(transaction: EntityManager, registry: object): boolean {
   const session = sessionOfEntityManager(transaction)
   if (session?.ended === true) return true
   const served = servedOrmOf(transaction)

@@ -1,5 +1,5 @@
 import type { EntityManager, MikroORM } from '@mikro-orm/core'
-import { sessionOfEntityManager } from '../session/session-binding.ts'
+import { sessionOfEntityManager } from '../session/session.ts'
 import { REDIRECTED } from '../session/session-entity-manager.ts'
 import { outsideOfScopes } from './current-unit.ts'
 import { outsideOfTransaction, transactionHere } from './mikro-orm-contexts.ts'

@@ -2,13 +2,12 @@ import type { Configuration, EntityManager } from '@mikro-orm/core'
 import { innermost } from '../session/nested-transactions.ts'
 import { innermostScope, type UnitScope } from './current-unit.ts'
 import type { CommitMode } from './engine-options.ts'
-import type { EngineRegistry } from './engine-registry.ts'
 import { askedTooLate } from './errors.ts'
 import type { AutocommitSession } from './trace-autocommit.ts'
 
 /** The role that an ORM has in a registry. */
 export interface RoleOfOrm {
-  readonly registry: EngineRegistry
+  readonly registry: object
   readonly role: string
   readonly scoped: boolean
   readonly commit: CommitMode
@@ -25,7 +24,7 @@ export function servedOrmOf(em: EntityManager): ServedOrm | undefined {
 export class ServedOrm {
   readonly #config: Configuration
   // Weak: registries that nobody closes come and go over one ORM.
-  readonly #roles = new WeakMap<EngineRegistry, RoleOfOrm>()
+  readonly #roles = new WeakMap<object, RoleOfOrm>()
   readonly #undo: (() => void)[] = []
   #uses = 0
   #traced = false
@@ -41,7 +40,7 @@ export class ServedOrm {
   }
 
   /** The last registry to remove it leaves the ORM as it was. */
-  remove(registry: EngineRegistry): void {
+  remove(registry: object): void {
     if (!this.#roles.delete(registry) || --this.#uses > 0) return
     all.delete(this.#config)
     for (const step of this.#undo.toReversed()) step()
@@ -59,11 +58,11 @@ export class ServedOrm {
     this.undoLater(install())
   }
 
-  serves(registry: EngineRegistry): boolean {
+  serves(registry: object): boolean {
     return this.#roles.has(registry)
   }
 
-  isScopedIn(registry: EngineRegistry): boolean {
+  isScopedIn(registry: object): boolean {
     return this.#roles.get(registry)?.scoped === true
   }
 

@@ -9,22 +9,31 @@ import { SharedFileError } from '../session/errors.ts'
 import { isRetryable } from '../session/retryable.ts'
 import { SessionDataManager } from '../session/session-data-manager.ts'
 import type { Session } from '../session/session.ts'
-import type { AtomicCommit } from './atomic-commit.ts'
-import {
-  unitEndChannel,
-  unitStartChannel,
-  type AbortReason,
-  type UnitEndMessage,
-  type UnitMessage,
-} from './channels.ts'
+import { AtomicCommit } from './atomic-commit.ts'
+import type { AtomicCommits } from './atomic-commits.ts'
+import { unitEndChannel, unitStartChannel, type AbortReason, type UnitEndFacts, type UnitFacts } from './channels.ts'
 import { UnitScope } from './current-unit.ts'
-import { DEFAULT_ROLE, type RoleStatus } from './db-sessions-container.ts'
+import { DEFAULT_ROLE, type RoleStatus, type SessionSource } from './db-sessions-container.ts'
 import type { Engine } from './engine.ts'
-import type { EngineRegistry } from './engine-registry.ts'
 import { askedTooLate, NotRetriedError, PartialCommitError, TransactionsDisabledError } from './errors.ts'
 import { IndependentSessions } from './independent-sessions.ts'
 import { PlainCommits } from './plain-commits.ts'
 import { report } from './report.ts'
+
+/** The registry that a unit of work was started by. */
+export interface UnitHost {
+  readonly names: readonly string[]
+  readonly atomicCommits: AtomicCommits
+  has(role: string): boolean
+  /** @throws UnknownRoleError; ConfigurationError for `'!default'` where no role is the default */
+  engine(role: string): Engine
+  /** Owns a promise that nobody waits for. It must not reject. */
+  watch(work: Promise<void>): void
+  /** A unit that had ended reads again. @throws RegistryClosedError */
+  resume(): void
+  /** A unit has ended. */
+  forget(): void
+}
 
 /** What a unit of work is told when it starts. */
 export interface UnitOfWorkOptions {
@@ -47,7 +56,7 @@ export interface UnitOfWorkOptions {
 }
 
 /** How it ends. */
-type Ending = Pick<UnitEndMessage, 'outcome'> & Partial<Pick<UnitEndMessage, 'reason' | 'error'>>
+type Ending = Pick<UnitEndFacts, 'outcome'> & Partial<Pick<UnitEndFacts, 'reason' | 'error'>>
 
 /** Who wants to know of a unit of work. */
 export interface UnitObserver {
@@ -66,8 +75,8 @@ export interface LateReader {
 }
 
 /** One request or one run: its transaction manager and the sessions it opened. */
-export class UnitOfWork {
-  readonly registry: EngineRegistry
+export class UnitOfWork implements SessionSource {
+  readonly #host: UnitHost
   readonly container: object
   observer: UnitObserver | undefined
   readonly #options: UnitOfWorkOptions
@@ -100,10 +109,10 @@ export class UnitOfWork {
   #retries = false
   #notRetried: NotRetriedError | undefined
 
-  constructor(registry: EngineRegistry, Container: new (unit: UnitOfWork) => object, options: UnitOfWorkOptions) {
-    this.registry = registry
+  constructor(host: UnitHost, Container: new (unit: SessionSource) => object, options: UnitOfWorkOptions) {
+    this.#host = host
     this.#options = options
-    this.scope = new UnitScope(this, options.owner !== undefined && options.mayRetry === true)
+    this.scope = new UnitScope(this.#host, this, options.owner !== undefined && options.mayRetry === true)
     this.container = new Container(this)
     if (unitStartChannel.hasSubscribers) unitStartChannel.publish(this.#facts())
   }
@@ -170,7 +179,7 @@ export class UnitOfWork {
 
   /** @throws ConfigurationError if no role is the default */
   get defaultRole(): string {
-    return this.registry.engine(DEFAULT_ROLE).role
+    return this.#host.engine(DEFAULT_ROLE).role
   }
 
   /**
@@ -180,7 +189,7 @@ export class UnitOfWork {
   session(role: string): Session {
     const open = this.#sessions.get(role)
     if (open !== undefined && !open.ended) return open
-    const engine = this.registry.engine(role)
+    const engine = this.#host.engine(role)
     // Another one would know nothing of what the first one was about to write, and nobody would end it.
     if (open !== undefined && this.#isEnding && !this.#ended) throw askedTooLate(`The session of role "${role}"`)
     if (this.#cancelled !== undefined && engine.endsWithTransaction) throw this.#cancelled
@@ -208,7 +217,7 @@ export class UnitOfWork {
       throw error
     }
     if (this.#isWaitedFor) return
-    this.registry.resume()
+    this.#host.resume()
     this.#closeWhenRead()
   }
 
@@ -235,14 +244,14 @@ export class UnitOfWork {
     // A piped body is read while the unit ends, and would find the sessions that end with it.
     const reading = this.#lateReader !== undefined
     const preference = this.#options.anyPreference.filter(
-      (role) => this.registry.has(role) && (!reading || this.registry.engine(role).options.readOnly !== false),
+      (role) => this.#host.has(role) && (!reading || this.#host.engine(role).options.readOnly !== false),
     )
     const role = preference.find((name) => this.#sessions.get(name)?.ended === false) ?? preference[0]
     return this.session(role ?? this.defaultRole)
   }
 
   status(): Record<string, RoleStatus> {
-    return Object.fromEntries(this.registry.names.map((role) => [role, this.#status(role)]))
+    return Object.fromEntries(this.#host.names.map((role) => [role, this.#status(role)]))
   }
 
   /** The transaction under way, if there is one. */
@@ -278,11 +287,11 @@ export class UnitOfWork {
     if (transaction?.status === 'Committing') return
     this.#cancelled = reason
     for (const [role, session] of this.#sessions) {
-      if (this.registry.engine(role).endsWithTransaction) session.cancel(reason)
+      if (this.#host.engine(role).endsWithTransaction) session.cancel(reason)
     }
     const aborting = transaction?.abort().catch((error: unknown) => report(error, `while aborting: ${reason.message}`))
     this.#aborting = aborting
-    if (aborting !== undefined) this.registry.watch(aborting)
+    if (aborting !== undefined) this.#host.watch(aborting)
   }
 
   /** Lets `reader` read from read-only roles, when this unit has ended well, until it is over. */
@@ -448,16 +457,16 @@ export class UnitOfWork {
     if (this.#tm !== this.#options.manager) this.#tm?.close(managerAskedTooLate)
     const closing = this.#endReaders(error !== undefined || reason === 'failed' || reason === 'cancelled')
     if (unitEndChannel.hasSubscribers) {
-      const message: UnitEndMessage = { ...this.#facts(), outcome, reason, error, retries: this.#retries }
+      const message: UnitFacts & UnitEndFacts = { ...this.#facts(), outcome, reason, error, retries: this.#retries }
       unitEndChannel.publish(message)
     }
     return closing
   }
 
-  #facts(): UnitMessage {
+  #facts(): UnitFacts {
     const { owner, attempt = 1 } = this.#options
     const series = this.#options.series ?? (owner as object | undefined) ?? this.container
-    return { registry: this.registry, owner, dbSession: this.container, tm: this.tm, series, attempt }
+    return { registry: this.#host, owner, dbSession: this.container, tm: this.tm, series, attempt }
   }
 
   #endReaders(hasFailed: boolean): Promise<void> | undefined {
@@ -466,7 +475,7 @@ export class UnitOfWork {
     if (this.#independent?.hasReaders === true) this.#closeWhenRead()
     else {
       // Nobody waits for a body that does not read.
-      this.registry.forget()
+      this.#host.forget()
       void this.#lateReader?.over().then(() => this.scope.release(this.#retries))
     }
     return undefined
@@ -475,7 +484,7 @@ export class UnitOfWork {
   #closeWhenRead(): void {
     this.#isWaitedFor = true
     const over = this.#lateReader?.over() ?? Promise.resolve(true)
-    this.registry.watch(over.then((wasRead) => this.#close(!wasRead)))
+    this.#host.watch(over.then((wasRead) => this.#close(!wasRead)))
   }
 
   /** `unread`: nobody waits for what they do. */
@@ -488,7 +497,7 @@ export class UnitOfWork {
 
   #release(): void {
     this.scope.release(this.#retries)
-    this.registry.forget()
+    this.#host.forget()
   }
 
   #open(engine: Engine, kept: Session['em'] | undefined): Session {
@@ -525,7 +534,7 @@ export class UnitOfWork {
 
   #atomicCommitOf(transaction: Transaction): AtomicCommit {
     if (this.#atomicCommit?.transaction !== transaction) {
-      this.#atomicCommit = { transaction, commit: this.registry.atomicCommits.begin() }
+      this.#atomicCommit = { transaction, commit: new AtomicCommit(this.#host.atomicCommits) }
     }
     return this.#atomicCommit.commit
   }

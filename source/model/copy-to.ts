@@ -9,7 +9,7 @@ import {
   type EntityProperty,
 } from '@mikro-orm/core'
 import { NotASessionError } from '../session/errors.ts'
-import { sessionOfEntityManager } from '../session/session-binding.ts'
+import { sessionOfEntityManager } from '../session/session.ts'
 import { NotAnEntityError } from './errors.ts'
 
 /** Stands for an old value that differs from whatever the new one is. */

@@ -1,7 +1,7 @@
 import type { AnyEntity, EntityManager } from '@mikro-orm/core'
 import type { SqlEntityManager } from '@mikro-orm/sql'
 import { sessionOfEntity } from '../session/entity-ownership.ts'
-import { sessionOfEntityManager } from '../session/session-binding.ts'
+import { sessionOfEntityManager } from '../session/session.ts'
 import type { Session } from '../session/session.ts'
 
 /** The session (an entity manager, as in `ctx.dbSession.<role>`) that manages `entity`; undefined if none does. */

@@ -1,6 +1,6 @@
 import type { AnyEntity, EventSubscriber, FlushEventArgs } from '@mikro-orm/core'
 import { ForeignEntityError } from './errors.ts'
-import { sessionOfEntityManager } from './session-binding.ts'
+import { sessionOfEntityManager } from './session.ts'
 import type { Session } from './session.ts'
 
 /** The session that manages an entity, if one does. */

@@ -1,7 +1,14 @@
 import { helper } from '@mikro-orm/core'
 import type { SqlEntityManager } from '@mikro-orm/sql'
 import { forgetDeleted } from './nested-entities.ts'
-import type { Session } from './session.ts'
+import type { Kysely } from 'kysely'
+
+/** The session that a flush is of. */
+interface FlushHost {
+  /** Undefined where there were no nested transactions. */
+  readonly savepoints: object | undefined
+  noteFailedFlush(error: unknown, context: Kysely<any> | undefined): void
+}
 
 /** The flush under way on an entity manager, and what it may have come too early for. */
 const FLUSH = Symbol('koa-sqlassist flush')
@@ -28,7 +35,7 @@ export type Flushing = SqlEntityManager & { [FLUSH]?: Flush | undefined }
  */
 export async function flushInTurn(
   em: Flushing,
-  session: Session,
+  session: FlushHost,
   flush: () => Promise<void>,
   isInside: boolean,
 ): Promise<void> {

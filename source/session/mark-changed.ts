@@ -1,6 +1,6 @@
 import type { EntityManager } from '@mikro-orm/core'
 import { NotASessionError } from './errors.ts'
-import { sessionOfEntityManager } from './session-binding.ts'
+import { sessionOfEntityManager } from './session.ts'
 
 /**
  * Declares that raw SQL wrote through `em`, so that its session is committed; what nobody declares is rolled back.

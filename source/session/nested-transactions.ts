@@ -1,12 +1,18 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { SqlEntityManager } from '@mikro-orm/sql'
 import { NestedTransactionEndedError, NestedTransactionOpenError } from './nested-errors.ts'
-import type { Session } from './session.ts'
+
+/** A session that transactions are nested in. */
+interface Nestable {
+  readonly role: string
+  readonly em: SqlEntityManager
+  readonly ended: boolean
+}
 
 /** A nested transaction that the running code is in. */
 interface Nested {
   readonly em: SqlEntityManager
-  readonly session: Session
+  readonly session: Nestable
   readonly outer: Nested | undefined
   readonly state: {
     /** How many calls of em.transactional() inside of it are under way. */
@@ -27,7 +33,7 @@ type Work = (em: any) => any
  * @throws NestedTransactionOpenError out of the callback, when `work` is done and has left one inside under way
  */
 export async function asNested<T>(
-  session: Session,
+  session: Nestable,
   em: SqlEntityManager,
   work: Work,
   nest: (work: Work) => Promise<T>,
@@ -74,7 +80,7 @@ export function assertNestable(em: SqlEntityManager): void {
 }
 
 /** Code that goes on after the end of its nested transaction is not in it any more. */
-function innermostOf(session: Session): Nested | undefined {
+function innermostOf(session: Nestable): Nested | undefined {
   let nested = storage.getStore()
   while (nested !== undefined && (nested.session !== session || nested.state.isOver)) nested = nested.outer
   return nested
@@ -84,12 +90,12 @@ function innermostOf(session: Session): Nested | undefined {
  * The entity manager of the innermost nested transaction of `session` that the running code is in, else `em`. MikroORM
  * knows the innermost of all sessions only, and that one may belong to another role.
  */
-export function innermost(session: Session | undefined, em: SqlEntityManager): SqlEntityManager {
+export function innermost(session: Nestable | undefined, em: SqlEntityManager): SqlEntityManager {
   return (session === undefined ? undefined : innermostOf(session))?.em ?? em
 }
 
 /** Whether the running code is in a nested transaction of `session`. */
-export function isNestedIn(session: Session): boolean {
+export function isNestedIn(session: Nestable): boolean {
   return innermost(session, session.em) !== session.em
 }
 

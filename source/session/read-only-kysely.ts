@@ -1,31 +1,44 @@
 import type { AbstractSqlConnection, SqlEntityManager } from '@mikro-orm/sql'
 import type { AbortableOperationOptions, CompiledQuery, DatabaseConnection, Kysely, QueryResult } from 'kysely'
 import type { Admit, Database, Reads } from './database-link.ts'
-import { kyselyWith, type StatementSource } from './session-kysely.ts'
-import type { Session } from './session.ts'
-import { rowsOfResult, traceStatement, traceStream, type StatementDetails } from './trace.ts'
+import { kyselyWith, type NestingHost, type StatementSource } from './session-kysely.ts'
+import { rowsOfResult, traceStatement, traceStream, type StatementDetails, type Traceable } from './trace.ts'
+import type { WriteState } from './write-state.ts'
+
+/** The session that a context for reading belongs to. */
+export interface ReadingHost extends NestingHost, Traceable {
+  readonly em: SqlEntityManager
+  assertUsable(): void
+  admit(...statement: Parameters<WriteState['admit']>): void
+  track<Row>(rows: AsyncIterable<Row>): AsyncIterableIterator<Row>
+}
+
+export interface ReadOnlyContext {
+  readonly kysely: Kysely<any>
+  /** Its statements under way. */
+  readonly reads: { cancel(): void }
+}
 
 /**
  * The context of a read-only session without a transaction: each statement takes a connection of the ORM's, a replica's
  * where there are replicas, and is looked at before it is sent.
  */
-export function readOnlyKysely(session: Session, database: Database, em: SqlEntityManager): Kysely<any> {
+export function readOnlyKysely(session: ReadingHost, database: Database, em: SqlEntityManager): ReadOnlyContext {
   // One replica for the whole session, so that two reads of a request do not travel in time.
   const connection = em.getConnection('read')
   const source = new ReadOnlySource(session, database, connection)
-  session.onCancel = source
-  return kyselyWith(session, connection.getClient(), source)
+  return { kysely: kyselyWith(session, connection.getClient(), source), reads: source }
 }
 
 class ReadOnlySource implements StatementSource {
-  readonly #session: Session
+  readonly #session: ReadingHost
   readonly #database: Database
   readonly #connection: AbstractSqlConnection
   readonly #plain: ReadOnlyConnection
   /** Those that can be cancelled by themselves. */
   readonly #single = new Set<ReadOnlyConnection>()
 
-  constructor(session: Session, database: Database, connection: AbstractSqlConnection) {
+  constructor(session: ReadingHost, database: Database, connection: AbstractSqlConnection) {
     this.#session = session
     this.#database = database
     this.#connection = connection
@@ -64,10 +77,10 @@ class ReadOnlySource implements StatementSource {
 }
 
 class ReadOnlyConnection implements DatabaseConnection {
-  readonly #session: Session
+  readonly #session: ReadingHost
   readonly #reads: Reads
 
-  constructor(session: Session, reads: Reads) {
+  constructor(session: ReadingHost, reads: Reads) {
     this.#session = session
     this.#reads = reads
   }
@@ -112,12 +125,12 @@ class ReadOnlyConnection implements DatabaseConnection {
 
 /** One statement, and where it went. */
 class Statement {
-  readonly #session: Session
+  readonly #session: ReadingHost
   readonly #query: CompiledQuery
   readonly #options: AbortableOperationOptions | undefined
   #backend: number | undefined
 
-  constructor(session: Session, query: CompiledQuery, options: AbortableOperationOptions | undefined) {
+  constructor(session: ReadingHost, query: CompiledQuery, options: AbortableOperationOptions | undefined) {
     this.#session = session
     this.#query = query
     this.#options = options

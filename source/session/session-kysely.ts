@@ -8,13 +8,41 @@ import type {
   QueryExecutor,
   QueryResult,
 } from 'kysely'
+import type { StatementResult } from './database-link.ts'
 import { ManagedSessionError } from './errors.ts'
 import { oncePerClass } from './once-per-class.ts'
 import type { Scope } from './scopes.ts'
-import type { Session } from './session.ts'
+import type { StatementOrigin } from './session-options.ts'
 
-/** Who wrote a statement: MikroORM, whose DML is known to change the session, or the program itself in raw SQL. */
-export type StatementOrigin = 'orm' | 'raw'
+/** How a statement is sent. */
+export interface Execution {
+  /** Aborted: it is not sent any more. */
+  readonly signal?: AbortSignal | undefined
+  /** In which nested transaction, if any. */
+  readonly scope?: Scope | undefined
+  /** Whether it is the last one: asked when it is about to be sent. */
+  readonly isLast?: (() => boolean) | undefined
+}
+
+/** Where the statements of a transaction go. */
+export interface StatementTarget {
+  execute(query: CompiledQuery, origin: StatementOrigin, execution: Execution): Promise<StatementResult>
+  stream(
+    query: CompiledQuery,
+    chunkSize: number,
+    origin: StatementOrigin,
+    scope: Scope | undefined,
+  ): AsyncIterable<unknown[]>
+  cancelStatement(): void
+}
+
+/** Opens and ends nested transactions for a context of its session. */
+export interface NestingHost {
+  readonly role: string
+  openNested(name: string, outer: Scope | undefined): Promise<Scope | undefined>
+  rollBackNested(scope: Scope | undefined): Promise<void>
+  releaseNested(scope: Scope | undefined): Promise<void>
+}
 
 type KyselyClass = new (props: KyselyProps) => Kysely<any>
 
@@ -37,24 +65,24 @@ export interface StatementSource extends ConnectionProvider {
 /** What MikroORM and Kysely run statements on: every one goes to the session, and so into its one database transaction. */
 class SessionConnection implements DatabaseConnection, StatementSource {
   readonly scope: Scope | undefined
-  readonly #session: Session
+  readonly #target: StatementTarget
   readonly #origin: StatementOrigin
   /** Whether the next statement is the last one. */
   #isLast: (() => boolean) | undefined
 
-  constructor(session: Session, origin: StatementOrigin, scope: Scope | undefined, isLast?: () => boolean) {
-    this.#session = session
+  constructor(target: StatementTarget, origin: StatementOrigin, scope: Scope | undefined, isLast?: () => boolean) {
+    this.#target = target
     this.#origin = origin
     this.scope = scope
     this.#isLast = isLast
   }
 
   nested(scope: Scope): SessionConnection {
-    return new SessionConnection(this.#session, this.#origin, scope)
+    return new SessionConnection(this.#target, this.#origin, scope)
   }
 
   raw(): SessionConnection {
-    return new SessionConnection(this.#session, 'raw', this.scope)
+    return new SessionConnection(this.#target, 'raw', this.scope)
   }
 
   provideConnection<T>(consumer: (connection: DatabaseConnection) => Promise<T>): Promise<T> {
@@ -65,18 +93,18 @@ class SessionConnection implements DatabaseConnection, StatementSource {
     const isLast = this.#isLast
     this.#isLast = undefined
     const execution = { signal: options?.signal, scope: this.scope, isLast }
-    return this.#session.execute(query, this.#origin, execution) as Promise<QueryResult<R>>
+    return this.#target.execute(query, this.#origin, execution) as Promise<QueryResult<R>>
   }
 
   /** For MikroORM's `signal` with the strategy 'cancel query'. */
   async collectSessionInfo(): Promise<void> {}
 
   async cancelQuery(): Promise<void> {
-    this.#session.cancelStatement()
+    this.#target.cancelStatement()
   }
 
   async *streamQuery<R>(query: CompiledQuery, chunkSize: number): AsyncIterableIterator<QueryResult<R>> {
-    for await (const rows of this.#session.stream(query, chunkSize, this.#origin, this.scope))
+    for await (const rows of this.#target.stream(query, chunkSize, this.#origin, this.scope))
       yield { rows: rows as R[] }
   }
 }
@@ -90,7 +118,7 @@ class SessionConnection implements DatabaseConnection, StatementSource {
  * `isLast` is asked, once, whether the first statement on it is the last one of its transaction.
  */
 export function sessionKysely(
-  session: Session,
+  session: StatementTarget & NestingHost,
   client: Kysely<any>,
   origin: StatementOrigin,
   isLast?: () => boolean,
@@ -99,7 +127,7 @@ export function sessionKysely(
 }
 
 /** The same over a source that the caller brings. */
-export function kyselyWith(session: Session, client: Kysely<any>, source: StatementSource): Kysely<any> {
+export function kyselyWith(session: NestingHost, client: Kysely<any>, source: StatementSource): Kysely<any> {
   const SessionKysely = sessionKyselyClass(client.constructor as KyselyClass)
   return new SessionKysely(session, client.getExecutor().withConnectionProvider(source), source)
 }
@@ -121,14 +149,14 @@ const sessionKyselyClass = oncePerClass(makeSessionKyselyClass)
 
 function makeSessionKyselyClass(Base: KyselyClass) {
   return class SessionKysely extends Base {
-    readonly #session: Session
+    readonly #session: NestingHost
     readonly #executor: QueryExecutor
     /** Undefined where plugins have a say. */
     readonly #source: StatementSource
     /** Made for the first raw SQL. */
     #raw: SessionKysely | undefined
 
-    constructor(session: Session, executor: QueryExecutor, source: StatementSource) {
+    constructor(session: NestingHost, executor: QueryExecutor, source: StatementSource) {
       super({ config: {}, driver: {}, dialect: {}, executor } as unknown as KyselyProps)
       this.#session = session
       this.#executor = executor

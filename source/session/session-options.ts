@@ -1,7 +1,9 @@
 import type { BeginOptions } from './database-link.ts'
 import type { RawWrites } from './raw-writes.ts'
-import type { Scope } from './scopes.ts'
 import type { SessionState } from './session-state.ts'
+
+/** Who wrote a statement: MikroORM, whose DML is known to change the session, or the program itself in raw SQL. */
+export type StatementOrigin = 'orm' | 'raw'
 
 /** What all sessions of a role have in common. */
 export interface SessionSettings {
@@ -28,14 +30,4 @@ export interface SessionOptions {
   readonly beforeBegin?: (() => void) | undefined
   /** Called when something of it was committed. */
   readonly committed?: ((role: string) => void) | undefined
-}
-
-/** How a statement is sent. */
-export interface Execution {
-  /** Aborted: it is not sent any more. */
-  readonly signal?: AbortSignal | undefined
-  /** In which nested transaction, if any. */
-  readonly scope?: Scope | undefined
-  /** Whether it is the last one: asked when it is about to be sent. */
-  readonly isLast?: (() => boolean) | undefined
 }

@@ -10,7 +10,6 @@ import type { SqlEntityManager } from '@mikro-orm/sql'
 import { InvalidSavepointRollbackError } from '../transaction/index.ts'
 import { IdentityMapSnapshot, type Restored } from './identity-map-snapshot.ts'
 import { reload } from './reload-entities.ts'
-import { sessionOfEntityManager } from './session-binding.ts'
 import { StrayEntities } from './stray-entities.ts'
 
 /** The error of a savepoint whose database transaction is over. */
@@ -30,11 +29,14 @@ export class SessionSavepoints {
   /** The session's entity manager, and those of the nested transactions under way, each inside the one before. */
   readonly #managers: SqlEntityManager[]
   readonly #role: string
+  /** Keeps the snapshots up to date. Registering it again does nothing. */
+  readonly #journal: EventSubscriber
   #strays: StrayEntities
   #snapshots: IdentityMapSnapshot[] = []
   #named = 0
 
-  constructor(em: SqlEntityManager, role: string) {
+  constructor(em: SqlEntityManager, role: string, journal: EventSubscriber) {
+    this.#journal = journal
     this.#managers = [em]
     this.#role = role
     this.#strays = new StrayEntities(role)
@@ -54,7 +56,7 @@ export class SessionSavepoints {
   take(also?: SqlEntityManager): IdentityMapSnapshot {
     const managers = new Set(this.#managers)
     if (also !== undefined) managers.add(also)
-    for (const em of managers) keepJournal(em)
+    for (const manager of managers) manager.getEventManager().registerSubscriber(this.#journal)
     const snapshot = new IdentityMapSnapshot([...managers], this.#snapshots.at(-1))
     this.#snapshots.push(snapshot)
     return snapshot
@@ -63,7 +65,7 @@ export class SessionSavepoints {
   /** Remembers what is in memory as `nested` begins, the entity manager of a transaction nested on `em`. */
   enter(em: SqlEntityManager, nested: SqlEntityManager): IdentityMapSnapshot {
     const snapshot = this.take(em)
-    keepJournal(nested)
+    nested.getEventManager().registerSubscriber(this.#journal)
     this.#managers.push(nested)
     return snapshot
   }
@@ -138,24 +140,17 @@ function remove<T>(from: T[], item: T): void {
   if (index >= 0) from.splice(index, 1)
 }
 
-/** Registering it again does nothing, and without savepoints neither does the journal. */
-function keepJournal(em: SqlEntityManager): void {
-  em.getEventManager().registerSubscriber(journal)
-}
-
-/** Keeps the snapshots up to date, whichever entity manager of the session it is that flushes. */
-const journal: EventSubscriber = {
-  async onFlush({ em, uow }: FlushEventArgs): Promise<void> {
-    savepointsOf(em)?.noteFlush(em, uow)
-  },
-  async beforeUpsert({ em, entity }: EventArgs<AnyEntity>): Promise<void> {
-    if (helper(entity) !== undefined) savepointsOf(em)?.note((snapshot) => snapshot.noteUpsert(em, entity))
-  },
-  async afterUpsert({ em, entity }: EventArgs<AnyEntity>): Promise<void> {
-    savepointsOf(em)?.note((snapshot) => snapshot.noteUpserted(entity))
-  },
-}
-
-function savepointsOf(em: FlushEventArgs['em']): SessionSavepoints | undefined {
-  return sessionOfEntityManager(em)?.savepoints
+/** A subscriber that keeps snapshots up to date, whichever entity manager of a session it is that flushes. */
+export function journalOf(savepointsOf: (em: FlushEventArgs['em']) => SessionSavepoints | undefined): EventSubscriber {
+  return {
+    async onFlush({ em, uow }: FlushEventArgs): Promise<void> {
+      savepointsOf(em)?.noteFlush(em, uow)
+    },
+    async beforeUpsert({ em, entity }: EventArgs<AnyEntity>): Promise<void> {
+      if (helper(entity) !== undefined) savepointsOf(em)?.note((snapshot) => snapshot.noteUpsert(em, entity))
+    },
+    async afterUpsert({ em, entity }: EventArgs<AnyEntity>): Promise<void> {
+      savepointsOf(em)?.note((snapshot) => snapshot.noteUpserted(entity))
+    },
+  }
 }

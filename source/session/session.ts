@@ -1,4 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises'
+import type { EntityManager } from '@mikro-orm/core'
 import type { CompiledQuery, Kysely } from 'kysely'
 import type { SqlEntityManager } from '@mikro-orm/sql'
 import type { DataManagerSavepoint } from '../transaction/index.ts'
@@ -16,20 +17,34 @@ import type { PreparedTransaction } from './prepared-transaction.ts'
 import { readOnlyKysely } from './read-only-kysely.ts'
 import { Rounds } from './rounds.ts'
 import type { Scope } from './scopes.ts'
-import { setSession } from './session-binding.ts'
-import { scopeOf, sessionKysely, type StatementOrigin } from './session-kysely.ts'
-import type { Execution, SessionOptions, SessionSettings } from './session-options.ts'
+import { scopeOf, sessionKysely, type Execution, type NestingHost, type StatementTarget } from './session-kysely.ts'
+import type { SessionOptions, SessionSettings, StatementOrigin } from './session-options.ts'
 import type { SessionState } from './session-state.ts'
-import { savepointIsGone, SessionSavepoints } from './session-savepoints.ts'
+import { journalOf, savepointIsGone, SessionSavepoints } from './session-savepoints.ts'
 import { SessionStreams } from './session-streams.ts'
 import { goesBackToSavepoint, type StatementKind } from './statement-kind.ts'
 import { rowsOfResult, traceStatement, traceStream, type StatementDetails } from './trace.ts'
+
+const SESSION = Symbol('koa-sqlassist session')
+
+/** The session behind an entity manager, also behind one that a session handed to `em.transactional()`. */
+export function sessionOfEntityManager(em: EntityManager): Session | undefined {
+  return (em as { [SESSION]?: Session | undefined })[SESSION]
+}
+
+/** Makes `session` the one behind `em`. */
+export function setSession<EM extends EntityManager>(em: EM, session: Session | undefined): EM {
+  ;(em as { [SESSION]?: Session | undefined })[SESSION] = session
+  return em
+}
+
+const journal = journalOf((em) => sessionOfEntityManager(em)?.savepoints)
 
 /**
  * One role's session in one unit of work: a forked EntityManager whose statements all run in one database transaction,
  * begun by the first of them.
  */
-export class Session implements TransactionHost {
+export class Session implements TransactionHost, StatementTarget, NestingHost {
   readonly em: SqlEntityManager
   readonly owner: unknown
   /** The operations of its entity managers that are under way. */
@@ -43,8 +58,8 @@ export class Session implements TransactionHost {
   /** Why it cannot be used until the program has rolled it back. */
   #failed: SessionFailedError | undefined
   #cancelled: Error | undefined
-  /** Cancels statements that run by themselves, outside of a transaction. */
-  onCancel: { cancel(): void } | undefined
+  /** The statements that run outside of a transaction, of a role that only reads. */
+  readonly #reads: { cancel(): void } | undefined
   /** Called with the error that a use after the end meets. */
   onLateUse: ((error: Error) => void) | undefined
   /** Made with the first stream. */
@@ -76,7 +91,9 @@ export class Session implements TransactionHost {
       fork.setTransactionContext(sessionKysely(this, this.#client, 'orm'))
     } else if (settings.initialState === 'readonly') {
       if (fork.getTransactionSessionContext() !== undefined) throw new SessionContextError(settings.role)
-      fork.setTransactionContext(readOnlyKysely(this, database, fork))
+      const { kysely, reads } = readOnlyKysely(this, database, fork)
+      fork.setTransactionContext(kysely)
+      this.#reads = reads
     }
     if (sessionOpenChannel.hasSubscribers) sessionOpenChannel.publish(this.facts)
   }
@@ -164,7 +181,7 @@ export class Session implements TransactionHost {
     if (this.ended) return
     this.#cancelled = reason
     this.#transaction.cancel()
-    this.onCancel?.cancel()
+    this.#reads?.cancel()
     this.#closeStreams()
   }
 
@@ -374,7 +391,7 @@ export class Session implements TransactionHost {
 
   /** The same, made if there is none yet. */
   remembering(): SessionSavepoints {
-    return (this.#savepoints ??= new SessionSavepoints(this.em, this.role))
+    return (this.#savepoints ??= new SessionSavepoints(this.em, this.role, journal))
   }
 
   /**
