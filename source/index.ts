@@ -5,9 +5,12 @@ export {
   CannotPrepareError,
   CommitFencedError,
   CommitOutcomeUnknownError,
-  CommittedTooEarlyError,
   ConnectionLostError,
   DecisionTableError,
+  TransactionAbortedError,
+} from './database/errors.ts'
+export {
+  CommittedTooEarlyError,
   EndlessFlushError,
   ForeignEntityError,
   ManagedSessionError,
@@ -17,12 +20,10 @@ export {
   SessionContextError,
   SessionEndedError,
   SessionFailedError,
-  SharedFileError,
-  StreamUnderWayError,
-  TransactionAbortedError,
   UndoneFromOutsideError,
   UnmarkedWriteError,
 } from './session/errors.ts'
+export { SharedFileError, StreamUnderWayError } from './role/errors.ts'
 export { DECISION_TABLE, DECISION_TABLE_SQL } from './session/decisions.ts'
 export { markChanged } from './session/mark-changed.ts'
 export {
@@ -74,16 +75,10 @@ export type { Atomic } from './engine/atomic-commits.ts'
 export type { RecoverOptions } from './engine/recovery-schedule.ts'
 export type { InDoubt, LeftInDoubt, RecoveryReport } from './engine/recovery.ts'
 export type { EngineRegistryOptions } from './engine/registry-options.ts'
-export {
-  ConfigurationError,
-  NotAtomicError,
-  NotRetriedError,
-  PartialCommitError,
-  RegistryClosedError,
-  TransactionsDisabledError,
-  UnitOfWorkEndedError,
-  UnknownRoleError,
-} from './engine/errors.ts'
+export { ConfigurationError, UnitOfWorkEndedError } from './role/errors.ts'
+export { NotAtomicError, PartialCommitError } from './atomic/errors.ts'
+export { NotRetriedError, TransactionsDisabledError } from './unit/errors.ts'
+export { RegistryClosedError, UnknownRoleError } from './registry/errors.ts'
 export { dbSessions, type DbSessionsContext } from './koa/db-sessions.ts'
 export type { DbSessionsOptions } from './koa/db-sessions-options.ts'
 export { defaultCommitVeto, serverErrorVeto, type CommitVeto } from './koa/commit-veto.ts'

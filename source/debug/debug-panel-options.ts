@@ -1,5 +1,5 @@
 import { BlockList, isIP } from 'node:net'
-import { ConfigurationError } from '../engine/errors.ts'
+import { ConfigurationError } from '../role/errors.ts'
 
 /** What the debug panel shows, and to whom. */
 export interface DebugPanelOptions {

@@ -1,7 +1,7 @@
 import process from 'node:process'
 import type { Context, Middleware } from 'koa'
 import { EngineRegistry } from '../engine/engine-registry.ts'
-import { ConfigurationError } from '../engine/errors.ts'
+import { ConfigurationError } from '../role/errors.ts'
 import { refusal } from './access.ts'
 import { resolveDebugPanelOptions, type DebugPanelOptions } from './debug-panel-options.ts'
 import { addLink } from './link.ts'

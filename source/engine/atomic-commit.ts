@@ -1,17 +1,12 @@
 import type { CommitGroup } from '../session/commit-group.ts'
-import {
-  CommitFencedError,
-  CommitOutcomeUnknownError,
-  CommittedTooEarlyError,
-  ConnectionLostError,
-  EndlessFlushError,
-} from '../session/errors.ts'
-import type { Finish } from '../session/postgres-prepared.ts'
+import { CommitFencedError, CommitOutcomeUnknownError, ConnectionLostError } from '../database/errors.ts'
+import { CommittedTooEarlyError, EndlessFlushError } from '../session/errors.ts'
+import type { Finish } from '../session/prepared.ts'
 import type { Session } from '../session/session.ts'
 import type { AtomicCommits, Plan, PlannedDecision } from './atomic-commits.ts'
 import type { Branch, Member } from './branch.ts'
 import type { Engine } from './engine.ts'
-import { CommitGivenUpError, commitError } from './errors.ts'
+import { CommitGivenUpError, commitError } from '../atomic/errors.ts'
 import { persistently } from './persistently.ts'
 import { report } from './report.ts'
 

@@ -1,6 +1,6 @@
 import { Branch, type Member } from './branch.ts'
 import type { Engine } from './engine.ts'
-import { NotAtomicError } from './errors.ts'
+import { NotAtomicError } from '../atomic/errors.ts'
 import { globalId, newDecisionId, participantsText } from './global-id.ts'
 
 export const ATOMIC = ['prefer', 'required'] as const

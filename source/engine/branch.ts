@@ -1,5 +1,5 @@
-import { CannotPrepareError, ConnectionLostError } from '../session/errors.ts'
-import type { Finish } from '../session/postgres-prepared.ts'
+import { CannotPrepareError, ConnectionLostError } from '../database/errors.ts'
+import type { Finish } from '../session/prepared.ts'
 import type { PreparedTransaction } from '../session/prepared-transaction.ts'
 import type { Session } from '../session/session.ts'
 import { traceEnd } from '../session/trace.ts'

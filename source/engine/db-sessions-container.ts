@@ -1,7 +1,7 @@
 import type { MikroORM } from '@mikro-orm/core'
 import type { Session } from '../session/session.ts'
 import type { EngineOptions } from './engine-options.ts'
-import { ConfigurationError } from './errors.ts'
+import { ConfigurationError } from '../role/errors.ts'
 
 /** What `dbSessions` and `EngineRegistry` take: a MikroORM instance or options for each role. */
 export type Engines = Readonly<Record<string, MikroORM<any, any, any> | EngineOptions<any>>>

@@ -1,4 +1,4 @@
-import { ConfigurationError } from './errors.ts'
+import { ConfigurationError } from '../role/errors.ts'
 
 const VARIABLE = 'SQLASSIST_DISABLE_TRANSACTION'
 const ON = ['1', 'true', 'yes', 'on']

@@ -1,6 +1,6 @@
 import { IsolationLevel, type ForkOptions, type MikroORM } from '@mikro-orm/core'
 import { RAW_WRITES, type RawWrites } from '../session/raw-writes.ts'
-import { ConfigurationError } from './errors.ts'
+import { ConfigurationError } from '../role/errors.ts'
 
 export const COMMIT_MODES = ['joined', 'autonomous', 'autocommit'] as const
 /** When a role commits; see {@link EngineOptions.commit}. Default `'joined'`. */

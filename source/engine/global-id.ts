@@ -1,7 +1,5 @@
 import { randomBytes } from 'node:crypto'
-
-/** What the ids of this library begin with. */
-export const GLOBAL_ID_PREFIX = 'sqlassist:'
+import { GLOBAL_ID_PREFIX } from '../session/prepared.ts'
 
 /** PostgreSQL takes 199 bytes; what is fixed of an id has 48, and the role may stand in it twice. */
 export const LONGEST_APPLICATION = 32

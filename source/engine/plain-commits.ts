@@ -1,8 +1,8 @@
-import { CommitOutcomeUnknownError } from '../session/errors.ts'
+import { CommitOutcomeUnknownError } from '../database/errors.ts'
 import { isRetryable } from '../session/retryable.ts'
 import type { Session } from '../session/session.ts'
 import type { DataManager, DataManagerSavepoint } from '../transaction/index.ts'
-import { commitError } from './errors.ts'
+import { commitError } from '../atomic/errors.ts'
 
 /**
  * Stands in for all sessions of a unit of work while transactions are disabled: commits them one by one, in the order

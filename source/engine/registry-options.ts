@@ -1,6 +1,6 @@
 import { ATOMIC, type Atomic } from './atomic-commits.ts'
 import type { ContainerClass } from './db-sessions-container.ts'
-import { ConfigurationError } from './errors.ts'
+import { ConfigurationError } from '../role/errors.ts'
 import { LONGEST_APPLICATION } from './global-id.ts'
 import { DEFAULT_EVERY_MS, DEFAULT_GRACE_MS, type RecoverOptions } from './recovery-schedule.ts'
 

@@ -1,7 +1,8 @@
 import type { PoolReport } from '../session/pool-report.ts'
 import type { Engine } from './engine.ts'
 import type { ResolvedEngineOptions } from './engine-options.ts'
-import { GLOBAL_ID_PREFIX, parseGlobalId } from './global-id.ts'
+import { GLOBAL_ID_PREFIX } from '../session/prepared.ts'
+import { parseGlobalId } from './global-id.ts'
 
 /** A role of a registry: its options with the defaults filled in, and its pool as it is now. */
 export interface RoleReport extends Omit<ResolvedEngineOptions, 'orm' | 'fork' | 'isDefault'> {

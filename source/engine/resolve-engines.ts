@@ -1,7 +1,7 @@
 import { ownContextName } from './context-names.ts'
 import { checkRoleName, type Engines } from './db-sessions-container.ts'
 import { resolveEngineOptions, type ResolvedEngineOptions } from './engine-options.ts'
-import { ConfigurationError } from './errors.ts'
+import { ConfigurationError } from '../role/errors.ts'
 import { LONGEST_ROLE } from './global-id.ts'
 
 /**

@@ -1,6 +1,6 @@
 import type { Transaction, TransactionManager } from '../transaction/index.ts'
 import type { DbSessionsContainer, Engines } from './db-sessions-container.ts'
-import { ConfigurationError } from './errors.ts'
+import { ConfigurationError } from '../role/errors.ts'
 import { inUnits } from './in-units.ts'
 import type { UnitOfWork, UnitOfWorkOptions } from './unit-of-work.ts'
 

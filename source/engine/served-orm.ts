@@ -2,7 +2,7 @@ import type { Configuration, EntityManager } from '@mikro-orm/core'
 import { innermost } from '../session/nested-transactions.ts'
 import { innermostScope, type UnitScope } from './current-unit.ts'
 import type { CommitMode } from './engine-options.ts'
-import { askedTooLate } from './errors.ts'
+import { askedTooLate } from '../role/errors.ts'
 import type { AutocommitSession } from './trace-autocommit.ts'
 
 /** The role that an ORM has in a registry. */

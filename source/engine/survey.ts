@@ -1,7 +1,7 @@
 import type { DecisionSurvey } from '../session/decisions.ts'
-import type { PreparedSurvey } from '../session/postgres-prepared.ts'
+import type { PreparedSurvey } from '../session/prepared.ts'
 import type { Engine } from './engine.ts'
-import { GLOBAL_ID_PREFIX } from './global-id.ts'
+import { GLOBAL_ID_PREFIX } from '../session/prepared.ts'
 
 /** What one look at one database brought: `seen`, or the error that it could not be asked. */
 export type Seen<T> = { readonly engine: Engine } & (

@@ -5,7 +5,7 @@ import {
   type DataManager,
   type Transaction,
 } from '../transaction/index.ts'
-import { SharedFileError } from '../session/errors.ts'
+import { SharedFileError, askedTooLate } from '../role/errors.ts'
 import { isRetryable } from '../session/retryable.ts'
 import { SessionDataManager } from '../session/session-data-manager.ts'
 import type { Session } from '../session/session.ts'
@@ -15,7 +15,8 @@ import { unitEndChannel, unitStartChannel, type AbortReason, type UnitEndFacts, 
 import { UnitScope } from './current-unit.ts'
 import { DEFAULT_ROLE, type RoleStatus, type SessionSource } from './db-sessions-container.ts'
 import type { Engine } from './engine.ts'
-import { askedTooLate, NotRetriedError, PartialCommitError, TransactionsDisabledError } from './errors.ts'
+import { NotRetriedError, TransactionsDisabledError } from '../unit/errors.ts'
+import { PartialCommitError } from '../atomic/errors.ts'
 import { IndependentSessions } from './independent-sessions.ts'
 import { PlainCommits } from './plain-commits.ts'
 import { report } from './report.ts'

@@ -1,6 +1,6 @@
 import type { Decisions } from './decisions.ts'
 import type { PoolReport } from './pool-report.ts'
-import type { Finish, PostgresPrepared } from './postgres-prepared.ts'
+import type { Finish, PreparedTransactions } from './prepared.ts'
 import type { AbstractSqlConnection, SqlEntityManager } from '@mikro-orm/sql'
 import type { AbortableOperationOptions, CompiledQuery } from 'kysely'
 import type { StatementKind } from './statement-kind.ts'
@@ -118,7 +118,7 @@ export interface Database {
   /** What was decided in it about commits over several databases. */
   readonly decisions: Decisions
   /** What is prepared in it, where the database knows PREPARE TRANSACTION. */
-  readonly prepared?: PostgresPrepared
+  readonly prepared?: PreparedTransactions
   /** Its pool as it is now; undefined where there is none. */
   pool(): Promise<PoolReport | undefined>
   /** From here on each transaction is begun so that it can become the commit point of one. */

@@ -1,3 +1,5 @@
+import { randomBytes } from 'node:crypto'
+
 /**
  * The row that names the database itself, by a random text. A further row, `database <identity>`, is added where the table is
  * met in another place or after a restart: that may be a copy, and a copy has the rows of the original.
@@ -46,4 +48,9 @@ export function databaseNames(now: Whereabouts, rows: readonly NameRow[]): Datab
 /** The key of the row that gives the database a name. */
 export function nameRowId({ identity, names }: DatabaseNames): string {
   return names.length === 0 ? DATABASE_ROW : `${DATABASE_ROW} ${identity}`
+}
+
+/** 12 characters: 72 bits of chance. */
+export function newDatabaseName(): string {
+  return randomBytes(9).toString('base64url')
 }

@@ -5,8 +5,8 @@ import {
   CommitOutcomeUnknownError,
   ConnectionLostError,
   TransactionAbortedError,
-  UndoneFromOutsideError,
-} from './errors.ts'
+} from '../database/errors.ts'
+import { UndoneFromOutsideError } from './errors.ts'
 import { Failures } from './failures.ts'
 import { PreparedTransaction, refusesToPrepare } from './prepared-transaction.ts'
 import { rollBackAndRelease } from './roll-back-and-release.ts'

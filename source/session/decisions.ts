@@ -1,5 +1,5 @@
 import type { DatabaseNames } from './database-names.ts'
-import type { DecisionTableError } from './errors.ts'
+import type { DecisionTableError } from '../database/errors.ts'
 
 /** The table in which a commit point keeps what was decided about transactions prepared elsewhere. */
 export const DECISION_TABLE = 'sqlassist_decision'

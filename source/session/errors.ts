@@ -47,38 +47,6 @@ export class ManagedSessionError extends SqlassistError {
   }
 }
 
-/** A statement or a flush had failed, so that the rest of its transaction is not committed; `cause` is the first error. */
-export class TransactionAbortedError extends SqlassistError {
-  static {
-    this.prototype.name = 'TransactionAbortedError'
-  }
-  override readonly code = 'SQLASSIST_TRANSACTION_ABORTED'
-
-  constructor(role: string, cause: unknown) {
-    super(
-      `A statement or a flush of role "${role}" failed earlier, so nothing of its transaction is committed, though the ` +
-        `error was caught. Let the error out, or put what may fail into em.transactional().`,
-      { cause },
-    )
-  }
-}
-
-/** The connection was lost before COMMIT was sent: nothing was committed. `cause` is the last word of the server or the network. */
-export class ConnectionLostError extends SqlassistError {
-  static {
-    this.prototype.name = 'ConnectionLostError'
-  }
-  override readonly code = 'SQLASSIST_CONNECTION_LOST'
-
-  constructor(role: string, cause: unknown) {
-    super(
-      `The connection of role "${role}" was lost before COMMIT was sent; nothing of its transaction was committed, and ` +
-        `it can be done again.`,
-      { cause },
-    )
-  }
-}
-
 /** Raw SQL wrote and nobody declared it, in a role with `rawWrites: 'error'`. Nothing was committed. */
 export class UnmarkedWriteError extends SqlassistError {
   static {
@@ -91,78 +59,6 @@ export class UnmarkedWriteError extends SqlassistError {
       `Raw SQL of role "${role}" wrote and the session was not marked as changed: ${statements.join('; ')} — ` +
         `call markChanged(em) or ctx.dbSession.markChanged('${role}') beside it.`,
     )
-  }
-}
-
-/** The connection was lost while COMMIT was under way: whether it was carried out is not known. */
-export class CommitOutcomeUnknownError extends SqlassistError {
-  static {
-    this.prototype.name = 'CommitOutcomeUnknownError'
-  }
-  override readonly code = 'SQLASSIST_COMMIT_OUTCOME_UNKNOWN'
-
-  constructor(role: string, cause: unknown) {
-    super(
-      `The connection of role "${role}" was lost while COMMIT was under way; the database may or may not have carried ` +
-        `it out. Look for what was written before doing it again.`,
-      { cause },
-    )
-  }
-}
-
-/** PostgreSQL refuses to prepare the transaction of a role, which a commit over several databases needs. Nothing was committed. */
-export class CannotPrepareError extends SqlassistError {
-  static {
-    this.prototype.name = 'CannotPrepareError'
-  }
-  override readonly code = 'SQLASSIST_CANNOT_PREPARE'
-
-  constructor(role: string, cause: unknown) {
-    super(
-      `Several databases were changed, and the transaction of role "${role}" cannot be prepared: ` +
-        `${(cause as Error)?.message ?? String(cause)}. Nothing was committed. Do this in a role with ` +
-        `commit: 'autonomous' or in a unit of work of its own, or let "${role}" decide: twoPhase: false.`,
-      { cause },
-    )
-  }
-}
-
-/** A commit over several databases took so long that recovery gave it up. Nothing was committed; it can be done again. */
-export class CommitFencedError extends SqlassistError {
-  static {
-    this.prototype.name = 'CommitFencedError'
-  }
-  override readonly code = 'SQLASSIST_COMMIT_FENCED'
-
-  constructor(role: string, cause: unknown) {
-    super(
-      `The commit was about to be decided in role "${role}", but recovery had given it up meanwhile: it was prepared ` +
-        `longer than graceMs ago. Nothing was committed, and it can be done again. Raise recover.graceMs if it happens often.`,
-      { cause },
-    )
-  }
-}
-
-/** The table for the decisions about commits over several databases is not there. Nothing was committed. */
-export class DecisionTableError extends SqlassistError {
-  static {
-    this.prototype.name = 'DecisionTableError'
-  }
-  override readonly code = 'SQLASSIST_DECISION_TABLE'
-  /** Whether it was there before: the next commit looks for it anew, and makes it where it may. */
-  readonly wasThere: boolean
-
-  constructor(role: string, sql: string, cause: unknown, wasThere = false) {
-    const why = cause instanceof Error ? `: ${cause.message}` : ''
-    const state = wasThere
-      ? `was dropped or moved meanwhile${why}. Nothing was committed. The next commit makes it; where it may not, run there`
-      : `is missing and could not be created${why}. Nothing was committed. Run there, as who may create tables`
-    super(
-      `A commit over several databases would have been decided in role "${role}", where the table for decisions ` +
-        `${state}: ${sql}; and let the role's user select, insert and delete in it.`,
-      { cause },
-    )
-    this.wasThere = wasThere
   }
 }
 
@@ -212,21 +108,6 @@ export class OutsideTransactionError extends SqlassistError {
   }
 }
 
-/** Two roles of one request would have waited for each other for ever: they share the one write lock of a SQLite file. */
-export class SharedFileError extends SqlassistError {
-  static {
-    this.prototype.name = 'SharedFileError'
-  }
-  override readonly code = 'SQLASSIST_SHARED_FILE'
-
-  constructor(role: string, holder: string) {
-    super(
-      `The role "${role}" would wait for itself: the role "${holder}" has a transaction open on the same SQLite file, ` +
-        `which has one write lock. Give each a file of its own, or let "${role}" wait with its flush until the end.`,
-    )
-  }
-}
-
 /** An entity of one session was handed to another, and both would write it. */
 export class ForeignEntityError extends SqlassistError {
   static {
@@ -238,22 +119,6 @@ export class ForeignEntityError extends SqlassistError {
     super(
       `${call} of role "${role}" was given an entity ${entity} that the session of role "${owner}" manages. ` +
         `Copy it with copyTo(entity, session); the copy is managed by that session alone.`,
-    )
-  }
-}
-
-/** A statement would wait for a stream of its own request or run, which waits for the statement. Nothing was sent. */
-export class StreamUnderWayError extends SqlassistError {
-  static {
-    this.prototype.name = 'StreamUnderWayError'
-  }
-  override readonly code = 'SQLASSIST_STREAM_UNDER_WAY'
-
-  constructor(role: string) {
-    super(
-      `A statement of the role "${role}" would wait for ever: a stream of the same request or run is under way, and the ` +
-        `pool has no other connection. Collect the rows first (await em.find()), stream from a role with ` +
-        `readOnly: 'snapshot', or raise the pool's max.`,
     )
   }
 }

@@ -1,6 +1,6 @@
 import type { PoolClient, QueryResult } from 'pg'
 import { beginWithParameters } from './begin-with-parameters.ts'
-import { ConnectionLostError } from './errors.ts'
+import { ConnectionLostError } from '../database/errors.ts'
 import { aside, type PoolOfClients } from './postgres-aside.ts'
 import { hasSqlState, isLost, whenAnswered } from './server-errors.ts'
 

@@ -1,6 +1,12 @@
-import { randomBytes } from 'node:crypto'
 import type { Client, QueryResult } from 'pg'
-import { databaseNames, IS_DATABASE_ROW, nameRowId, type DatabaseNames, type NameRow } from './database-names.ts'
+import {
+  databaseNames,
+  IS_DATABASE_ROW,
+  nameRowId,
+  newDatabaseName,
+  type DatabaseNames,
+  type NameRow,
+} from './database-names.ts'
 import {
   DECISION_TABLE,
   DECISION_TABLE_SQL,
@@ -11,7 +17,7 @@ import {
   type DecisionSurvey,
   type DecisionTable,
 } from './decisions.ts'
-import { DecisionTableError } from './errors.ts'
+import { DecisionTableError } from '../database/errors.ts'
 import { whereaboutsOf } from './postgres-identity.ts'
 import { quoted } from './quoted.ts'
 
@@ -173,11 +179,6 @@ export class PostgresDecisions implements Decisions {
     if (name !== undefined) return name
     throw new DecisionTableError(this.#role, DECISION_TABLE_SQL.postgresql, undefined)
   }
-}
-
-/** 12 characters: 72 bits of chance. */
-export function newDatabaseName(): string {
-  return randomBytes(9).toString('base64url')
 }
 
 /** The table with its schema, which a session may leave out of its search_path. */

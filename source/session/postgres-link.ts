@@ -7,10 +7,11 @@ import type {
   PrepareAnswer,
   StatementResult,
 } from './database-link.ts'
-import { ConnectionLostError, TransactionAbortedError } from './errors.ts'
+import { ConnectionLostError, TransactionAbortedError } from '../database/errors.ts'
 import type { HeldClient } from './held-client.ts'
 import { AS_WHO_LOGGED_IN } from './postgres-decisions.ts'
-import { finishSql, type Finish } from './postgres-prepared.ts'
+import type { Finish } from './prepared.ts'
+import { finishSql } from './postgres-prepared.ts'
 import { quoted } from './quoted.ts'
 import { hasSqlState } from './server-errors.ts'
 import { statementKind } from './statement-kind.ts'

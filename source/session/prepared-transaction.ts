@@ -1,5 +1,5 @@
 import type { DatabaseLink } from './database-link.ts'
-import { isFinishedAlready, type Finish } from './postgres-prepared.ts'
+import { isFinishedAlready, type Finish } from './prepared.ts'
 
 /** A transaction that was prepared, and the connection over which it was: the nearest one to finish it. */
 export class PreparedTransaction {

@@ -1,6 +1,11 @@
 import { OptimisticLockError } from '@mikro-orm/core'
 import { TransientError } from '../transaction/index.ts'
-import { CommitFencedError, ConnectionLostError, DecisionTableError, TransactionAbortedError } from './errors.ts'
+import {
+  CommitFencedError,
+  ConnectionLostError,
+  DecisionTableError,
+  TransactionAbortedError,
+} from '../database/errors.ts'
 
 /** Serialization failure, deadlock, lock not available: PostgreSQL's SQLSTATE, and SQLite's own codes for a lock. */
 const RETRYABLE_CODE = /^(?:40001|40P01|55P03|SQLITE_(?:BUSY|LOCKED)(?:_\w+)?)$/

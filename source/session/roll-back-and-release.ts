@@ -1,6 +1,6 @@
 import process from 'node:process'
 import type { DatabaseLink } from './database-link.ts'
-import { ConnectionLostError } from './errors.ts'
+import { ConnectionLostError } from '../database/errors.ts'
 
 /** Rolls back and gives the connection back. One that cannot is closed; that never fails. */
 export async function rollBackAndRelease(link: DatabaseLink): Promise<void> {

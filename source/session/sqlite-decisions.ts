@@ -9,6 +9,7 @@ import {
   type DatabaseNames,
   type NameRow,
   type Whereabouts,
+  newDatabaseName,
 } from './database-names.ts'
 import {
   DECISION_TABLE,
@@ -21,8 +22,7 @@ import {
   type DecisionSurvey,
   type DecisionTable,
 } from './decisions.ts'
-import { DecisionTableError } from './errors.ts'
-import { newDatabaseName } from './postgres-decisions.ts'
+import { DecisionTableError } from '../database/errors.ts'
 import { quoted } from './quoted.ts'
 import { control } from './sqlite-statements.ts'
 import { waitWhileBusy } from './wait-while-busy.ts'

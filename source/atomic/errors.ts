@@ -1,75 +1,5 @@
 import { SqlassistError } from '../transaction/index.ts'
 
-/** Engines or options that cannot work. Thrown at start-up; names the role or option, what was found and the fix. */
-export class ConfigurationError extends SqlassistError {
-  static {
-    this.prototype.name = 'ConfigurationError'
-  }
-  override readonly code = 'SQLASSIST_CONFIGURATION'
-}
-
-/** A role was asked for that was never configured. */
-export class UnknownRoleError extends SqlassistError {
-  static {
-    this.prototype.name = 'UnknownRoleError'
-  }
-  override readonly code = 'SQLASSIST_UNKNOWN_ROLE'
-
-  constructor(role: unknown, known: Iterable<string>) {
-    super(
-      `There is no role "${String(role)}"; the roles are ${[...known].map((name) => `"${name}"`).join(', ')}. ` +
-        `Use one of them, or add the role to the engines.`,
-    )
-  }
-}
-
-/** A request or a run would have started after the registry was told to close. */
-export class RegistryClosedError extends SqlassistError {
-  static {
-    this.prototype.name = 'RegistryClosedError'
-  }
-  override readonly code = 'SQLASSIST_REGISTRY_CLOSED'
-  /** A request gets 503: another server may take it. */
-  readonly status = 503
-  /** Koa shows the message to the client. */
-  readonly expose = true
-
-  constructor() {
-    super('The database registry is closed or closing; nothing new can start. Start no work after registry.close().')
-  }
-}
-
-/** A unit of work (a request, a run, an attempt at one) was used after it ended. */
-export class UnitOfWorkEndedError extends SqlassistError {
-  static {
-    this.prototype.name = 'UnitOfWorkEndedError'
-  }
-  override readonly code = 'SQLASSIST_UNIT_OF_WORK_ENDED'
-}
-
-/** For code that goes on after the request, run or attempt that it was called in. */
-export function askedTooLate(what: string): UnitOfWorkEndedError {
-  return new UnitOfWorkEndedError(
-    `${what} was asked for after its request or run had ended. Await everything before the handler returns; for work that ` +
-      `outlives it use registry.run().`,
-  )
-}
-
-/** A resource tried to join while transactions are disabled, where nothing could commit it together with the sessions. */
-export class TransactionsDisabledError extends SqlassistError {
-  static {
-    this.prototype.name = 'TransactionsDisabledError'
-  }
-  override readonly code = 'SQLASSIST_TRANSACTIONS_DISABLED'
-
-  constructor() {
-    super(
-      'Transactions are disabled (SQLASSIST_DISABLE_TRANSACTION or the option disableTransaction), so no resource can ' +
-        'join one. Unset it, or do the work of this resource by itself.',
-    )
-  }
-}
-
 /**
  * Sessions committed one by one, and one of them failed: `committed` stay committed, `rolledBack` are lost, and of `unknown` the
  * answer to COMMIT was lost. Thrown only where something is committed, or may be; `cause` is the error of the one that failed.
@@ -141,18 +71,6 @@ export class CommitGivenUpError extends SqlassistError {
 
   constructor() {
     super('The transaction was given up while its sessions were being prepared; nothing was committed.')
-  }
-}
-
-/** An error worth retrying came, and the request could not be run again. `cause` is that error. */
-export class NotRetriedError extends SqlassistError {
-  static {
-    this.prototype.name = 'NotRetriedError'
-  }
-  override readonly code = 'SQLASSIST_NOT_RETRIED'
-
-  constructor(reason: string, cause: unknown) {
-    super(`${(cause as Error)?.message ?? String(cause)} — this is worth another try, but ${reason}.`, { cause })
   }
 }
 

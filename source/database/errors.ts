@@ -1,0 +1,105 @@
+import { SqlassistError } from '../transaction/index.ts'
+
+/** A statement or a flush had failed, so that the rest of its transaction is not committed; `cause` is the first error. */
+export class TransactionAbortedError extends SqlassistError {
+  static {
+    this.prototype.name = 'TransactionAbortedError'
+  }
+  override readonly code = 'SQLASSIST_TRANSACTION_ABORTED'
+
+  constructor(role: string, cause: unknown) {
+    super(
+      `A statement or a flush of role "${role}" failed earlier, so nothing of its transaction is committed, though the ` +
+        `error was caught. Let the error out, or put what may fail into em.transactional().`,
+      { cause },
+    )
+  }
+}
+
+/** The connection was lost before COMMIT was sent: nothing was committed. `cause` is the last word of the server or the network. */
+export class ConnectionLostError extends SqlassistError {
+  static {
+    this.prototype.name = 'ConnectionLostError'
+  }
+  override readonly code = 'SQLASSIST_CONNECTION_LOST'
+
+  constructor(role: string, cause: unknown) {
+    super(
+      `The connection of role "${role}" was lost before COMMIT was sent; nothing of its transaction was committed, and ` +
+        `it can be done again.`,
+      { cause },
+    )
+  }
+}
+
+/** The connection was lost while COMMIT was under way: whether it was carried out is not known. */
+export class CommitOutcomeUnknownError extends SqlassistError {
+  static {
+    this.prototype.name = 'CommitOutcomeUnknownError'
+  }
+  override readonly code = 'SQLASSIST_COMMIT_OUTCOME_UNKNOWN'
+
+  constructor(role: string, cause: unknown) {
+    super(
+      `The connection of role "${role}" was lost while COMMIT was under way; the database may or may not have carried ` +
+        `it out. Look for what was written before doing it again.`,
+      { cause },
+    )
+  }
+}
+
+/** PostgreSQL refuses to prepare the transaction of a role, which a commit over several databases needs. Nothing was committed. */
+export class CannotPrepareError extends SqlassistError {
+  static {
+    this.prototype.name = 'CannotPrepareError'
+  }
+  override readonly code = 'SQLASSIST_CANNOT_PREPARE'
+
+  constructor(role: string, cause: unknown) {
+    super(
+      `Several databases were changed, and the transaction of role "${role}" cannot be prepared: ` +
+        `${(cause as Error)?.message ?? String(cause)}. Nothing was committed. Do this in a role with ` +
+        `commit: 'autonomous' or in a unit of work of its own, or let "${role}" decide: twoPhase: false.`,
+      { cause },
+    )
+  }
+}
+
+/** A commit over several databases took so long that recovery gave it up. Nothing was committed; it can be done again. */
+export class CommitFencedError extends SqlassistError {
+  static {
+    this.prototype.name = 'CommitFencedError'
+  }
+  override readonly code = 'SQLASSIST_COMMIT_FENCED'
+
+  constructor(role: string, cause: unknown) {
+    super(
+      `The commit was about to be decided in role "${role}", but recovery had given it up meanwhile: it was prepared ` +
+        `longer than graceMs ago. Nothing was committed, and it can be done again. Raise recover.graceMs if it happens often.`,
+      { cause },
+    )
+  }
+}
+
+/** The table for the decisions about commits over several databases is not there. Nothing was committed. */
+export class DecisionTableError extends SqlassistError {
+  static {
+    this.prototype.name = 'DecisionTableError'
+  }
+  override readonly code = 'SQLASSIST_DECISION_TABLE'
+  /** Whether it was there before: the next commit looks for it anew, and makes it where it may. */
+  readonly wasThere: boolean
+
+  constructor(role: string, sql: string, cause: unknown, wasThere = false) {
+    const why = cause instanceof Error ? `: ${cause.message}` : ''
+    const state = wasThere
+      ? `was dropped or moved meanwhile${why}. Nothing was committed. The next commit makes it; where it may not, run there`
+      : `is missing and could not be created${why}. Nothing was committed. Run there, as who may create tables`
+    super(
+      `A commit over several databases would have been decided in role "${role}", where the table for decisions ` +
+        `${state}: ${sql}; and let the role's user select, insert and delete in it.`,
+      { cause },
+    )
+    this.wasThere = wasThere
+  }
+}

@@ -1,0 +1,32 @@
+import { SqlassistError } from '../transaction/index.ts'
+
+/** A role was asked for that was never configured. */
+export class UnknownRoleError extends SqlassistError {
+  static {
+    this.prototype.name = 'UnknownRoleError'
+  }
+  override readonly code = 'SQLASSIST_UNKNOWN_ROLE'
+
+  constructor(role: unknown, known: Iterable<string>) {
+    super(
+      `There is no role "${String(role)}"; the roles are ${[...known].map((name) => `"${name}"`).join(', ')}. ` +
+        `Use one of them, or add the role to the engines.`,
+    )
+  }
+}
+
+/** A request or a run would have started after the registry was told to close. */
+export class RegistryClosedError extends SqlassistError {
+  static {
+    this.prototype.name = 'RegistryClosedError'
+  }
+  override readonly code = 'SQLASSIST_REGISTRY_CLOSED'
+  /** A request gets 503: another server may take it. */
+  readonly status = 503
+  /** Koa shows the message to the client. */
+  readonly expose = true
+
+  constructor() {
+    super('The database registry is closed or closing; nothing new can start. Start no work after registry.close().')
+  }
+}

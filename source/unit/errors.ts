@@ -1,0 +1,28 @@
+import { SqlassistError } from '../transaction/index.ts'
+
+/** A resource tried to join while transactions are disabled, where nothing could commit it together with the sessions. */
+export class TransactionsDisabledError extends SqlassistError {
+  static {
+    this.prototype.name = 'TransactionsDisabledError'
+  }
+  override readonly code = 'SQLASSIST_TRANSACTIONS_DISABLED'
+
+  constructor() {
+    super(
+      'Transactions are disabled (SQLASSIST_DISABLE_TRANSACTION or the option disableTransaction), so no resource can ' +
+        'join one. Unset it, or do the work of this resource by itself.',
+    )
+  }
+}
+
+/** An error worth retrying came, and the request could not be run again. `cause` is that error. */
+export class NotRetriedError extends SqlassistError {
+  static {
+    this.prototype.name = 'NotRetriedError'
+  }
+  override readonly code = 'SQLASSIST_NOT_RETRIED'
+
+  constructor(reason: string, cause: unknown) {
+    super(`${(cause as Error)?.message ?? String(cause)} — this is worth another try, but ${reason}.`, { cause })
+  }
+}
