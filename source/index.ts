@@ -24,15 +24,15 @@ export {
   UnmarkedWriteError,
 } from './session/errors.ts'
 export { SharedFileError, StreamUnderWayError } from './role/errors.ts'
-export { DECISION_TABLE, DECISION_TABLE_SQL } from './session/decisions.ts'
+export { DECISION_TABLE, DECISION_TABLE_SQL } from './database/decisions.ts'
 export { markChanged } from './session/mark-changed.ts'
 export {
   NestedTransactionDeadlockError,
   NestedTransactionEndedError,
   NestedTransactionOpenError,
 } from './session/nested-errors.ts'
-export { DetachedEntityError, EntityNotRestoredError } from './session/stray-entities.ts'
-export { isRetryable } from './session/retryable.ts'
+export { DetachedEntityError, EntityNotRestoredError } from './memory/stray-entities.ts'
+export { isRetryable } from './database/retryable.ts'
 export { ConventionNamingStrategy } from './model/convention-naming-strategy.ts'
 export { copyTo } from './model/copy-to.ts'
 export { DeclaredTable } from './model/declared-table.ts'
@@ -50,7 +50,7 @@ export { getRange, type RangeOptions } from './model/get-range.ts'
 export type { Column, TextColumn } from './model/known-column.ts'
 export { requestOf, sessionOf } from './model/session-of.ts'
 export { UtilityRepository } from './model/utility-repository.ts'
-export type { CommitMode, EngineOptions, TwoPhase } from './engine/engine-options.ts'
+export type { CommitMode, EngineOptions, TwoPhase } from './role/role-options.ts'
 export {
   DbSessionsContainer,
   type ContainerClass,
@@ -58,23 +58,23 @@ export {
   type Engines,
   type EntityManagerOf,
   type RoleStatus,
-} from './engine/db-sessions-container.ts'
-export { EngineRegistry, type DetachedSession } from './engine/engine-registry.ts'
-export type { RunContext, RunOptions } from './engine/run.ts'
-export type { PreparedReport, RegistryReport, RoleReport } from './engine/registry-report.ts'
-export type { PoolReport } from './session/pool-report.ts'
-export type { AbortReason } from './engine/channels.ts'
-export type { RegistryCloseMessage, UnitEndMessage, UnitMessage } from './engine/registry-messages.ts'
+} from './unit/db-sessions-container.ts'
+export { EngineRegistry, type DetachedSession } from './registry/engine-registry.ts'
+export type { RunContext, RunOptions } from './unit/run.ts'
+export type { PreparedReport, RegistryReport, RoleReport } from './registry/registry-report.ts'
+export type { PoolReport } from './database/pool-report.ts'
+export type { AbortReason } from './unit/unit-channels.ts'
+export type { RegistryCloseMessage, UnitEndMessage, UnitMessage } from './registry/registry-messages.ts'
 export type {
   SessionCloseMessage,
   SessionMessage,
   StatementMessage,
   TransactionEndMessage,
-} from './session/channels.ts'
-export type { Atomic } from './engine/atomic-commits.ts'
-export type { RecoverOptions } from './engine/recovery-schedule.ts'
-export type { InDoubt, LeftInDoubt, RecoveryReport } from './engine/recovery.ts'
-export type { EngineRegistryOptions } from './engine/registry-options.ts'
+} from './session/session-channels.ts'
+export type { Atomic } from './atomic/commit-planner.ts'
+export type { RecoverOptions } from './atomic/recovery-schedule.ts'
+export type { InDoubt, LeftInDoubt, RecoveryReport } from './atomic/recovery.ts'
+export type { EngineRegistryOptions } from './registry/registry-options.ts'
 export { ConfigurationError, UnitOfWorkEndedError } from './role/errors.ts'
 export { NotAtomicError, PartialCommitError } from './atomic/errors.ts'
 export { NotRetriedError, TransactionsDisabledError } from './unit/errors.ts'

@@ -1,9 +1,9 @@
 /** The library made wrong on purpose: a guard that cannot fail is worse than none. */
-import { IndependentSessions } from '../../source/engine/independent-sessions.ts'
+import { IndependentSessions } from '../../source/unit/independent-sessions.ts'
 import { DisconnectWatch } from '../../source/koa/disconnect.ts'
-import { IdentityMapSnapshot } from '../../source/session/identity-map-snapshot.ts'
-import { PostgresLink } from '../../source/session/postgres-link.ts'
-import { PreparedTransaction } from '../../source/session/prepared-transaction.ts'
+import { IdentityMapSnapshot } from '../../source/memory/session-snapshot.ts'
+import { PostgresLink } from '../../source/database/postgres/postgres-connection.ts'
+import { PreparedTransaction } from '../../source/database/prepared-transaction.ts'
 import { DatabaseTransaction } from '../../source/session/database-transaction.ts'
 import { Session } from '../../source/session/session.ts'
 

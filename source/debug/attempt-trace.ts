@@ -1,5 +1,5 @@
-import type { UnitEndMessage } from '../engine/registry-messages.ts'
-import type { SessionMessage, StatementMessage, TransactionEndMessage } from '../session/channels.ts'
+import type { UnitEndMessage } from '../registry/registry-messages.ts'
+import type { SessionMessage, StatementMessage, TransactionEndMessage } from '../session/session-channels.ts'
 import { SessionDataManager } from '../session/session-data-manager.ts'
 import { labelOf } from '../transaction/describe.ts'
 import type { CallMessage, JoinMessage, Savepoint, Transaction } from '../transaction/index.ts'

@@ -1,6 +1,6 @@
 import process from 'node:process'
 import type { Context, Middleware } from 'koa'
-import { EngineRegistry } from '../engine/engine-registry.ts'
+import { EngineRegistry } from '../registry/engine-registry.ts'
 import { ConfigurationError } from '../role/errors.ts'
 import { refusal } from './access.ts'
 import { resolveDebugPanelOptions, type DebugPanelOptions } from './debug-panel-options.ts'

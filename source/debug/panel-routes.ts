@@ -1,6 +1,6 @@
 import type { Context } from 'koa'
-import type { EngineRegistry } from '../engine/engine-registry.ts'
-import type { PreparedReport, RegistryReport } from '../engine/registry-report.ts'
+import type { EngineRegistry } from '../registry/engine-registry.ts'
+import type { PreparedReport, RegistryReport } from '../registry/registry-report.ts'
 import type { LiveEvents } from './live-events.ts'
 import { CLIENT_SCRIPT } from './pages/client-script.ts'
 import { enginesPart } from './pages/engines-part.ts'

@@ -1,7 +1,7 @@
-import type { AbortReason } from '../engine/channels.ts'
-import type { UnitEndMessage } from '../engine/registry-messages.ts'
-import type { RoleStatus } from '../engine/db-sessions-container.ts'
-import type { TransactionEndMessage } from '../session/channels.ts'
+import type { AbortReason } from '../unit/unit-channels.ts'
+import type { UnitEndMessage } from '../registry/registry-messages.ts'
+import type { RoleStatus } from '../unit/db-sessions-container.ts'
+import type { TransactionEndMessage } from '../session/session-channels.ts'
 import type { SessionState } from '../session/session-state.ts'
 
 /** An error as it is kept: text of bounded length, and nothing that it refers to. */

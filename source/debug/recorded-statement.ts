@@ -1,5 +1,5 @@
 import { inspect } from 'node:util'
-import type { StatementMessage } from '../session/channels.ts'
+import type { StatementMessage } from '../session/session-channels.ts'
 import type { DebugPanelLimits } from './debug-panel-options.ts'
 import { maskLiterals, shapeOf } from './mask-literals.ts'
 import type { RecordedStatement } from './record.ts'

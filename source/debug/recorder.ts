@@ -1,7 +1,7 @@
 import type { Context } from 'koa'
-import { registryCloseChannel, unitEndChannel, unitStartChannel } from '../engine/channels.ts'
-import type { RegistryCloseMessage, UnitEndMessage, UnitMessage } from '../engine/registry-messages.ts'
-import type { EngineRegistry } from '../engine/engine-registry.ts'
+import { registryCloseChannel, unitEndChannel, unitStartChannel } from '../unit/unit-channels.ts'
+import type { RegistryCloseMessage, UnitEndMessage, UnitMessage } from '../registry/registry-messages.ts'
+import type { EngineRegistry } from '../registry/engine-registry.ts'
 import {
   sessionCloseChannel,
   sessionOpenChannel,
@@ -9,7 +9,7 @@ import {
   transactionEndChannel,
   type SessionCloseMessage,
   type SessionMessage,
-} from '../session/channels.ts'
+} from '../session/session-channels.ts'
 import {
   abortChannel,
   beginChannel,

@@ -1,6 +1,6 @@
 import type { Context } from 'koa'
 import { ConfigurationError } from '../role/errors.ts'
-import { DEFAULT_ANY_PREFERENCE, type EngineRegistry } from '../engine/engine-registry.ts'
+import { DEFAULT_ANY_PREFERENCE, type EngineRegistry } from '../registry/engine-registry.ts'
 import type { Transaction, TransactionManager } from '../transaction/index.ts'
 import { serverErrorVeto, type CommitVeto } from './commit-veto.ts'
 

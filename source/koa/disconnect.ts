@@ -1,6 +1,6 @@
 import type { EventEmitter } from 'node:events'
 import type { Context } from 'koa'
-import type { UnitObserver, UnitOfWork } from '../engine/unit-of-work.ts'
+import type { UnitObserver, UnitOfWork } from '../unit/unit-of-work.ts'
 import { ClientDisconnectedError } from './errors.ts'
 import { letGo, watchSources } from './piped-sources.ts'
 import { emitterOf, isOver, onOver, wasSent } from './response-end.ts'

@@ -1,5 +1,5 @@
 import { SqlassistError } from '../transaction/index.ts'
-import type { CommitAnswer, DatabaseLink, PrepareAnswer, StatementResult } from './database-link.ts'
+import type { CommitAnswer, DatabaseLink, PrepareAnswer, StatementResult } from '../database/database.ts'
 import {
   CannotPrepareError,
   CommitOutcomeUnknownError,
@@ -8,12 +8,12 @@ import {
 } from '../database/errors.ts'
 import { UndoneFromOutsideError } from './errors.ts'
 import { Failures } from './failures.ts'
-import { PreparedTransaction, refusesToPrepare } from './prepared-transaction.ts'
-import { rollBackAndRelease } from './roll-back-and-release.ts'
+import { PreparedTransaction, refusesToPrepare } from '../database/prepared-transaction.ts'
+import { rollBackAndRelease } from '../database/roll-back-and-release.ts'
 import { Scopes, type Scope } from './scopes.ts'
 import type { SessionSettings } from './session-options.ts'
 import { traceEnd, type Traceable } from './trace.ts'
-import { Turns } from './turns.ts'
+import { Turns } from '../database/statement-queue.ts'
 import { WriteState, type WrittenThen } from './write-state.ts'
 
 /** What it needs of its session. */

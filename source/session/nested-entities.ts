@@ -1,6 +1,6 @@
 import { Collection, helper, TransactionManager, type EntityManager } from '@mikro-orm/core'
 import type { SqlEntityManager } from '@mikro-orm/sql'
-import { helperOf, type Entity } from './entity-memory.ts'
+import { helperOf, type Entity } from '../memory/entity-snapshot.ts'
 
 type Merge = (fork: EntityManager, parent: EntityManager) => void
 

@@ -1,6 +1,6 @@
 import type { AbstractSqlConnection, SqlEntityManager } from '@mikro-orm/sql'
 import type { AbortableOperationOptions, CompiledQuery, DatabaseConnection, Kysely, QueryResult } from 'kysely'
-import type { Admit, Database, Reads } from './database-link.ts'
+import type { Admit, Database, Reads } from '../database/database.ts'
 import { kyselyWith, type NestingHost, type StatementSource } from './session-kysely.ts'
 import { rowsOfResult, traceStatement, traceStream, type StatementDetails, type Traceable } from './trace.ts'
 import type { WriteState } from './write-state.ts'

@@ -1,6 +1,6 @@
 import type { DataManager, DataManagerSavepoint, Transaction } from '../transaction/index.ts'
 import type { CommitGroup } from './commit-group.ts'
-import { isRetryable } from './retryable.ts'
+import { isRetryable } from '../database/retryable.ts'
 import type { Session } from './session.ts'
 
 /**

@@ -8,9 +8,9 @@ import type {
   QueryExecutor,
   QueryResult,
 } from 'kysely'
-import type { StatementResult } from './database-link.ts'
+import type { StatementResult } from '../database/database.ts'
 import { ManagedSessionError } from './errors.ts'
-import { oncePerClass } from './once-per-class.ts'
+import { oncePerClass } from '../database/once-per-class.ts'
 import type { Scope } from './scopes.ts'
 import type { StatementOrigin } from './session-options.ts'
 

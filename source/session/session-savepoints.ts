@@ -8,9 +8,9 @@ import {
 } from '@mikro-orm/core'
 import type { SqlEntityManager } from '@mikro-orm/sql'
 import { InvalidSavepointRollbackError } from '../transaction/index.ts'
-import { IdentityMapSnapshot, type Restored } from './identity-map-snapshot.ts'
-import { reload } from './reload-entities.ts'
-import { StrayEntities } from './stray-entities.ts'
+import { IdentityMapSnapshot, type Restored } from '../memory/session-snapshot.ts'
+import { reload } from '../memory/reload-entities.ts'
+import { StrayEntities } from '../memory/stray-entities.ts'
 
 /** The error of a savepoint whose database transaction is over. */
 export function savepointIsGone(role: string): InvalidSavepointRollbackError {

@@ -4,16 +4,21 @@ import type { CompiledQuery, Kysely } from 'kysely'
 import type { SqlEntityManager } from '@mikro-orm/sql'
 import type { DataManagerSavepoint } from '../transaction/index.ts'
 import { Activity } from './activity.ts'
-import { sessionCloseChannel, sessionOpenChannel, type SessionCloseMessage, type SessionMessage } from './channels.ts'
-import type { Database, DatabaseLink, StatementResult } from './database-link.ts'
+import {
+  sessionCloseChannel,
+  sessionOpenChannel,
+  type SessionCloseMessage,
+  type SessionMessage,
+} from './session-channels.ts'
+import type { Database, DatabaseLink, StatementResult } from '../database/database.ts'
 import { CommittedTooEarlyError, SessionContextError, SessionEndedError, SessionFailedError } from './errors.ts'
-import { flushAndCommit, reportAfterCommit } from './flush-and-commit.ts'
+import { flushAndCommit, reportAfterCommit } from './pipelined-commit.ts'
 import { forgetScheduled, holdingFlushes } from './flush-in-turn.ts'
 import { DatabaseTransaction, type TransactionHost } from './database-transaction.ts'
 import { hasChanges } from './has-changes.ts'
 import { NestedTransactionEndedError, NestedTransactionOpenError } from './nested-errors.ts'
 import { innermost } from './nested-transactions.ts'
-import type { PreparedTransaction } from './prepared-transaction.ts'
+import type { PreparedTransaction } from '../database/prepared-transaction.ts'
 import { readOnlyKysely } from './read-only-kysely.ts'
 import { Rounds } from './rounds.ts'
 import type { Scope } from './scopes.ts'
@@ -22,7 +27,7 @@ import type { SessionOptions, SessionSettings, StatementOrigin } from './session
 import type { SessionState } from './session-state.ts'
 import { journalOf, savepointIsGone, SessionSavepoints } from './session-savepoints.ts'
 import { SessionStreams } from './session-streams.ts'
-import { goesBackToSavepoint, type StatementKind } from './statement-kind.ts'
+import { goesBackToSavepoint, type StatementKind } from '../database/statement-kind.ts'
 import { rowsOfResult, traceStatement, traceStream, type StatementDetails } from './trace.ts'
 
 const SESSION = Symbol('koa-sqlassist session')

@@ -4,8 +4,8 @@ import {
   type SessionMessage,
   type StatementMessage,
   type TransactionEndMessage,
-} from './channels.ts'
-import type { StatementResult } from './database-link.ts'
+} from './session-channels.ts'
+import type { StatementResult } from '../database/database.ts'
 
 /** What is told of a session: a getter, since it is only made when somebody listens. */
 export interface Traceable {

@@ -1,10 +1,10 @@
 import type { CompiledQuery } from 'kysely'
 import { ManagedSessionError, ReadOnlySessionError, UnmarkedWriteError } from './errors.ts'
-import { mayLock } from './may-lock.ts'
+import { mayLock } from '../database/may-lock.ts'
 import { locksRowsIn, RawWriteLog, shown } from './raw-write-log.ts'
 import type { SessionSettings, StatementOrigin } from './session-options.ts'
 import type { SessionState } from './session-state.ts'
-import type { StatementKind } from './statement-kind.ts'
+import type { StatementKind } from '../database/statement-kind.ts'
 
 const KYSELY_WRITES = new Set(['InsertQueryNode', 'UpdateQueryNode', 'DeleteQueryNode', 'MergeQueryNode'])
 

@@ -3,7 +3,17 @@ import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { hasChanges } from '../../source/session/has-changes.ts'
 import { DIALECTS } from '../support/orms.ts'
-import { Address, Author, Book, Chapter, fillTables, Note, openWorld, Topic, type World } from './savepoint-world.ts'
+import {
+  Address,
+  Author,
+  Book,
+  Chapter,
+  fillTables,
+  Note,
+  openWorld,
+  Topic,
+  type World,
+} from '../memory/savepoint-world.ts'
 
 type Change = (em: any, books: any[]) => unknown
 

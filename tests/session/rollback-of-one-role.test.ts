@@ -5,7 +5,7 @@ import { poolIdle } from '../support/leaks.ts'
 import { DIALECTS } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
 import { warnings } from '../support/warnings.ts'
-import { Author, brief, fillTables, openWorld, run, Topic, type Work, type World } from './savepoint-world.ts'
+import { Author, brief, fillTables, openWorld, run, Topic, type Work, type World } from '../memory/savepoint-world.ts'
 
 interface Worlds {
   writer: World

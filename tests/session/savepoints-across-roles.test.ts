@@ -14,7 +14,7 @@ import {
   Topic,
   type State,
   type World,
-} from './savepoint-world.ts'
+} from '../memory/savepoint-world.ts'
 
 const ROLES = ['writer', 'archive', 'local'] as const
 type Role = (typeof ROLES)[number]

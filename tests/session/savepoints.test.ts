@@ -21,7 +21,7 @@ import {
   Topic,
   type Work,
   type World,
-} from './savepoint-world.ts'
+} from '../memory/savepoint-world.ts'
 
 for (const dialect of DIALECTS) {
   for (const disabled of [false, true]) {

@@ -1,7 +1,7 @@
 /** MikroORM instances on real databases, with a second connection beside each to see what is really committed. */
 import { MikroORM as PostgresOrm } from '@mikro-orm/postgresql'
 import { MikroORM as SqliteOrm } from '@mikro-orm/sqlite'
-import { DECISION_TABLE } from '../../source/session/decisions.ts'
+import { DECISION_TABLE } from '../../source/database/decisions.ts'
 import { ENTITIES } from './entities.ts'
 import { createDatabase } from './postgres.ts'
 import { secondLook, type SecondLook } from './second-look.ts'

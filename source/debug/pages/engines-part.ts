@@ -1,4 +1,4 @@
-import type { RegistryReport, RoleReport } from '../../engine/registry-report.ts'
+import type { RegistryReport, RoleReport } from '../../registry/registry-report.ts'
 import { percent } from './format.ts'
 import { html, type Html } from './html.ts'
 import { roleColour } from './role-colour.ts'

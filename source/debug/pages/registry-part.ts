@@ -1,4 +1,4 @@
-import type { PreparedReport, RegistryReport, RoleReport } from '../../engine/registry-report.ts'
+import type { PreparedReport, RegistryReport, RoleReport } from '../../registry/registry-report.ts'
 import { errorText } from '../../transaction/describe.ts'
 import { duration, plural } from './format.ts'
 import { html, type Html } from './html.ts'

@@ -1,4 +1,4 @@
-import type { PreparedReport, RegistryReport } from '../../engine/registry-report.ts'
+import type { PreparedReport, RegistryReport } from '../../registry/registry-report.ts'
 import type { RecordedAttempt, RecordedRequest } from '../record.ts'
 import { repeatedIn } from '../repeated.ts'
 import { totalsOf } from '../totals.ts'

@@ -1,4 +1,4 @@
-import type { RegistryReport } from '../../engine/registry-report.ts'
+import type { RegistryReport } from '../../registry/registry-report.ts'
 import type { RecordedRequest } from '../record.ts'
 import { repeatedIn } from '../repeated.ts'
 import { totalsOf } from '../totals.ts'

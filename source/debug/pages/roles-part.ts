@@ -1,4 +1,4 @@
-import type { RegistryReport } from '../../engine/registry-report.ts'
+import type { RegistryReport } from '../../registry/registry-report.ts'
 import type { RecordedAttempt, RecordedRole } from '../record.ts'
 import { poolPart } from './engines-part.ts'
 import { html, type Html } from './html.ts'

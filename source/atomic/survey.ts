@@ -1,0 +1,45 @@
+import type { DecisionSurvey } from '../database/decisions.ts'
+import type { PreparedSurvey } from '../database/prepared.ts'
+import type { Engine } from '../role/role.ts'
+import { GLOBAL_ID_PREFIX } from '../database/prepared.ts'
+
+/** What one look at one database brought: `seen`, or the error that it could not be asked. */
+export type Seen<T> = { readonly engine: Engine } & (
+  | { readonly seen: T; readonly error?: undefined }
+  | { readonly seen?: undefined; readonly error: unknown }
+)
+
+/** One look at every database. */
+export interface Survey {
+  readonly decisions: readonly Seen<DecisionSurvey>[]
+  readonly prepared: readonly Seen<PreparedSurvey>[]
+}
+
+/** Why a role's database cannot be asked now, if so. */
+export type Obstacle = (role: string) => string | undefined
+
+/** In this order: what has a row here was prepared before, and shows in the second look unless it is finished. */
+export async function surveyAll(engines: readonly Engine[], graceMs: number, obstacle: Obstacle): Promise<Survey> {
+  const decisions = await lookAt(engines, obstacle, (engine) => engine.surveyDecisions(graceMs))
+  const able = engines.filter(({ database }) => database.prepared !== undefined)
+  const prepared = await lookAt(able, obstacle, (engine) => engine.surveyPrepared(GLOBAL_ID_PREFIX))
+  return { decisions, prepared }
+}
+
+async function lookAt<T>(
+  engines: readonly Engine[],
+  obstacle: Obstacle,
+  look: (engine: Engine) => Promise<T>,
+): Promise<Seen<T>[]> {
+  return await Promise.all(
+    engines.map(async (engine) => {
+      const inTheWay = obstacle(engine.role)
+      if (inTheWay !== undefined) return { engine, error: inTheWay }
+      try {
+        return { engine, seen: await look(engine) }
+      } catch (error) {
+        return { engine, error }
+      }
+    }),
+  )
+}

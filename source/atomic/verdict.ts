@@ -1,0 +1,53 @@
+import type { Decision, DecisionSurvey } from '../database/decisions.ts'
+import type { Engine } from '../role/role.ts'
+import type { GlobalId } from './global-id.ts'
+import type { Seen } from './survey.ts'
+
+type Databases = readonly Seen<DecisionSurvey>[]
+
+/**
+ * What was decided about a prepared transaction.
+ *
+ * 1. The database that decides is known by the name it has as it runs now: its word is final, under any role.
+ * 2. A commit is believed wherever it is written: a copy has it from the original.
+ * 3. After a restart the database has the name by inheritance, and its copies have it too. Only where the deciding role leads
+ *    to it, and it is where it was or is the standby of that, may it say that nothing was decided.
+ * 4. Else it may be a copy that is asked: left.
+ * @throws Error that says why it cannot be known
+ */
+export async function verdictAbout(id: GlobalId, databases: Databases): Promise<Decision> {
+  const decidingDatabase = databases.find(({ seen }) => seen?.name === id.decidingDatabase)
+  if (decidingDatabase !== undefined) return await fence(decidingDatabase.engine, id)
+  if (await isCommitWritten(id, databases)) return 'commit'
+  const heir = databases.find(
+    ({ engine, seen }) => engine.role === id.decidingRole && seen?.inherited.includes(id.decidingDatabase),
+  )
+  if (heir !== undefined) return await fence(heir.engine, id)
+  throw notFound(id, databases)
+}
+
+async function fence({ role, database }: Engine, { decision, decidingDatabase }: GlobalId): Promise<Decision> {
+  try {
+    return await database.decisions.fence(decision, decidingDatabase)
+  } catch (error) {
+    throw new Error(`the role "${role}", which decides, could not be asked: ${String(error)}`, { cause: error })
+  }
+}
+
+async function isCommitWritten({ decision }: GlobalId, databases: Databases): Promise<boolean> {
+  const asked = databases.filter(({ seen }) => seen !== undefined)
+  // What cannot be asked any more knows nothing of it, as those that could not be asked before.
+  const found = await Promise.allSettled(asked.map(({ engine }) => engine.database.decisions.find(decision)))
+  return found.some((result) => result.status === 'fulfilled' && result.value === 'commit')
+}
+
+function notFound({ decidingRole, decidingDatabase }: GlobalId, databases: Databases): Error {
+  const silent = databases.filter(({ seen }) => seen === undefined)
+  const asked = silent.map(({ engine, error }) => `"${engine.role}" could not be asked: ${String(error)}`)
+  const copies = databases.filter(({ seen }) => seen?.names.includes(decidingDatabase))
+  const maybe = copies.map(({ engine }) => `"${engine.role}" may be a copy of it`)
+  const empty = databases.filter(({ engine, seen }) => engine.role === decidingRole && seen?.names.length === 0)
+  const nameless = empty.map(({ engine }) => `the table of "${engine.role}" is missing, or was emptied`)
+  const why = [...asked, ...maybe, ...nameless].join('; ') || 'no role of this registry is that database'
+  return new Error(`the database that decides, of role "${decidingRole}", was not found: ${why}`)
+}

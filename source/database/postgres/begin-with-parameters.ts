@@ -1,0 +1,55 @@
+import type { PoolClient, QueryResult } from 'pg'
+import { oncePerClass } from '../once-per-class.ts'
+import { whenAnswered } from './server-errors.ts'
+
+/** The part of pg's own queries that is called here; pg-cursor relies on the same: https://node-postgres.com/apis/client */
+interface ProtocolConnection {
+  parse(statement: { readonly text: string }): void
+  bind(portal: object): void
+  describe(what: { readonly type: 'P' }): void
+  execute(portal: object): void
+}
+interface PreparedQuery {
+  prepare(connection: ProtocolConnection): void
+}
+type Callback = (error: Error | null, results: QueryResult | QueryResult[]) => void
+type QueryClass = new (text: string, values: readonly unknown[], callback: Callback) => PreparedQuery
+
+/**
+ * Sends `start` and, without waiting, a statement with parameters. There is one Sync, behind all of it: when one of them
+ * fails, a BEGIN that was cancelled for instance, the server skips the rest, which never runs in autocommit.
+ */
+export function beginWithParameters(
+  client: PoolClient,
+  start: readonly string[],
+  text: string,
+  values: readonly unknown[],
+): Promise<QueryResult | QueryResult[]> {
+  const { Query } = client.constructor as unknown as { readonly Query: QueryClass }
+  const BeginningQuery = beginningQueryClass(Query)
+  return new Promise((resolve, reject) => {
+    const query = new BeginningQuery(text, values, (error, results) =>
+      error === null ? resolve(results) : whenAnswered(client, error, reject),
+    )
+    query.start = start
+    client.query(query as never)
+  })
+}
+
+const beginningQueryClass = oncePerClass(makeBeginningQueryClass)
+
+function makeBeginningQueryClass(Query: QueryClass) {
+  return class BeginningQuery extends Query {
+    start: readonly string[] = []
+
+    override prepare(connection: ProtocolConnection): void {
+      for (const statement of this.start) {
+        connection.parse({ text: statement })
+        connection.bind({})
+        connection.describe({ type: 'P' })
+        connection.execute({})
+      }
+      super.prepare(connection)
+    }
+  }
+}

@@ -1,0 +1,168 @@
+import type { PoolClient, QueryResult } from 'pg'
+import { beginWithParameters } from './begin-with-parameters.ts'
+import { ConnectionLostError } from '../errors.ts'
+import { aside, type PoolOfClients } from './side-connection.ts'
+import { hasSqlState, isLost, whenAnswered } from './server-errors.ts'
+
+type Results = QueryResult | QueryResult[]
+
+/**
+ * A client out of the pool of an ORM, with the statement that it runs, which can be cancelled.
+ *
+ * An error with a SQLSTATE, on a connection that lives on, is the server's answer to its statement. Where the connection is
+ * lost, each statement throws a ConnectionLostError, and the server's last word, or the network's, is its cause.
+ */
+export class HeldClient {
+  readonly #client: PoolClient
+  readonly #pool: PoolOfClients
+  readonly #role: string
+  /** Statements on their way. */
+  #running = 0
+  #cancelling: Promise<void> | undefined
+  /** Why the connection was lost: pg emits what it hears between two statements. */
+  #lastWord: unknown
+  #isUnanswered = false
+  /** pg gave up a statement that the server may still be at. */
+  #statusIsStale = false
+
+  constructor(client: PoolClient, pool: PoolOfClients, role: string) {
+    this.#client = client
+    this.#pool = pool
+    this.#role = role
+    client.on('error', this.#hear)
+  }
+
+  readonly #hear = (error: unknown): void => {
+    this.#lastWord ??= error
+  }
+
+  /** The number of the server's process. */
+  get backend(): number | undefined {
+    // pg knows the number, and its types do not: https://node-postgres.com/apis/client
+    return (this.#client as { readonly processID?: number }).processID
+  }
+
+  /** `'T'` in a transaction, `'E'` in a failed one, `'I'` outside; null where that is not known without asking. */
+  get status(): string | null {
+    return this.#statusIsStale || this.isLost ? null : this.#client.getTransactionStatus()
+  }
+
+  /** The same, asked of the server where it is not known. @throws ConnectionLostError */
+  async freshStatus(): Promise<string | null> {
+    // The empty query is allowed in a failed transaction and brings the state with its answer.
+    if (this.status === null) await this.query('')
+    return this.status
+  }
+
+  /** Whether the connection is known to be gone. */
+  get isLost(): boolean {
+    return isLost(this.#client)
+  }
+
+  /** Whether it was lost while a statement was under way, which may have been carried out. */
+  get isUnanswered(): boolean {
+    return this.#isUnanswered
+  }
+
+  /** The error of everything that is asked of a lost connection. `cause`: where there is no word of it yet. */
+  lost(cause?: unknown): ConnectionLostError {
+    return new ConnectionLostError(this.#role, this.#lastWord ?? cause)
+  }
+
+  literal(text: string): string {
+    return this.#client.escapeLiteral(text)
+  }
+
+  identifier(name: string): string {
+    return this.#client.escapeIdentifier(name)
+  }
+
+  /** @throws ConnectionLostError, or the driver's error */
+  async query(sql: string, parameters?: readonly unknown[]): Promise<Results> {
+    // It would cancel this statement instead of the one before.
+    if (this.#cancelling !== undefined) await this.#cancelling
+    if (this.isLost) throw this.lost()
+    this.#running++
+    try {
+      const results = await send(this.#client, sql, parameters)
+      this.#statusIsStale = false
+      return results
+    } catch (error) {
+      // pg's tells where its socket was read, and not who asked.
+      Error.captureStackTrace(error as Error)
+      throw this.#judged(error)
+    } finally {
+      this.#running--
+    }
+  }
+
+  /** In one round trip: what begins a transaction, and a statement with parameters. @throws as `query` */
+  async beginWith(start: readonly string[], sql: string, parameters: readonly unknown[]): Promise<Results> {
+    if (this.#cancelling !== undefined) await this.#cancelling
+    if (this.isLost) throw this.lost()
+    this.#running++
+    try {
+      return await beginWithParameters(this.#client, start, sql, parameters)
+    } catch (error) {
+      throw this.#judged(error)
+    } finally {
+      this.#running--
+    }
+  }
+
+  /** Decides what the error of a statement that was sent is: the server's answer, or what came instead of one. */
+  #judged(error: unknown): unknown {
+    const isTheServers = hasSqlState(error)
+    if (!this.isLost) {
+      this.#statusIsStale = !isTheServers
+      return error
+    }
+    this.#isUnanswered = true
+    if (isTheServers || this.#lastWord === undefined) this.#lastWord = error
+    return this.lost()
+  }
+
+  /** Asks the server to give up the statement on its way, if there is one. */
+  cancel(): void {
+    const { backend } = this
+    if (this.#running === 0 || backend === undefined || this.#cancelling !== undefined) return
+    this.#cancelling = cancelBackend(this.#pool, backend).finally(() => (this.#cancelling = undefined))
+  }
+
+  /**
+   * Gives the client back, or closes it where it is `broken`, lost or still in a transaction. A request to cancel that is on its
+   * way could hit the next one to be served, so its answer comes first: then there is a promise, which never rejects.
+   */
+  release(broken = false): Promise<void> | undefined {
+    if (this.#cancelling !== undefined && !this.isLost) return this.#cancelling.then(() => this.#giveBack(broken))
+    this.#giveBack(broken)
+    return undefined
+  }
+
+  #giveBack(broken: boolean): void {
+    const isReusable = !broken && this.status === 'I'
+    this.#client.off('error', this.#hear)
+    this.#client.release(!isReusable)
+  }
+}
+
+/** As `client.query()` does it, which goes by way of another promise. */
+function send(client: PoolClient, sql: string, parameters: readonly unknown[] | undefined): Promise<Results> {
+  return new Promise((resolve, reject) => {
+    client.query(sql, parameters as unknown[], (error: Error | null, result) => {
+      if (error === null) resolve(result)
+      else whenAnswered(client, error, reject)
+    })
+  })
+}
+
+/** By a connection of its own. */
+async function cancelBackend(pool: PoolOfClients, processId: number): Promise<void> {
+  try {
+    await aside(pool, (control) => control.query('select pg_cancel_backend($1)', [processId]))
+  } catch (error) {
+    process.emitWarning(`A statement could not be cancelled and runs on: ${String(error)}`, {
+      code: 'SQLASSIST_CANCEL_FAILED',
+    })
+  }
+}

@@ -1,0 +1,219 @@
+import type { QueryResult } from 'pg'
+import type {
+  CommitAnswer,
+  CommittedStatement,
+  DatabaseLink,
+  Exclusive,
+  PrepareAnswer,
+  StatementResult,
+} from '../database.ts'
+import { ConnectionLostError, TransactionAbortedError } from '../errors.ts'
+import type { HeldClient } from './pooled-client.ts'
+import { AS_WHO_LOGGED_IN } from './postgres-decisions.ts'
+import type { Finish } from '../prepared.ts'
+import { finishSql } from './prepared-transactions.ts'
+import { quoted } from '../sql-literal.ts'
+import { hasSqlState } from './server-errors.ts'
+import { statementKind } from '../statement-kind.ts'
+
+const COUNTED = new Set(['INSERT', 'UPDATE', 'DELETE', 'MERGE'])
+
+/**
+ * A pg client of the ORM's own pool, held by one session.
+ *
+ * Kysely's ControlledTransaction is not used: it takes the COMMIT of a failed transaction for a success, and a rollback
+ * that fails keeps its connection out of the pool for ever (https://github.com/kysely-org/kysely/issues/1990).
+ */
+export class PostgresLink implements DatabaseLink {
+  readonly #held: HeldClient
+  readonly #role: string
+  /** What begins the transaction; undefined when it was sent. */
+  #start: readonly string[] | undefined
+  #cursors = 0
+  #firstError: unknown
+
+  /** `start` begins the transaction: it travels with the first statement. */
+  constructor(held: HeldClient, role: string, start: readonly string[]) {
+    this.#held = held
+    this.#role = role
+    this.#start = start
+  }
+
+  get isFresh(): boolean {
+    return this.#start !== undefined
+  }
+
+  kindOf = statementKind
+
+  get backend(): number | undefined {
+    return this.#held.backend
+  }
+
+  async execute(sql: string, parameters: readonly unknown[]): Promise<StatementResult> {
+    return resultOf(await this.#query(sql, parameters))
+  }
+
+  /** By a cursor of the server's, so that other statements of the same transaction may run between two chunks. */
+  async *stream(
+    sql: string,
+    parameters: readonly unknown[],
+    chunkSize: number,
+    exclusive: Exclusive,
+  ): AsyncIterable<unknown[]> {
+    const cursor = `sqlassist_${++this.#cursors}`
+    await exclusive(() => this.#query(sql, parameters, `declare ${cursor} no scroll cursor for `))
+    let finished = false
+    try {
+      while (!finished) {
+        const { rows } = await exclusive(() => this.execute(`fetch ${chunkSize} from ${cursor}`, []))
+        finished = rows.length < chunkSize
+        if (rows.length > 0) yield rows
+      }
+    } finally {
+      // A failed statement has closed the cursor together with everything else of the transaction.
+      await exclusive(async () => {
+        if (this.isIntact) await this.#query(`close ${cursor}`)
+      })
+    }
+  }
+
+  get isIntact(): boolean {
+    return this.isFresh || this.#held.status === 'T'
+  }
+
+  async isAborted(): Promise<boolean> {
+    return !this.isFresh && (await this.#held.freshStatus()) !== 'T'
+  }
+
+  async wrote(): Promise<boolean> {
+    if (this.isFresh) return false
+    const { rows } = await this.execute('select pg_current_xact_id_if_assigned() is not null as wrote', [])
+    return (rows[0] as { wrote: boolean }).wrote
+  }
+
+  commit(decision?: string): Promise<CommitAnswer> {
+    if (this.isFresh && decision === undefined) return Promise.resolve({ outcome: 'committed' })
+    return this.#end('committed', 'COMMIT', decision === undefined ? 'commit' : `${decision}; commit`)
+  }
+
+  async executeAndCommit(sql: string): Promise<CommittedStatement> {
+    if (this.#mayBeGone) await this.#assertOpen()
+    try {
+      // On a line of its own: the statement may end in a comment.
+      const results = [await this.#query(`${sql}\n;commit`)].flat()
+      const isCommitted = results.length > 1 && results.at(-1)?.command === 'COMMIT'
+      const own = isCommitted ? results.slice(0, -1) : results
+      const result = resultOf(own.length === 1 ? (own[0] as QueryResult) : own)
+      return { result, answer: isCommitted ? { outcome: 'committed' } : undefined }
+    } catch (error) {
+      const answer = this.#failed(error)
+      // Refused means that nothing of the string was committed.
+      if (answer.outcome !== 'unknown') throw error
+      return { result: { rows: [] }, answer }
+    }
+  }
+
+  prepare(gid: string): Promise<PrepareAnswer> {
+    return this.#end('prepared', 'PREPARE', `${AS_WHO_LOGGED_IN}; prepare transaction ${quoted(gid)}`)
+  }
+
+  async finishPrepared(gid: string, how: Finish): Promise<void> {
+    await this.#held.query(finishSql(gid, how))
+  }
+
+  /** In one simple query. A transaction that failed earlier answers COMMIT and PREPARE with ROLLBACK, and no error. */
+  async #end<Done>(done: Done, tag: string, sql: string) {
+    try {
+      // COMMIT outside of a transaction would answer like one that had something to commit.
+      if (this.#mayBeGone) await this.#assertOpen()
+    } catch (error) {
+      return error instanceof TransactionAbortedError
+        ? { outcome: 'rolled back' as const }
+        : { outcome: 'lost' as const, error: error instanceof ConnectionLostError ? error : this.#held.lost(error) }
+    }
+    try {
+      const result = await this.#query(sql)
+      const command = (Array.isArray(result) ? result.at(-1) : result)?.command
+      return { outcome: command === tag ? done : ('rolled back' as const) }
+    } catch (error) {
+      return this.#failed(error)
+    }
+  }
+
+  /** What became of a COMMIT or PREPARE that ended in `error`. */
+  #failed(error: unknown) {
+    if (error instanceof ConnectionLostError) {
+      return this.#held.isUnanswered
+        ? { outcome: 'unknown' as const, error: error.cause }
+        : { outcome: 'lost' as const, error }
+    }
+    // Without a SQLSTATE it is pg that gave up, and the server may go on.
+    return { outcome: hasSqlState(error) ? ('refused' as const) : ('unknown' as const), error }
+  }
+
+  async rollback(): Promise<void> {
+    if (this.#held.status !== 'I') await this.#held.query('rollback')
+  }
+
+  cancel(): void {
+    this.#held.cancel()
+  }
+
+  release(broken?: boolean): Promise<void> | undefined {
+    return this.#held.release(broken)
+  }
+
+  /** Sends the program's `sql`, behind `ahead`. @throws TransactionAbortedError where it would run in autocommit */
+  async #query(sql: string, parameters: readonly unknown[] = [], ahead = ''): Promise<QueryResult | QueryResult[]> {
+    if (this.#mayBeGone) await this.#assertOpen()
+    const start = this.#start ?? []
+    this.#start = undefined
+    const inFront = (parameters.length === 0 ? start.map((each) => `${each};`).join('') : '') + ahead
+    try {
+      if (start.length === 0) return await this.#held.query(inFront + sql, parameters)
+      const results =
+        parameters.length > 0
+          ? await this.#held.beginWith(start, inFront + sql, parameters)
+          : await this.#held.query(inFront + sql)
+      return withoutFirst(start.length, results)
+    } catch (error) {
+      this.#firstError ??= error
+      moveBack(error, Array.from(inFront).length)
+      throw error
+    }
+  }
+
+  /**
+   * Refuses when BEGIN was sent and there is no transaction all the same. Where a simple query has a syntax error, nothing of
+   * it runs, not even the BEGIN in front.
+   */
+  async #assertOpen(): Promise<void> {
+    if ((await this.#held.freshStatus()) === 'I') throw new TransactionAbortedError(this.#role, this.#firstError)
+  }
+
+  get #mayBeGone(): boolean {
+    const { status } = this.#held
+    return !this.isFresh && (status === 'I' || status === null)
+  }
+}
+
+/** Of several statements in one string nothing is told. `numAffectedRows` is there for those that write rows. */
+export function resultOf(result: QueryResult | QueryResult[]): StatementResult {
+  if (Array.isArray(result)) return { rows: [] }
+  const { rows, rowCount, command } = result
+  return { rows, command, numAffectedRows: COUNTED.has(command) ? BigInt(rowCount ?? 0) : undefined }
+}
+
+/** The results of a string that had `count` statements of ours in front. */
+function withoutFirst(count: number, result: QueryResult | QueryResult[]): QueryResult | QueryResult[] {
+  const results = Array.isArray(result) ? result.slice(count) : []
+  return results.length === 1 ? (results[0] as QueryResult) : results
+}
+
+/** Where an error is, PostgreSQL tells as a number of characters from the beginning of what was sent. */
+function moveBack(error: unknown, characters: number): void {
+  const located = error as { position?: string | undefined }
+  if (located.position === undefined || characters === 0) return
+  const position = Number(located.position) - characters
+  located.position = position > 0 ? String(position) : undefined
+}

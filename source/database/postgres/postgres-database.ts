@@ -1,0 +1,91 @@
+import type { SessionContext } from '@mikro-orm/core'
+import type { AbstractSqlConnection, AbstractSqlDriver, SqlEntityManager } from '@mikro-orm/sql'
+import type { BeginOptions, Database, DatabaseLink } from '../database.ts'
+import { ClientSource } from './client-pool.ts'
+import type { HeldClient } from './pooled-client.ts'
+import type { PoolReport } from '../pool-report.ts'
+import { aside, reportOfPool, type PoolOfClients } from './side-connection.ts'
+import { PostgresDecisions, type Aside } from './postgres-decisions.ts'
+import { PostgresLink } from './postgres-connection.ts'
+import { PostgresPrepared } from './prepared-transactions.ts'
+import { PostgresReads } from './postgres-reads.ts'
+import type { StreamingClients } from './postgres-streaming.ts'
+
+/** The PostgreSQL database of an ORM, reached through the ORM's own pool. */
+export class PostgresDatabase implements Database {
+  readonly dialect = 'postgresql'
+  readonly decisions: PostgresDecisions
+  readonly prepared: PostgresPrepared
+  readonly #role: string
+  readonly #driver: AbstractSqlDriver
+  /** One for the primary and one for each replica. */
+  readonly #sources = new Map<AbstractSqlConnection, ClientSource>()
+  /** The clients over which a session streams outside of a transaction. */
+  readonly #streaming: StreamingClients = new WeakMap()
+
+  constructor(role: string, driver: AbstractSqlDriver) {
+    this.#role = role
+    this.#driver = driver
+    const besidePool: Aside = async (work) => await aside(await this.#primary().poolAside(), work)
+    this.decisions = new PostgresDecisions(role, besidePool)
+    this.prepared = new PostgresPrepared(besidePool)
+  }
+
+  mayDecide(): void {
+    // Everything it takes is done in the commit itself.
+  }
+
+  reads(connection: AbstractSqlConnection, em: SqlEntityManager): PostgresReads {
+    return new PostgresReads(this.#role, this.#clientsOf(connection), em, this.#streaming)
+  }
+
+  async begin(options: BeginOptions, em: SqlEntityManager): Promise<DatabaseLink> {
+    const connection = this.#driver.getConnection(options.readOnly === true ? 'read' : 'write')
+    const sessionContext = em.getTransactionSessionContext()
+    const held = await this.#clientsOf(connection).take(em)
+    return new PostgresLink(held, this.#role, startOf(options, sessionContext, held))
+  }
+
+  async pool(): Promise<PoolReport> {
+    return reportOfPool(await this.#pool())
+  }
+
+  async #pool(): Promise<PoolOfClients> {
+    return await this.#primary().pool()
+  }
+
+  #primary(): ClientSource {
+    return this.#clientsOf(this.#driver.getConnection('write'))
+  }
+
+  #clientsOf(connection: AbstractSqlConnection): ClientSource {
+    let source = this.#sources.get(connection)
+    if (source === undefined) this.#sources.set(connection, (source = new ClientSource(connection, this.#role)))
+    return source
+  }
+}
+
+/** What begins such a transaction. The variables and the role are set as MikroORM does in a transaction that it begins. */
+function startOf(
+  { isolationLevel, readOnly }: BeginOptions,
+  sessionContext: SessionContext | undefined,
+  held: HeldClient,
+): string[] {
+  const isolation = isolationLevel === undefined ? '' : ` isolation level ${isolationLevel}`
+  const start = [`begin${isolation}${readOnly === true ? ' read only' : ''}`]
+  if (sessionContext === undefined) return start
+  const settings = Object.entries(sessionContext.variables ?? {})
+  if (settings.length > 0) {
+    // Whatever the values are: pg quotes them for both settings of standard_conforming_strings.
+    const calls = settings.map(
+      ([name, value]) => `set_config(${held.literal(name)}, ${held.literal(settingOf(value))}, true)`,
+    )
+    start.push(`select ${calls.join(', ')}`)
+  }
+  if (sessionContext.role !== undefined) start.push(`set local role ${held.identifier(sessionContext.role)}`)
+  return start
+}
+
+function settingOf(value: unknown): string {
+  return value instanceof Date ? value.toISOString() : String(value)
+}

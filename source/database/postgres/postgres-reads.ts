@@ -1,0 +1,89 @@
+import type { SqlEntityManager } from '@mikro-orm/sql'
+import type { CompiledQuery } from 'kysely'
+import type { Admit, Reads, StatementResult } from '../database.ts'
+import type { ClientSource } from './client-pool.ts'
+import type { HeldClient } from './pooled-client.ts'
+import { resultOf } from './postgres-connection.ts'
+import { StreamingClient, type StreamingClients } from './postgres-streaming.ts'
+import { statementKind } from '../statement-kind.ts'
+
+/** Reads outside of any transaction, each over a client that is taken for it. */
+export class PostgresReads implements Reads {
+  readonly #role: string
+  readonly #clients: ClientSource
+  readonly #em: SqlEntityManager
+  readonly #streaming: StreamingClients
+  readonly #held = new Set<HeldClient>()
+
+  constructor(role: string, clients: ClientSource, em: SqlEntityManager, streaming: StreamingClients) {
+    this.#role = role
+    this.#clients = clients
+    this.#em = em
+    this.#streaming = streaming
+  }
+
+  async execute(query: CompiledQuery, admit: Admit): Promise<StatementResult> {
+    const streaming = this.#streamingInTheWay()
+    if (streaming !== undefined) return await this.#executeOver(streaming, query, admit)
+    const held = await this.#clients.take(this.#em)
+    this.#held.add(held)
+    try {
+      admit(statementKind(query.sql), held.backend)
+      return resultOf(await held.query(query.sql, query.parameters))
+    } finally {
+      this.#held.delete(held)
+      const releasing = held.release()
+      if (releasing !== undefined) await releasing
+    }
+  }
+
+  async #executeOver(streaming: StreamingClient, query: CompiledQuery, admit: Admit): Promise<StatementResult> {
+    admit(statementKind(query.sql), streaming.held.backend)
+    streaming.enter()
+    this.#held.add(streaming.held)
+    try {
+      return await streaming.execute(query)
+    } finally {
+      this.#held.delete(streaming.held)
+      await this.#leave(streaming)
+    }
+  }
+
+  /** A cursor lives in a transaction, and here it has one to itself. */
+  async *stream({ sql, parameters }: CompiledQuery, chunkSize: number, admit: Admit): AsyncIterable<unknown[]> {
+    const client = this.#streamingInTheWay() ?? (await this.#open())
+    client.enter()
+    this.#held.add(client.held)
+    try {
+      admit(statementKind(sql), client.held.backend)
+      yield* client.link.stream(sql, parameters, chunkSize, client.exclusive)
+    } finally {
+      this.#held.delete(client.held)
+      await this.#leave(client)
+    }
+  }
+
+  /** One that this session streams over, for statements that would wait for a client. */
+  #streamingInTheWay(): StreamingClient | undefined {
+    const streaming = this.#streaming.get(this.#em)
+    return streaming !== undefined && this.#clients.isExhausted ? streaming.values().next().value : undefined
+  }
+
+  async #open(): Promise<StreamingClient> {
+    const client = new StreamingClient(await this.#clients.take(this.#em), this.#role)
+    const streaming = this.#streaming.get(this.#em)
+    if (streaming === undefined) this.#streaming.set(this.#em, new Set([client]))
+    else streaming.add(client)
+    return client
+  }
+
+  async #leave(client: StreamingClient): Promise<void> {
+    if (!client.leave()) return
+    this.#streaming.get(this.#em)?.delete(client)
+    await client.close()
+  }
+
+  cancel(): void {
+    for (const held of this.#held) held.cancel()
+  }
+}

@@ -1,0 +1,37 @@
+import type { Client, PoolClient } from 'pg'
+import type { PoolReport } from '../pool-report.ts'
+
+export interface PoolOfClients {
+  readonly Client: new (options: object) => Client
+  readonly options: object & { readonly password?: unknown; readonly max?: number }
+  readonly totalCount: number
+  readonly idleCount: number
+  readonly waitingCount: number
+  connect(): Promise<PoolClient>
+}
+
+/** pg-pool's own. */
+const DEFAULT_POOL_MAX = 10
+
+const LIMITS = { connectionTimeoutMillis: 5000, query_timeout: 30_000 }
+
+/**
+ * Does `work` over a connection of its own. The pool may have none to spare just when one is needed, or everybody who
+ * holds one waits for the answer.
+ */
+export async function aside<T>({ Client, options }: PoolOfClients, work: (client: Client) => Promise<T>): Promise<T> {
+  // The password of a pool is not enumerable.
+  const client = new Client({ ...LIMITS, ...options, password: options.password })
+  // Told by the query under way, if there is one.
+  client.on('error', () => undefined)
+  try {
+    await client.connect()
+    return await work(client)
+  } finally {
+    await client.end().catch(() => undefined)
+  }
+}
+
+export function reportOfPool({ options, totalCount, idleCount, waitingCount }: PoolOfClients): PoolReport {
+  return { max: options.max ?? DEFAULT_POOL_MAX, total: totalCount, idle: idleCount, waiting: waitingCount }
+}

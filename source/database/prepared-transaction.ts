@@ -1,0 +1,39 @@
+import type { DatabaseLink } from './database.ts'
+import { isFinishedAlready, type Finish } from './prepared.ts'
+
+/** A transaction that was prepared, and the connection over which it was: the nearest one to finish it. */
+export class PreparedTransaction {
+  readonly gid: string
+  #link: DatabaseLink | undefined
+
+  constructor(gid: string, link: DatabaseLink) {
+    this.gid = gid
+    this.#link = link
+  }
+
+  /** Finishes it and gives the connection back, whatever comes of it. @throws the driver's error: it may still be there */
+  async finish(how: Finish): Promise<void> {
+    const link = this.#link
+    this.#link = undefined
+    try {
+      await link?.finishPrepared?.(this.gid, how)
+    } catch (error) {
+      if (!isFinishedAlready(error)) throw error
+    } finally {
+      await link?.release()
+    }
+  }
+
+  /** Leaves it as it is, to recovery, and gives the connection back. */
+  leave(): void {
+    void this.#link?.release()
+    this.#link = undefined
+  }
+}
+
+/** Not supported (temporary objects, NOTIFY and others), switched off, and no more of them than there are already. */
+const REFUSALS: readonly unknown[] = ['0A000', '55000', '53200']
+
+export function refusesToPrepare(error: unknown): boolean {
+  return REFUSALS.includes((error as { readonly code?: unknown }).code)
+}

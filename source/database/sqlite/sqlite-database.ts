@@ -1,0 +1,67 @@
+import type { AbstractSqlConnection, AbstractSqlDriver } from '@mikro-orm/sql'
+import type { Database as SqliteHandle } from 'better-sqlite3'
+import type { BeginOptions, Database, DatabaseLink } from '../database.ts'
+import { SqliteDecisions } from './sqlite-decisions.ts'
+import { SqliteReads } from './sqlite-reads.ts'
+import { SqliteLink } from './sqlite-connection.ts'
+import { control } from './sqlite-statements.ts'
+import { waitWhileBusy } from './wait-while-busy.ts'
+
+/** The SQLite database of an ORM: one handle, which Kysely's mutex gives to one user at a time. */
+export class SqliteDatabase implements Database {
+  readonly dialect = 'sqlite'
+  readonly decisions: SqliteDecisions
+  readonly #role: string
+  readonly #driver: AbstractSqlDriver
+  #mayDecide = false
+
+  constructor(role: string, driver: AbstractSqlDriver) {
+    this.#role = role
+    this.#driver = driver
+    this.decisions = new SqliteDecisions(role, (readOnly) => this.#begin({ readOnly }))
+  }
+
+  mayDecide(): void {
+    this.#mayDecide = true
+  }
+
+  reads(connection: AbstractSqlConnection): SqliteReads {
+    return new SqliteReads(connection)
+  }
+
+  /** There is one connection, and whoever waits for it waits in Kysely. */
+  async pool(): Promise<undefined> {
+    return undefined
+  }
+
+  async begin(options: BeginOptions): Promise<DatabaseLink> {
+    const decides = this.#mayDecide && options.readOnly !== true
+    return await this.#begin(options, decides ? (handle) => this.decisions.makeReady(handle) : undefined)
+  }
+
+  async #begin({ readOnly }: BeginOptions, first?: (handle: SqliteHandle) => Promise<void>): Promise<DatabaseLink> {
+    const connection = this.#driver.getConnection('write')
+    const handle = (await connection.getNativeClient()) as SqliteHandle
+    const released = Promise.withResolvers<void>()
+    const acquired = Promise.withResolvers<void>()
+    const executor = connection.getClient().getExecutor()
+    // The prototype's own: whoever else asks for this connection inside the same request is refused (attach-orm.ts).
+    const prototype = Object.getPrototypeOf(executor) as typeof executor
+    prototype.provideConnection
+      .call(executor, () => {
+        acquired.resolve()
+        return released.promise
+      })
+      .catch(acquired.reject)
+    await acquired.promise
+    try {
+      await first?.(handle)
+      // A transaction that reads first and writes later would fail with SQLITE_BUSY_SNAPSHOT as soon as anyone else wrote.
+      await waitWhileBusy(handle, () => control(handle, readOnly === true ? 'begin' : 'begin immediate'))
+    } catch (error) {
+      released.resolve()
+      throw error
+    }
+    return new SqliteLink(handle, this.#role, released.resolve)
+  }
+}

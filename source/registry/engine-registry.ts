@@ -1,0 +1,340 @@
+import { AtomicCommits } from '../atomic/commit-planner.ts'
+import { attachOrm } from '../role/attach-orm.ts'
+import { registryCloseChannel } from '../unit/unit-channels.ts'
+import { ownContextName } from '../role/context-names.ts'
+import { innermostScope, type ScopedUnit } from '../role/unit-scope.ts'
+import {
+  containerClass,
+  DEFAULT_ROLE,
+  type DbSessionsContainer,
+  type DefaultRole,
+  type Engines,
+  type EntityManagerOf,
+  type SessionSource,
+} from '../unit/db-sessions-container.ts'
+import { transactionsDisabledByEnvironment } from './disable-transaction.ts'
+import { Engine } from '../role/role.ts'
+import { ConfigurationError } from '../role/errors.ts'
+import { RegistryClosedError, UnknownRoleError } from './errors.ts'
+import { RecoverySchedule } from '../atomic/recovery-schedule.ts'
+import type { RecoveryReport } from '../atomic/recovery.ts'
+import { checkedGraceMs, resolveRegistryOptions, type EngineRegistryOptions } from './registry-options.ts'
+import { isExhausted } from '../database/pool-report.ts'
+import { reportOfPrepared, reportOfRole, type PreparedReport, type RegistryReport } from './registry-report.ts'
+import { checkRoleLength, defaultRole, resolveEngines } from './resolve-engines.ts'
+import { run, type RunContext, type RunOptions } from '../unit/run.ts'
+import { adviseOnJournalMode, adviseOnSharedWriters, rolesOfSharedFiles } from '../role/shared-sqlite-files.ts'
+import { Tally } from './under-way-count.ts'
+import { UnitOfWork, type UnitOfWorkOptions } from '../unit/unit-of-work.ts'
+
+/** The entity manager of a session that its caller closes. */
+export type DetachedSession<EM> = EM & AsyncDisposable & { close(): Promise<void> }
+
+/** The MikroORM instance of what was given for a role. */
+type OrmOf<E> = E extends { readonly orm: infer Orm } ? Orm : E
+type RoleOf<E extends Engines> = keyof E & string
+
+/** Stands for all roles in `reinit` and `dispose`. */
+const ALL_ROLES = '!all'
+type AllRoles = typeof ALL_ROLES
+
+/** @internal */
+export const DEFAULT_ANY_PREFERENCE: readonly string[] = ['reader', 'writer']
+
+/**
+ * The roles of an application and the databases behind them.
+ *
+ * Creating one sends nothing to any database, unless there are several roles that can be changed together: then it asks,
+ * in the background, what they can prepare, and settles what a crash left prepared. It gives each ORM the role's name as `contextName` if it has none, and
+ * makes the global `orm.em` of a scoped role resolve to the session of the request or run the code is in.
+ *
+ * @throws ConfigurationError for anything that cannot work, naming role, option, what was found and the fix
+ */
+export class EngineRegistry<E extends Engines = Engines, Sessions extends object = DbSessionsContainer<E>> {
+  readonly #engines = new Map<string, Engine>()
+  readonly #Container: new (unit: SessionSource) => object
+  readonly #default: string | undefined
+  readonly #application: string
+  readonly #unitDefaults: UnitOfWorkOptions
+  readonly #detach: (() => void)[] = []
+  readonly #units = new Tally()
+  readonly #background = new Tally()
+  readonly #recovery: RecoverySchedule
+  /** How several databases are committed as one. For the unit of work. @internal */
+  readonly atomicCommits: AtomicCommits
+  #closing: Promise<void> | undefined
+
+  constructor(engines: E, registryOptions: EngineRegistryOptions<Sessions> = {}) {
+    const {
+      disableTransaction,
+      atomic,
+      everyMs,
+      graceMs,
+      name,
+      containerClass: Base,
+    } = resolveRegistryOptions(registryOptions)
+    this.#unitDefaults = {
+      owner: undefined,
+      anyPreference: DEFAULT_ANY_PREFERENCE,
+      disableTransaction: disableTransaction ?? transactionsDisabledByEnvironment(),
+    }
+    const resolved = resolveEngines(engines)
+    this.#default = defaultRole(resolved)
+    this.#application = name
+    this.#Container = containerClass(
+      resolved.map(({ role }) => role),
+      Base,
+    )
+    for (const options of resolved) this.#engines.set(options.role, new Engine(options, (work) => this.watch(work)))
+    this.#attachAll()
+    for (const sharing of rolesOfSharedFiles(this.#engines.values())) {
+      for (const engine of sharing) {
+        engine.sharesFileWith = sharing.filter((other) => other !== engine).map(({ role }) => role)
+      }
+      adviseOnSharedWriters(sharing)
+      // A database that cannot be asked yet tells so by itself when it is used.
+      this.watch(adviseOnJournalMode(sharing).catch(() => undefined))
+    }
+    const engineList = [...this.#engines.values()]
+    this.#recovery = new RecoverySchedule(
+      {
+        application: name,
+        graceMs,
+        engines: engineList.filter(({ options }) => options.readOnly === false),
+        obstacle: (role) => this.#holdsOnlyConnection(role),
+      },
+      everyMs,
+    )
+    this.atomicCommits = new AtomicCommits({
+      application: name,
+      atomic,
+      defaultRole: this.#default,
+      engines: engineList,
+      needRecovery: () => this.#recovery.soon(),
+    })
+    if (!this.#unitDefaults.disableTransaction) this.#prepareForSeveral(engineList.filter(({ joins }) => joins))
+  }
+
+  /** The names of the roles, in the order they were given. */
+  get names(): readonly (keyof E & string)[] {
+    return [...this.#engines.keys()]
+  }
+
+  /** The name of the default role: the one with `default: true`, else the only one, else `writer`. */
+  get default(): (keyof E & string) | undefined {
+    return this.#default
+  }
+
+  /** Whether units of work commit session by session, by the option or the environment. */
+  get disablesTransactions(): boolean {
+    return this.#unitDefaults.disableTransaction
+  }
+
+  /** Whether there is a role of this name. */
+  has(role: string): boolean {
+    return this.#engines.has(role)
+  }
+
+  /** The MikroORM instance of a role. @throws UnknownRoleError; ConfigurationError for `'!default'` without a default */
+  get<Role extends keyof E & string>(role: Role): OrmOf<E[Role]>
+  get(role: DefaultRole): OrmOf<E[keyof E]>
+  get(role: string): unknown {
+    return this.engine(role).options.orm
+  }
+
+  /**
+   * A unit of work outside HTTP, for jobs, queues and scripts: committed when `work` is done, aborted when it throws or
+   * doomed its transaction, tried again, in a new unit, after an error worth retrying as often as `attempts` allows.
+   * @throws what the work or the commit threw; RegistryClosedError (`SQLASSIST_REGISTRY_CLOSED`) after `close()`
+   */
+  async run<T>(work: (context: RunContext<E, Sessions>) => Promise<T> | T, options: RunOptions = {}): Promise<T> {
+    const series = {}
+    return await run((unit) => this.start({ ...this.#unitDefaults, series, ...unit }), work, options)
+  }
+
+  /**
+   * A session outside of any request or run: an entity manager whose transaction begins with its first statement and is
+   * ended by `em.commit()` or `em.rollback()`, as often as need be. Its caller closes it, which rolls back what is open:
+   * `await using em = registry.session('writer')`, or `await em.close()`.
+   * @throws UnknownRoleError; RegistryClosedError after `close()`
+   */
+  session<Role extends keyof E & string>(role: Role): DetachedSession<EntityManagerOf<E[Role]>>
+  session(role: DefaultRole): DetachedSession<EntityManagerOf<E[keyof E]>>
+  session(role: string): unknown {
+    if (this.#closing !== undefined) throw new RegistryClosedError()
+    const session = this.engine(role).open({ owner: undefined, dbSession: undefined, coordinated: false })
+    const close = async (): Promise<void> => {
+      const streams = session.closeStreams()
+      await session.abandon('it was closed')
+      await streams
+    }
+    return Object.assign(session.em, { close, [Symbol.asyncDispose]: close })
+  }
+
+  /**
+   * Drops the connection pool of a role, or of all (`'!all'`, the default), and opens a new one: for a process that was
+   * forked, or a database that moved. Waits until what is under way has given its connections back.
+   * @throws UnknownRoleError
+   */
+  async reinit(role: RoleOf<E> | DefaultRole | AllRoles = ALL_ROLES): Promise<void> {
+    for (const engine of this.#enginesOf(role)) await engine.reinit()
+  }
+
+  /**
+   * Drops the connection pool of a role, or of all (`'!all'`, the default); the next statement opens a new one. Waits until
+   * what is under way has given its connections back.
+   * @throws UnknownRoleError
+   */
+  async dispose(role: RoleOf<E> | DefaultRole | AllRoles = ALL_ROLES): Promise<void> {
+    for (const engine of this.#enginesOf(role)) await engine.dispose()
+  }
+
+  /** The registry as it is now, with every role's options and pool: for a health check, or to look at. Sends nothing. */
+  async inspect(): Promise<RegistryReport> {
+    const engines = [...this.#engines.values()]
+    return {
+      unitsUnderWay: this.#units.count,
+      disablesTransactions: this.disablesTransactions,
+      roles: await Promise.all(engines.map((engine) => reportOfRole(engine, this.#default))),
+    }
+  }
+
+  /** What this application has prepared and not finished, role by role; what a database answers with an error stands there. */
+  async inDoubt(): Promise<PreparedReport[]> {
+    return await reportOfPrepared([...this.#engines.values()], this.#application)
+  }
+
+  /**
+   * Settles what a crash, or a lost connection, left prepared: commits or rolls back each of this application's prepared
+   * transactions as was decided, and reports what could not be. It is safe at any time and from many processes at once,
+   * and runs by itself as the option `recover` says.
+   *
+   * `graceMs`: how old a prepared transaction has to be before it is looked at. A younger one is likely to be finished by
+   * whoever prepared it; looked at, it is aborted unless it is decided already. Default: that of the option `recover`.
+   */
+  async recover({ graceMs }: { readonly graceMs?: number | undefined } = {}): Promise<RecoveryReport> {
+    if (this.#closing !== undefined) throw new RegistryClosedError()
+    const grace = graceMs === undefined ? undefined : checkedGraceMs(graceMs, 'graceMs')
+    const { committed, rolledBack, left } = await this.#recovery.run(grace)
+    return { committed, rolledBack, left }
+  }
+
+  /**
+   * Waits for the units of work under way, refuses new ones with RegistryClosedError, and closes the ORMs. It may be called
+   * again, which waits for the same.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  /** The same as `close()`: `await using registry = new EngineRegistry(engines)`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  /** Starts a unit of work; whoever does owes its `commit()` or `abort()`. For the rooms above. @internal */
+  start(options: UnitOfWorkOptions): UnitOfWork {
+    if (this.#closing !== undefined) throw new RegistryClosedError()
+    const unit = new UnitOfWork(this, this.#Container, options)
+    this.#units.add()
+    return unit
+  }
+
+  /** A unit of work that had ended reads again, for its streamed body. @internal */
+  resume(): void {
+    if (this.#closing !== undefined) throw new RegistryClosedError()
+    this.#units.add()
+  }
+
+  /** @throws UnknownRoleError; ConfigurationError for `'!default'` where no role is the default. @internal */
+  engine(role: string): Engine {
+    const engine = this.#engines.get(role === DEFAULT_ROLE ? this.#defaultRole() : role)
+    if (engine === undefined) throw new UnknownRoleError(role, this.#engines.keys())
+    return engine
+  }
+
+  /** A unit of work ended. @internal */
+  forget(): void {
+    this.#units.remove()
+  }
+
+  /** What the program named comes first, so that no name that is given away meets it. */
+  #attachAll(): void {
+    const engines = [...this.#engines.values()].toSorted((one, other) => named(other) - named(one))
+    this.#detach.push(...engines.map((engine) => this.#attach(engine)))
+  }
+
+  #attach(engine: Engine): () => void {
+    const { role, dialect, options } = engine
+    const { orm, scoped, commit } = options
+    return attachOrm(orm, {
+      registry: this,
+      role,
+      scoped,
+      commit,
+      onlyConnection: dialect === 'sqlite',
+      isExhausted: async () => isExhausted(await engine.pool()),
+    })
+  }
+
+  async #close(): Promise<void> {
+    await this.#units.empty()
+    await this.#recovery.stop()
+    await this.#background.empty()
+    for (const detach of this.#detach.splice(0)) detach()
+    for (const { options } of this.#engines.values()) await options.orm.close()
+    if (registryCloseChannel.hasSubscribers) {
+      registryCloseChannel.publish({ registry: this })
+    }
+  }
+
+  /** Where several databases can change together: what they can prepare, and what is left from before. */
+  #prepareForSeveral(joining: readonly Engine[]): void {
+    if (joining.length < 2) return
+    const preparing = joining.filter(({ mayPrepare }) => mayPrepare)
+    // A database that cannot be asked yet is asked when it is needed.
+    const advised = this.atomicCommits.advise().catch(() => undefined)
+    if (preparing.length === 0) {
+      this.watch(advised)
+      return
+    }
+    for (const { role, database } of joining) {
+      checkRoleLength(role)
+      database.mayDecide()
+    }
+    this.watch(advised.then(() => this.#recovery.start()))
+  }
+
+  #holdsOnlyConnection(role: string): string | undefined {
+    const held = this.engine(role).dialect === 'sqlite' && this.#unitHere()?.holdsConnection(role) === true
+    return held ? 'the unit of work that asks for recovery holds its only connection' : undefined
+  }
+
+  #enginesOf(role: string): Iterable<Engine> {
+    return role === ALL_ROLES ? this.#engines.values() : [this.engine(role)]
+  }
+
+  #defaultRole(): string {
+    if (this.#default !== undefined) return this.#default
+    throw new ConfigurationError(
+      `No role is the default among ${this.names.map((name) => `"${name}"`).join(', ')}. ` +
+        `Give one of them default: true, or name one "writer".`,
+    )
+  }
+
+  #unitHere(): ScopedUnit | undefined {
+    const unit = innermostScope(({ registry }) => registry === this)?.unit
+    return unit?.isOpen === true ? unit : undefined
+  }
+
+  /** Owns a promise that nobody waits for. It must not reject. For the rooms above and below. @internal */
+  watch(work: Promise<void>): void {
+    this.#background.add()
+    void work.finally(() => this.#background.remove())
+  }
+}
+
+function named({ options }: Engine): number {
+  return ownContextName(options.orm) === undefined ? 0 : 1
+}

@@ -1,0 +1,66 @@
+import type { PoolReport } from '../database/pool-report.ts'
+import type { Engine } from '../role/role.ts'
+import type { ResolvedEngineOptions } from '../role/role-options.ts'
+import { GLOBAL_ID_PREFIX } from '../database/prepared.ts'
+import { parseGlobalId } from '../atomic/global-id.ts'
+
+/** A role of a registry: its options with the defaults filled in, and its pool as it is now. */
+export interface RoleReport extends Omit<ResolvedEngineOptions, 'orm' | 'fork' | 'isDefault'> {
+  /** Whether `.default` names it. */
+  readonly default: boolean
+  /** Which kind of database it is. */
+  readonly dialect: 'postgresql' | 'sqlite'
+  /** The name of the database or file. */
+  readonly database: string
+  /** Undefined before it is connected, and on SQLite, which has one connection. */
+  readonly pool: PoolReport | undefined
+}
+
+/** A registry as it is now. */
+export interface RegistryReport {
+  /** How many requests and runs are under way. */
+  readonly unitsUnderWay: number
+  /** Whether units of work commit session by session. */
+  readonly disablesTransactions: boolean
+  /** Each role, in the order of the engines. */
+  readonly roles: readonly RoleReport[]
+}
+
+/** What is prepared in one role's database and waits for its end. */
+export interface PreparedReport {
+  /** The role whose database was asked. */
+  readonly role: string
+  /** Oldest first. */
+  readonly prepared: readonly { readonly id: string; readonly ageMs: number }[]
+  /** Why the database could not be asked, if so. */
+  readonly error: unknown
+}
+
+/** @internal */
+export async function reportOfRole(engine: Engine, defaultRole: string | undefined): Promise<RoleReport> {
+  const { orm, fork: _fork, isDefault: _isDefault, ...options } = engine.options
+  return {
+    ...options,
+    default: engine.role === defaultRole,
+    dialect: engine.dialect,
+    database: String(orm.config.get('dbName')),
+    pool: await engine.pool(),
+  }
+}
+
+/** What `application` has prepared in these databases; two roles of one database show the same. @internal */
+export async function reportOfPrepared(engines: readonly Engine[], application: string): Promise<PreparedReport[]> {
+  const able = engines.filter(({ database }) => database.prepared !== undefined)
+  return await Promise.all(able.map((engine) => preparedIn(engine, application)))
+}
+
+async function preparedIn(engine: Engine, application: string): Promise<PreparedReport> {
+  const { role } = engine
+  try {
+    const { rows } = await engine.surveyPrepared(GLOBAL_ID_PREFIX)
+    const own = rows.filter(({ gid }) => parseGlobalId(gid)?.application === application)
+    return { role, prepared: own.map(({ gid, ageMs }) => ({ id: gid, ageMs })), error: undefined }
+  } catch (error) {
+    return { role, prepared: [], error }
+  }
+}

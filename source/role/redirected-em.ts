@@ -1,0 +1,73 @@
+import type { EntityManager, MikroORM } from '@mikro-orm/core'
+import { sessionOfEntityManager } from '../session/session.ts'
+import { REDIRECTED } from '../session/session-entity-manager.ts'
+import { outsideOfScopes } from './unit-scope.ts'
+import { outsideOfTransaction, transactionHere } from './mikro-orm-contexts.ts'
+import { override, type Method } from './override.ts'
+import type { ServedOrm } from './served-orm.ts'
+
+/** Lets the global entity manager of an ORM stand for the session of the unit of work that the running code is in. */
+export function redirectGlobal({ config, em }: MikroORM<any, any, any>, served: ServedOrm): (() => void)[] {
+  const previous = config.get('context')
+  const elsewhere = (name: string): EntityManager | undefined => {
+    const found = previous(name)
+    // Another ORM may have the same name.
+    return found?.config === config ? found : undefined
+  }
+  config.set('context', (name) =>
+    // Code that goes on after its unit may have made a context of its own.
+    served.isOverHere ? (elsewhere(name) ?? served.sessionHere()) : (served.sessionHere() ?? elsewhere(name)),
+  )
+  return [
+    () => config.set('context', previous),
+    override(em, 'getContext', (original) => inOwnTransaction(original, served)),
+    ...REDIRECTED.map((name) => override(em, name, (original) => redirected(name, original))),
+    override(em, 'transactional', withOwnOptions),
+    override(em, 'fork', (original) => forking(original, served)),
+  ]
+}
+
+/** MikroORM finds a transaction by the name of its ORM, which another one may have, and also one whose unit has ended. */
+function inOwnTransaction(original: Method, served: ServedOrm): Method {
+  return function (this: EntityManager, ...args) {
+    const em = transactionHere()
+    const foreign = em !== undefined && em.name === this.name && em.config !== this.config
+    const over = em !== undefined && sessionOfEntityManager(em)?.ended === true && served.isOverHere
+    return foreign || over ? outsideOfTransaction(() => original.apply(this, args)) : original.apply(this, args)
+  }
+}
+
+function redirected(name: string, original: Method): Method {
+  return function (...args) {
+    const target = this.getContext(false)
+    return target === this ? original.apply(this, args) : target[name](...args)
+  }
+}
+
+/** MikroORM writes into the options of em.transactional(). */
+function withOwnOptions(original: Method): Method {
+  return function (work, options) {
+    return original.call(this, work, { ...options })
+  }
+}
+
+function forking(original: Method, served: ServedOrm): Method {
+  return function (options = {}) {
+    // This library's own fork for a session, and MikroORM's for the same reason, mean this one and no other.
+    const target = options.disableContextResolution === true ? this : forkable(this, served)
+    if (target !== this) return target.fork({ ...options })
+    const own = { ...options, disableContextResolution: true }
+    // MikroORM looks for the context already where it makes an entity manager that uses contexts.
+    return served.isOverHere ? outsideOfScopes(() => original.call(this, own)) : original.call(this, own)
+  }
+}
+
+/** A fork after the end of a unit is a session that the program made for itself, as a worker does that a request has started. */
+function forkable(em: any, served: ServedOrm): any {
+  if (!served.isOverHere) return em.getContext(false)
+  try {
+    return em.getContext(false)
+  } catch {
+    return em
+  }
+}

@@ -1,0 +1,246 @@
+import type { Connection, ForkOptions } from '@mikro-orm/core'
+import type { AbstractSqlDriver, SqlEntityManager } from '@mikro-orm/sql'
+import type { Database } from '../database/database.ts'
+import type { DecisionSurvey } from '../database/decisions.ts'
+import { DecisionTableError } from '../database/errors.ts'
+import type { PoolReport } from '../database/pool-report.ts'
+import { PostgresDatabase } from '../database/postgres/postgres-database.ts'
+import type { PreparedSurvey } from '../database/prepared.ts'
+import { Session } from '../session/session.ts'
+import type { SessionSettings } from '../session/session-options.ts'
+import { sessionForks } from '../session/session-entity-manager.ts'
+import { SqliteDatabase } from '../database/sqlite/sqlite-database.ts'
+import { connectionsOf } from './connections-of.ts'
+import type { ResolvedEngineOptions } from './role-options.ts'
+import { ConfigurationError } from './errors.ts'
+import { GLOBAL_ID_PREFIX } from '../database/prepared.ts'
+
+/** For whom a session is opened. */
+export interface OpenOptions {
+  /** The Koa ctx of a request. */
+  readonly owner: unknown
+  /** The container of a request or run. */
+  readonly dbSession: object | undefined
+  /** Whether a transaction manager commits it. */
+  readonly coordinated: boolean
+  /** The entity manager of an ended session with `keepSession`, to be taken over. */
+  readonly kept?: SqlEntityManager | undefined
+  /** Called before its database transaction begins; throws to refuse it. */
+  readonly beforeBegin?: (() => void) | undefined
+  /** Called when something of it was committed. */
+  readonly committed?: ((role: string) => void) | undefined
+}
+
+/** One role at run time: opens its sessions. */
+export class Engine {
+  readonly options: ResolvedEngineOptions
+  readonly #forks: (options: ForkOptions) => SqlEntityManager
+  // Not by way of the entity manager, which inside a unit of work stands for its session.
+  readonly #driver: AbstractSqlDriver
+  readonly database: Database
+  /** The other roles on the same SQLite file. */
+  sharesFileWith: readonly string[] = []
+  readonly #settings: SessionSettings
+  /** What its database can prepare, as far as it was asked. */
+  #preparing: Promise<PreparedSurvey> | undefined
+  /** What its database is called, as far as it was asked. */
+  #called: Promise<string> | undefined
+
+  constructor(options: ResolvedEngineOptions, background: (work: Promise<void>) => void) {
+    this.options = options
+    this.#forks = sessionForks(options.orm.em as SqlEntityManager)
+    this.#driver = options.orm.driver
+    refuseForeignPool(options)
+    this.database = databaseOf(options.role, this.#driver)
+    refusePipelining(options, this.database)
+    this.#settings = settingsOf(options, background)
+  }
+
+  get role(): string {
+    return this.options.role
+  }
+
+  /** Whether its sessions have nothing to finish when the transaction aborts. */
+  get endsWithTransaction(): boolean {
+    return this.options.commit === 'joined'
+  }
+
+  /** Whether its sessions can be changed as part of the one transaction. */
+  get joins(): boolean {
+    return this.options.commit === 'joined' && this.options.readOnly === false
+  }
+
+  /** Whether its ORM has connected and was not closed since. */
+  get connected(): boolean {
+    // https://github.com/mikro-orm/mikro-orm/blob/v7.2.1/packages/core/src/connections/Connection.ts
+    return (this.#driver.getConnection('write') as unknown as { readonly connected?: boolean }).connected !== false
+  }
+
+  /** Whether its transactions can be prepared if the server lets them. */
+  get mayPrepare(): boolean {
+    return this.database.prepared !== undefined && this.options.twoPhase !== false
+  }
+
+  /** Whether its transactions can be prepared. @throws the driver's error when its database could not be asked */
+  async canPrepare(): Promise<boolean> {
+    return this.mayPrepare && (this.options.twoPhase === true || (await this.#prepares()).maxPrepared > 0)
+  }
+
+  /**
+   * What its database is called where others decide: the name that the library gave it; where it can be given none, which
+   * database of which server it is until that server starts again. @throws the driver's error
+   */
+  async databaseName(): Promise<string> {
+    const called = (this.#called ??= this.#askName())
+    try {
+      return await called
+    } catch (error) {
+      this.#called = undefined
+      throw error
+    }
+  }
+
+  /** Looks at what was decided in its database. @throws the driver's error */
+  async surveyDecisions(olderThanMs: number): Promise<DecisionSurvey> {
+    const survey = await this.database.decisions.survey(olderThanMs)
+    const called = await this.#called?.catch(() => undefined)
+    if (called !== survey.name && called !== survey.identity) this.#called = undefined
+    return survey
+  }
+
+  /** Looks at what is prepared in its database. @throws the driver's error */
+  async surveyPrepared(prefix: string): Promise<PreparedSurvey> {
+    const { prepared } = this.database
+    if (prepared === undefined) throw new TypeError(`${this.dialect} prepares nothing`)
+    const survey = prepared.survey(prefix)
+    this.#preparing = survey
+    try {
+      return await survey
+    } catch (error) {
+      this.#preparing = undefined
+      throw error
+    }
+  }
+
+  /** Its database may have become another: what is remembered of it is asked anew. */
+  lookAgain(): void {
+    this.#preparing = undefined
+    this.#called = undefined
+    this.database.decisions.lookAgain()
+  }
+
+  async #askName(): Promise<string> {
+    try {
+      return (await this.database.decisions.ready()).database
+    } catch (error) {
+      if (!(error instanceof DecisionTableError)) throw error
+      return (await this.#prepares()).identity
+    }
+  }
+
+  async #prepares(): Promise<PreparedSurvey> {
+    return await (this.#preparing ?? this.surveyPrepared(GLOBAL_ID_PREFIX))
+  }
+
+  get dialect(): Database['dialect'] {
+    return this.database.dialect
+  }
+
+  /** SQLite's journal mode, as the file has it. */
+  async journalMode(): Promise<string> {
+    const [row] = await this.#driver.getConnection('write').execute<{ journal_mode: string }[]>('pragma journal_mode')
+    return row?.journal_mode ?? 'unknown'
+  }
+
+  /** A fresh session; nothing is sent, and no connection taken, before its first statement. */
+  open({ owner, dbSession, coordinated, kept, beforeBegin, committed }: OpenOptions): Session {
+    const { readOnly, fork } = this.options
+    return new Session(kept ?? this.#fork(fork), this.database, this.#settings, {
+      owner,
+      dbSession,
+      coordinated: readOnly !== false || coordinated,
+      beforeBegin,
+      committed,
+    })
+  }
+
+  /** Drops the pool, once what is under way has given its connections back; the next statement opens a new one. */
+  async dispose(): Promise<void> {
+    this.lookAgain()
+    const connections = connectionsOf(this.#driver)
+    // MikroORM forgets a connection's options when it closes, and would open a replica with those of the primary:
+    // https://github.com/mikro-orm/mikro-orm/blob/v7.2.1/packages/core/src/connections/Connection.ts
+    const options = connections.map((connection) => ({ ...optionsOf(connection) }))
+    await this.options.orm.close()
+    for (const [index, connection] of connections.entries()) Object.assign(optionsOf(connection), options[index])
+  }
+
+  /** Drops the pool and opens a new one. */
+  async reinit(): Promise<void> {
+    await this.dispose()
+    await this.options.orm.connect()
+  }
+
+  /** Its pool as it is now; undefined before it is connected, and where there is none to look at. */
+  async pool(): Promise<PoolReport | undefined> {
+    if (!this.connected) return undefined
+    return await this.database.pool()
+  }
+
+  #fork(options: ForkOptions): SqlEntityManager {
+    // MikroORM writes into the options it is given, and would fork the session that a scoped role resolves to.
+    return this.#forks({ ...options, disableContextResolution: true })
+  }
+}
+
+function settingsOf(options: ResolvedEngineOptions, background: SessionSettings['background']): SessionSettings {
+  const { role, readOnly, commit, initialState, rawWrites, keepSession, isolationLevel } = options
+  const snapshot = readOnly === 'snapshot'
+  return {
+    role,
+    initialState: readOnly === false ? initialState : 'readonly',
+    scope: readOnly === true || commit === 'autocommit' ? 'statement' : 'transaction',
+    begin: { isolationLevel: snapshot ? 'repeatable read' : isolationLevel, readOnly: snapshot },
+    rawWrites,
+    keepSession,
+    background,
+  }
+}
+
+function optionsOf(connection: Connection): object {
+  return (connection as unknown as { readonly options: object }).options
+}
+
+/**
+ * A Kysely instance or dialect of the program's own keeps its pool to itself, and sessions take their connections from the
+ * pool: https://github.com/mikro-orm/mikro-orm/blob/v7.2.1/packages/sql/src/AbstractSqlConnection.ts
+ */
+function refuseForeignPool({ role, orm }: ResolvedEngineOptions): void {
+  const driverOptions: object = orm.config.get('driverOptions')
+  if (!('createDriver' in driverOptions) && !('getExecutor' in driverOptions)) return
+  throw new ConfigurationError(
+    `The role "${role}" has a Kysely instance or dialect as driverOptions, whose connections MikroORM does not give out. ` +
+      `Give driverOptions that are options of the driver, such as { max: 10 }; each role has a pool of its own.`,
+  )
+}
+
+function refusePipelining({ role, pipelineCommit }: ResolvedEngineOptions, { dialect }: Database): void {
+  if (!pipelineCommit || dialect === 'postgresql') return
+  throw new ConfigurationError(
+    `The role "${role}" has pipelineCommit: true and runs on ${dialect}, where there are no round trips to be saved. ` +
+      `Leave it out.`,
+  )
+}
+
+function databaseOf(role: string, driver: AbstractSqlDriver): Database {
+  const platforms: string[] = []
+  for (let type = driver.getPlatform().constructor; type.name !== ''; type = Object.getPrototypeOf(type)) {
+    platforms.push(type.name)
+  }
+  if (platforms.includes('BasePostgreSqlPlatform')) return new PostgresDatabase(role, driver)
+  if (platforms.includes('SqlitePlatform')) return new SqliteDatabase(role, driver)
+  throw new ConfigurationError(
+    `The role "${role}" runs on ${platforms[0]}, which is not supported. ` +
+      `Use @mikro-orm/postgresql or @mikro-orm/sqlite.`,
+  )
+}

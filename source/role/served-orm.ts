@@ -1,0 +1,124 @@
+import type { Configuration, EntityManager } from '@mikro-orm/core'
+import { innermost } from '../session/nested-transactions.ts'
+import { innermostScope, type UnitScope } from './unit-scope.ts'
+import type { CommitMode } from './role-options.ts'
+import { askedTooLate } from './errors.ts'
+import type { AutocommitSession } from './trace-autocommit.ts'
+
+/** The role that an ORM has in a registry. */
+export interface RoleOfOrm {
+  readonly registry: object
+  readonly role: string
+  readonly scoped: boolean
+  readonly commit: CommitMode
+}
+
+const all = new WeakMap<Configuration, ServedOrm>()
+
+/** What is known of the ORM that `em` belongs to, where a registry that is open uses it. */
+export function servedOrmOf(em: EntityManager): ServedOrm | undefined {
+  return all.get(em.config)
+}
+
+/** An ORM that serves roles of registries: of several, where each has it. Finds the unit of work that the running code is in. */
+export class ServedOrm {
+  readonly #config: Configuration
+  // Weak: registries that nobody closes come and go over one ORM.
+  readonly #roles = new WeakMap<object, RoleOfOrm>()
+  readonly #undo: (() => void)[] = []
+  #uses = 0
+  #traced = false
+
+  constructor(config: Configuration) {
+    this.#config = config
+    all.set(config, this)
+  }
+
+  add(role: RoleOfOrm): void {
+    this.#roles.set(role.registry, role)
+    this.#uses++
+  }
+
+  /** The last registry to remove it leaves the ORM as it was. */
+  remove(registry: object): void {
+    if (!this.#roles.delete(registry) || --this.#uses > 0) return
+    all.delete(this.#config)
+    for (const step of this.#undo.toReversed()) step()
+  }
+
+  /** To be called when no registry uses it any more. */
+  undoLater(steps: readonly (() => void)[]): void {
+    this.#undo.push(...steps)
+  }
+
+  /** For the first of its roles that commits every statement. */
+  trace(install: () => readonly (() => void)[]): void {
+    if (this.#traced) return
+    this.#traced = true
+    this.undoLater(install())
+  }
+
+  serves(registry: object): boolean {
+    return this.#roles.has(registry)
+  }
+
+  isScopedIn(registry: object): boolean {
+    return this.#roles.get(registry)?.scoped === true
+  }
+
+  /**
+   * The session's entity manager that the global one stands for here, opened if need be; undefined outside of units of work.
+   * @throws UnitOfWorkEndedError in the code of a unit that has ended
+   */
+  sessionHere(): EntityManager | undefined {
+    const scope = this.#scopeHere()
+    if (scope === undefined) return undefined
+    const { unit } = scope
+    const { role } = this.#roleIn(scope)
+    if (unit === undefined) throw askedTooLate(`The session of role "${role}"`)
+    if (!unit.ended && !unit.isOpen) return undefined
+    const session = unit.session(role)
+    return innermost(session, session.em)
+  }
+
+  /** Whether the running code belongs to a unit of work that has ended. */
+  get isOverHere(): boolean {
+    const scope = this.#scopeHere()
+    return scope !== undefined && scope.unit?.ended !== false
+  }
+
+  /** The role whose transaction a statement sent now without a transaction context would leave. */
+  roleToLeave(): string | undefined {
+    const scope = this.#scopeHere()
+    if (scope?.unit?.isOpen !== true) return undefined
+    const { role, commit } = this.#roleIn(scope)
+    // A role that commits every statement has no transaction to leave.
+    return commit === 'autocommit' ? undefined : role
+  }
+
+  /** The role whose session, in a unit of work that the running code is in, has a transaction open. */
+  roleThatHoldsConnection(): string | undefined {
+    const holds = ({ registry, unit }: UnitScope): boolean => {
+      const role = this.#roles.get(registry)?.role
+      return role !== undefined && unit?.isOpen === true && unit.holdsConnection(role)
+    }
+    const scope = innermostScope(holds)
+    return scope === undefined ? undefined : this.#roleIn(scope).role
+  }
+
+  /** Where MikroORM sends every statement past the session: the open session, when the code is in a unit of work. */
+  autocommitting(): AutocommitSession | undefined {
+    const scope = innermostScope(({ registry }) => this.serves(registry))
+    if (scope?.unit?.isOpen !== true) return undefined
+    const { role, commit } = this.#roleIn(scope)
+    return commit === 'autocommit' ? scope.unit.opened(role) : undefined
+  }
+
+  #scopeHere(): UnitScope | undefined {
+    return innermostScope(({ registry }) => this.isScopedIn(registry))
+  }
+
+  #roleIn({ registry }: UnitScope): RoleOfOrm {
+    return this.#roles.get(registry) as RoleOfOrm
+  }
+}

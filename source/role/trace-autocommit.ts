@@ -1,0 +1,59 @@
+import type { Session } from '../session/session.ts'
+import { statementKind } from '../database/statement-kind.ts'
+import { traceStatement, traceStream, type StatementDetails, type Traceable } from '../session/trace.ts'
+
+type Method = (this: unknown, ...args: any[]) => any
+
+/** A session of a role that commits every statement. */
+export type AutocommitSession = Pick<Session, 'facts' | 'committed' | 'noting' | 'streams' | 'track'>
+
+/** What MikroORM tells its logger of a statement. */
+interface Logged {
+  readonly formatted?: string
+}
+
+/**
+ * The statements of a role that commits every one of them are sent by MikroORM itself, past the session. Kysely's own
+ * (`em.getKysely()`) do not come by here.
+ */
+export function tracedExecuteQuery(session: () => AutocommitSession | undefined): (original: Method) => Method {
+  return (original) =>
+    async function (this: unknown, sql: string, send: () => Promise<unknown>, logged: Logged) {
+      const traceable = session()
+      if (traceable === undefined) return await original.call(this, sql, send, logged)
+      const query = { sql: logged.formatted ?? sql, parameters: [] }
+      const sent = () => original.call(this, sql, send, logged)
+      const result = await traceable.noting(() => traceStatement(traceable, query, byItself, sent, rowsOf))
+      if (statementKind(sql) !== 'read') traceable.committed()
+      return result
+    }
+}
+
+/** The same for a stream; where there is one connection, one inside a transaction is read at once. */
+export function tracedStream(
+  session: () => Traceable | undefined,
+  hasOneConnection: boolean,
+): (original: Method) => Method {
+  return (original) =>
+    async function* (this: any, ...args) {
+      const traceable = session()
+      const [query, params, context, loggerContext] = args
+      if (traceable !== undefined && hasOneConnection && context !== undefined) {
+        return yield* (await this.execute(query, params, 'all', context, loggerContext)) as unknown[]
+      }
+      const rows = original.apply(this, args) as AsyncIterable<unknown>
+      if (traceable === undefined) return yield* rows
+      yield* traceStream(traceable, { sql: String(args[0]), parameters: [] }, byItself, rows, () => 1)
+    }
+}
+
+function byItself(): StatementDetails {
+  return { inTransaction: false, begins: false, backend: undefined }
+}
+
+/** As MikroORM makes of a result what its caller wants: rows, one row, or counts. */
+function rowsOf(result: unknown): number {
+  if (Array.isArray(result)) return result.length
+  if (typeof result !== 'object' || result === null) return 0
+  return 'affectedRows' in result ? Number(result.affectedRows) : 1
+}

@@ -1,0 +1,85 @@
+import { CommitOutcomeUnknownError } from '../database/errors.ts'
+import { isRetryable } from '../database/retryable.ts'
+import type { Session } from '../session/session.ts'
+import type { DataManager, DataManagerSavepoint } from '../transaction/index.ts'
+import { commitError } from '../atomic/errors.ts'
+
+/**
+ * Stands in for all sessions of a unit of work while transactions are disabled: commits them one by one, in the order
+ * they were opened, each with its own plain COMMIT.
+ */
+export class PlainCommits implements DataManager {
+  readonly #sessions: Session[] = []
+  /** The ways back to the opening of those that were opened after a savepoint. */
+  readonly #beginnings = new Map<Session, DataManagerSavepoint>()
+  #hasSavepoints = false
+
+  add(session: Session): void {
+    if (this.#hasSavepoints) this.#beginnings.set(session, session.savepointAtJoin())
+    this.#sessions.push(session)
+  }
+
+  sortKey(): string {
+    return '~mikro-orm'
+  }
+
+  tpcBegin(): void {}
+
+  commit(): void {}
+
+  /** @throws PartialCommitError when there are several, one fails, and another may be committed; else the error itself */
+  async tpcVote(): Promise<void> {
+    const committed: string[] = []
+    for (const session of this.#sessions) {
+      if (session.ended) continue
+      try {
+        await session.commitAlone()
+      } catch (error) {
+        throw this.#failed(session, committed, error)
+      }
+      if (session.state === 'changed') committed.push(session.role)
+      session.end('its session was committed')
+    }
+  }
+
+  #failed(failed: Session, committed: readonly string[], error: unknown): unknown {
+    if (this.#sessions.length === 1) return error
+    const isUnknown = error instanceof CommitOutcomeUnknownError
+    const left = this.#sessions.filter((session) => !session.ended && !(isUnknown && session === failed))
+    const rolledBack = left.map(({ role }) => role)
+    return commitError(failed.role, { committed, rolledBack, unknown: isUnknown ? [failed.role] : [] }, error)
+  }
+
+  tpcFinish(): void {}
+
+  /** Rolled back, it takes every session back, those opened since to their beginning. */
+  async savepoint(): Promise<DataManagerSavepoint> {
+    this.#hasSavepoints = true
+    const parts = new Map<Session, DataManagerSavepoint>()
+    for (const session of this.#sessions) parts.set(session, await session.savepoint())
+    return this.#wayBackTo(parts)
+  }
+
+  savepointAtJoin(): DataManagerSavepoint {
+    this.#hasSavepoints = true
+    return this.#wayBackTo(new Map())
+  }
+
+  #wayBackTo(parts: ReadonlyMap<Session, DataManagerSavepoint>): DataManagerSavepoint {
+    return {
+      rollback: async () => {
+        for (const session of this.#sessions) await (parts.get(session) ?? this.#beginnings.get(session))?.rollback()
+      },
+    }
+  }
+
+  shouldRetry(error: unknown): boolean {
+    return isRetryable(error)
+  }
+
+  tpcAbort(): void {}
+
+  async abort(): Promise<void> {
+    for (const session of this.#sessions.splice(0)) await session.abandon('its session was rolled back')
+  }
+}
