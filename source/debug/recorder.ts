@@ -18,7 +18,7 @@ import {
   joinChannel,
   rollbackChannel,
   savepointChannel,
-} from '../transaction/channels.ts'
+} from '../transaction/transaction-channels.ts'
 import type {
   BeginMessage,
   CallMessage,

@@ -1,9 +1,9 @@
 import type { TransactionCore } from './transaction-core.ts'
 
-/** The abort of a transaction. Whatever is thrown on the way, it has ended. One that calls nobody waits for nothing. */
+/** Aborts a transaction, which has ended afterwards also if this throws. Waits for nothing where it calls nobody. */
 export async function abort(core: TransactionCore): Promise<void> {
-  // Aborting what was aborted is harmless: there is nobody left to be told.
-  if (core.status === 'Committed') core.refuseEnded('abort')
+  // Aborting an aborted transaction is harmless: nobody is left to be called.
+  if (core.status === 'Committed') core.assertNotEnded('abort')
   const errors = new FirstError(core)
   try {
     const beforeHooks = core.hooksToRun('beforeAbort')
@@ -16,7 +16,7 @@ export async function abort(core: TransactionCore): Promise<void> {
     }
     const afterHooks = core.afterHooks('afterAbort', [], 'throw')
     if (afterHooks !== undefined) await afterHooks
-    // The synchronizers find the manager without this transaction, and what is kept in it for them still there.
+    // Synchronizers find the manager without this transaction, but the data kept in the transaction still there.
     core.freeManager()
     const after = core.synchronize('afterCompletion')
     if (after !== undefined) await after
@@ -40,13 +40,13 @@ class FirstError {
     this.#core = core
   }
 
-  /** The one to throw, unless there is one already. */
+  /** Makes this error the one to throw, unless there is one already. */
   keep(error: unknown, method: string, participant: object): void {
     if (this.#first === undefined) this.#first = { error }
     else this.#core.calls.suppress(error, method, participant)
   }
 
-  /** The one to throw, whether or not there is one already. */
+  /** Makes this error the one to throw, in place of an earlier one. */
   put(error: unknown): void {
     if (this.#first !== undefined) this.#core.calls.suppress(this.#first.error, 'abort')
     this.#first = { error }

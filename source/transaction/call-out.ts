@@ -1,15 +1,15 @@
-import { callChannel, type CallMessage } from './channels.ts'
-import { type OnSuppressedError, type Suppressed, type SuppressedWhere, warnOfSuppressedError } from './suppressed.ts'
-import { CallTimeoutError } from './transaction-errors.ts'
+import { CallTimeoutError } from './errors.ts'
+import { callChannel, type CallMessage } from './transaction-channels.ts'
 import type { Transaction } from './transaction.ts'
+import { type OnSuppressedError, type Suppressed, type SuppressedWhere, warnOfSuppressedError } from './warnings.ts'
 
-/** What a manager says about calling participants. */
+/** The options of a manager about calling participants. */
 export interface CallOutSettings {
   readonly timeoutMs: number | undefined
   readonly onSuppressedError: OnSuppressedError
 }
 
-/** How one transaction calls its participants: how long it waits for an answer, and where errors nobody sees go. */
+/** Calls the participants of one transaction: limits the wait for an answer and keeps errors that nobody sees. */
 export class CallOut {
   readonly #transaction: Transaction
   readonly #settings: CallOutSettings
@@ -24,13 +24,13 @@ export class CallOut {
     return this.#suppressed === undefined ? [] : [...this.#suppressed]
   }
 
-  /** Tells whoever listens that a participant is about to be called. */
+  /** Publishes that a participant is about to be called. */
   announce(method: string, participant: object): void {
     if (!callChannel.hasSubscribers) return
     callChannel.publish({ transaction: this.#transaction, method, participant } satisfies CallMessage)
   }
 
-  /** Waits for an answer, at most `timeoutMs`. An answer that comes later is dropped; a later error is reported. */
+  /** Waits for an answer, at most `timeoutMs`. Drops an answer that comes later; reports a later error. */
   settle<T>(answer: PromiseLike<T>, method: string, participant: object): PromiseLike<T> {
     const { timeoutMs } = this.#settings
     if (timeoutMs === undefined) return answer
@@ -69,7 +69,7 @@ export class CallOut {
   }
 }
 
-/** Whether an answer has to be waited for. What is there already is not awaited, which saves a turn of the microtask queue. */
+/** Whether an answer has to be awaited. Not awaiting the others saves a turn of the microtask queue. */
 export function isThenable<T>(answer: T | PromiseLike<T>): answer is PromiseLike<T> {
   return (
     ((typeof answer === 'object' && answer !== null) || typeof answer === 'function') &&

@@ -1,14 +1,13 @@
 import type { DataManager } from './data-manager.ts'
 import { named } from './describe.ts'
-import type { HookList } from './hook-list.ts'
-import { sortByKey } from './sort-by-key.ts'
+import { DoomedTransactionError } from './errors.ts'
+import type { HookList } from './hooks.ts'
 import type { TransactionCore } from './transaction-core.ts'
-import { DoomedTransactionError } from './transaction-errors.ts'
-import { cleanUp, runPasses } from './two-phase-commit.ts'
+import { cleanUp, runPasses, sortByKey } from './two-phase-commit.ts'
 
-/** The commit of a transaction, from the refusals to the end. One that calls nobody waits for nothing. */
+/** Commits a transaction. Waits for nothing where it calls nobody. */
 export async function commit(core: TransactionCore): Promise<void> {
-  checkState(core)
+  assertCommittable(core)
   core.commits++
   try {
     await carryOut(core)
@@ -22,7 +21,7 @@ async function carryOut(core: TransactionCore): Promise<void> {
   if (beforeHooks !== undefined) await runBeforeCommitHooks(core, beforeHooks)
   const before = core.synchronize('beforeCompletion')
   if (before !== undefined) await before
-  // Whatever the state has become by now: a hook that doomed the transaction came too late.
+  // Overwrites Doomed: a hook that doomed the transaction came too late.
   core.status = 'Committing'
   try {
     if (core.resources.length > 0) await commitResources(core)
@@ -48,11 +47,11 @@ async function runBeforeCommitHooks(core: TransactionCore, hooks: HookList): Pro
   }
 }
 
-/** In Zope a synchronizer may commit once more from its beforeCompletion. Anything else would call itself for ever. */
+/** A synchronizer may commit once more from its beforeCompletion, as in Zope; a third commit would recurse for ever. */
 const NESTED_COMMITS = 2
 
-function checkState(core: TransactionCore): void {
-  core.refuseEnded('commit')
+function assertCommittable(core: TransactionCore): void {
+  core.assertNotEnded('commit')
   if (core.runsBeforeCommitHooks || core.commits >= NESTED_COMMITS) {
     throw core.wrongState('SQLASSIST_COMMIT_STATUS', 'commit', 'the commit that called this code is under way already')
   }
@@ -76,7 +75,7 @@ function checkState(core: TransactionCore): void {
   }
 }
 
-/** The two phases. An error in sorting gets no clean-up: nobody has been called. */
+/** Runs the two phases. An error in sorting gets no clean-up: nobody has been called. */
 function commitResources(core: TransactionCore): Promise<void> {
   const order = sortByKey(core.resources)
   return runPasses(order, core).catch((error: unknown) => giveUp(core, order, error))

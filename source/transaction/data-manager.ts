@@ -1,30 +1,31 @@
 import type { Transaction } from './transaction.ts'
 
 /**
- * What a resource owes the transaction it joined. Every method may answer at once or with a promise; the transaction
- * waits for each answer before it calls anyone else.
+ * The duties of a resource to the transaction it joined.
  *
- * A commit calls, over all data managers in the order of their sort keys and one pass after the other:
+ * Every method may answer at once or with a promise; the transaction waits for each answer before its next call.
+ *
+ * A commit makes four passes over all data managers, in the order of their sort keys:
  *
  * 1. `tpcBegin`: a two-phase commit starts.
  * 2. `commit`: hand over the changes, so that only the outcome is open. Nothing may be visible to others yet.
  * 3. `tpcVote`: promise that `tpcFinish` will succeed, or throw. The last chance to object.
  * 4. `tpcFinish`: make it permanent. It must not fail; if it does, data managers may disagree for good.
  *
- * When a pass throws, `abort` goes to every data manager whose `tpcVote` has not returned, then `tpcAbort` to every one,
- * also to those never begun and to those already finished. The transaction is then failed, and whoever aborts it sends
- * `abort` once more to each. An abort calls `abort`, in the order of joining, and never `tpcAbort`.
+ * When a pass throws, every data manager whose `tpcVote` has not returned gets `abort`; then all get `tpcAbort`, including
+ * those never begun and those already finished. The transaction is then failed, and its abort calls `abort` once more.
+ * An abort calls `abort`, in the order of joining, and never `tpcAbort`.
  *
- * With `timeoutMs` of the manager, a method that has not answered in time counts as one that threw, though it may still be
- * running: what comes of a vote then has to be given up by the `tpcAbort` that is called meanwhile.
+ * With `timeoutMs` of the manager, a method that does not answer in time counts as one that threw, but may still be running:
+ * the `tpcAbort` called meanwhile has to give up a vote that comes later.
  *
- * So both `abort` and `tpcAbort` have to bear being called several times, and at any time. One `afterCommit` or
- * `afterAbort` hook means one more `abort` for each after it ended (a hook may have touched it again).
+ * Both `abort` and `tpcAbort` therefore have to bear several calls, at any time. `afterCommit` and `afterAbort` hooks cause one
+ * more `abort` of each data manager after the end, since a hook may have touched it again.
  *
  * Zope: `IDataManager`, `ISavepointDataManager`, `IRetryDataManager`.
  */
 export interface DataManager {
-  /** Forget all changes since the join. Called outside of a two-phase commit, and in one before the vote. */
+  /** Forget all changes since the join. Called outside of a two-phase commit, and inside one before the vote. */
   abort(transaction: Transaction): void | PromiseLike<void>
 
   /** A two-phase commit starts; nothing has to be done yet. */
@@ -43,17 +44,19 @@ export interface DataManager {
   tpcAbort(transaction: Transaction): void | PromiseLike<void>
 
   /**
-   * Where this one stands in a commit: smaller keys first, compared by character code, equal ones in the order of
-   * joining. Evaluated once a commit. Who votes last can still see everybody else fail.
+   * The place in a commit: smaller keys first, compared by character code, equal ones in the order of joining.
+   *
+   * Evaluated once a commit. The last to vote can still see all others fail.
    */
   sortKey(): string
 
-  /** The present state as something to go back to. Without this method, only optimistic savepoints can be made. */
+  /** Makes a savepoint of the present state. Without this method, only optimistic savepoints can be made. */
   savepoint?(): DataManagerSavepoint | PromiseLike<DataManagerSavepoint>
 
   /**
-   * Its state as it joins, as something to go back to; called in the join where there are savepoints already. Without this
-   * method the rollback of one of those aborts it, and it leaves the transaction. Not in Zope.
+   * Makes a savepoint of the state at the join; called in the join if there are savepoints already.
+   *
+   * Without this method, the rollback of an earlier savepoint aborts the data manager, which leaves the transaction. Not in Zope.
    */
   savepointAtJoin?(): DataManagerSavepoint
 

@@ -4,18 +4,18 @@ import { errorText } from './describe.ts'
 
 const log = debuglog('sqlassist')
 
-/** What is told of a message: of what it is, and what happens to that. */
+/** Gives the two parts of a line: what a message is about, and what happens to it. */
 type Describe = (message: any) => readonly [subject: string, what: string]
 
-/** The channels of one room, each with how its messages are told. */
+/** The channels of one room, each with the function that describes its messages. */
 export interface LoggedChannels {
   readonly plain?: readonly (readonly [Channel, Describe])[]
   readonly traced?: readonly (readonly [TracingChannel<any, any>, Describe])[]
 }
 
 /**
- * With `NODE_DEBUG=sqlassist` writes a line to stderr for every message of these channels; what takes time is told when it
- * starts and when it ends.
+ * Writes a line to stderr for every message of these channels, if `NODE_DEBUG` contains `sqlassist`.
+ * A traced operation gets one line at its start and one at its end.
  */
 export function logChannels({ plain = [], traced = [] }: LoggedChannels): void {
   if (!log.enabled) return
@@ -41,7 +41,7 @@ function write([subject, what]: ReturnType<Describe>, outcome: string): void {
   log('%s: %s%s', subject, what, outcome)
 }
 
-/** Numbers things as they come by, to tell one from the other in a log: `transaction 1`, `transaction 2`. */
+/** Numbers things in the order they are first seen, to keep them apart in a log: `transaction 1`, `transaction 2`. */
 export function numbered(kind: string): (thing: object) => string {
   const numbers = new WeakMap<object, number>()
   let last = 0

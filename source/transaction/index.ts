@@ -1,13 +1,4 @@
-export type { Attempt } from './attempt.ts'
-export type { BeginMessage, CallMessage, JoinMessage, RollbackMessage, TransactionMessage } from './channels.ts'
 export type { DataManager, DataManagerSavepoint } from './data-manager.ts'
-export type { AfterCommitHook, Hook, HookEntry } from './hook.ts'
-export type { RunOptions } from './retrier.ts'
-export type { Savepoint } from './savepoint.ts'
-export { SqlassistError } from './sqlassist-error.ts'
-export type { OnSuppressedError, Suppressed, SuppressedWhere } from './suppressed.ts'
-export type { Synchronizer } from './synchronizer.ts'
-export { TransactionError, type TransactionErrorCode, transactionErrorCodes } from './transaction-error.ts'
 export {
   AlreadyInTransactionError,
   CallTimeoutError,
@@ -16,12 +7,28 @@ export {
   InvalidSavepointRollbackError,
   NoTransactionError,
   SavepointUnsupportedError,
+  SqlassistError,
   TransactionEndedError,
+  TransactionError,
+  type TransactionErrorCode,
+  transactionErrorCodes,
   TransactionFailedError,
   TransactionUsageError,
   type TransactionUsageCode,
   TransientError,
-} from './transaction-errors.ts'
+} from './errors.ts'
+export type { AfterCommitHook, Hook, HookEntry } from './hooks.ts'
+export type { Attempt, RunOptions } from './retrier.ts'
+export type { Savepoint } from './savepoints.ts'
+export type { Synchronizer } from './synchronizers.ts'
+export type {
+  BeginMessage,
+  CallMessage,
+  JoinMessage,
+  RollbackMessage,
+  TransactionMessage,
+} from './transaction-channels.ts'
 export { TransactionManager, type TransactionManagerOptions } from './transaction-manager.ts'
 export { type TransactionStatus, transactionStatuses } from './transaction-status.ts'
 export { Transaction } from './transaction.ts'
+export type { OnSuppressedError, Suppressed, SuppressedWhere } from './warnings.ts'

@@ -1,7 +1,7 @@
 import { emitWarning } from 'node:process'
-import { TransactionUsageError } from './transaction-errors.ts'
+import { TransactionUsageError } from './errors.ts'
 
-/** What is told about a transaction: who, what, and anything else. */
+/** The user, the description and the extended info of a transaction. */
 export class Metadata {
   #user = ''
   #description = ''
@@ -54,7 +54,7 @@ export class Metadata {
   }
 }
 
-/** Zope takes what is no text as the text it prints as, and warns. */
+/** Converts a value that is no text, with a warning, as Zope does. */
 function textOf(text: unknown): string {
   if (typeof text === 'string') return text
   emitWarning(`A transaction's user and description are text; got ${typeof text} ${String(text)}.`, {

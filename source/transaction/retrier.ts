@@ -1,13 +1,12 @@
-import { type Attempt, TransactionAttempt } from './attempt.ts'
+import { TransactionUsageError, TransientError } from './errors.ts'
 import { coreOf, type Transaction } from './transaction.ts'
-import { TransactionUsageError, TransientError } from './transaction-errors.ts'
 import type { TransactionManager } from './transaction-manager.ts'
 
-/** What a unit of work is given, and how it is told about. */
+/** The options of `manager.run`. */
 export interface RunOptions {
   /** How often to try at most, the first time included. A whole number from 1; default 3. */
   readonly attempts?: number | undefined
-  /** A text for the note of the transaction, below the name of the function. Python has the function's doc string for it. Default: none. */
+  /** A text for the note of the transaction, below the name of the function; Python uses the doc string. Default: none. */
   readonly doc?: string | undefined
 }
 
@@ -28,7 +27,7 @@ export class Retrier {
     work: (transaction: Transaction) => T | PromiseLike<T>,
     { attempts = 3, doc = '' }: RunOptions,
   ): Promise<T> {
-    checkCount(attempts)
+    assertAttempts(attempts)
     const note = [work.name === '_' ? '' : work.name, doc].filter((part) => part !== '').join('\n\n')
     for (let number = 1; ; number++) {
       const transaction = await this.#manager.begin()
@@ -44,7 +43,7 @@ export class Retrier {
   }
 
   async *attempts(count: number): AsyncGenerator<Attempt, void, undefined> {
-    checkCount(count)
+    assertAttempts(count)
     for (let number = 1; number <= count; number++) {
       const attempt = new TransactionAttempt(number, (work) =>
         number < count ? this.#block(number, work) : this.#lastBlock(number, work),
@@ -66,7 +65,7 @@ export class Retrier {
     }
   }
 
-  /** Zope's plain block: nobody is asked about retrying, and a failed commit is left to whoever handles its error. */
+  /** Runs Zope's plain block: nobody is asked about retrying, and a failed commit is left to the caller to abort. */
   async #lastBlock(number: number, work: (transaction: Transaction) => unknown): Promise<boolean> {
     const transaction = await this.#manager.begin()
     try {
@@ -89,10 +88,10 @@ export class Retrier {
     }
   }
 
-  /** Aborts after an error, and says whether to try again. An error of this takes the place of the first, which is reported. */
+  /** Aborts after an error and returns whether to try again. Throws a second error in place of the first, which is reported. */
   async #giveUp(error: unknown, transaction: Transaction, mayRetry: boolean): Promise<boolean> {
     try {
-      // Before the abort: after it nobody is left to be asked.
+      // Ask before the abort: after it no data manager is left to be asked.
       const retry = mayRetry && (await this.#isRetryable(error))
       await this.#manager.abort()
       return retry
@@ -107,10 +106,47 @@ export class Retrier {
   }
 }
 
-function checkCount(count: number): void {
+function assertAttempts(count: number): void {
   if (Number.isInteger(count) && count >= 1) return
   throw new TransactionUsageError(
     'SQLASSIST_ATTEMPTS_COUNT',
     `The number of attempts must be a whole number from 1, the first try included, and is ${count}.`,
   )
+}
+
+/** One block of `manager.attempts()`. Zope: `Attempt`, entered by `with`. */
+export interface Attempt {
+  /** Counted from 1. */
+  readonly number: number
+
+  /**
+   * Begins, works and commits; after an error aborts.
+   *
+   * Keeps a retryable error back unless this is the last attempt: the iteration then goes on with another one.
+   *
+   * @throws the error of `begin`, the work, `commit` or `abort`, except as above
+   */
+  run(work: (transaction: Transaction) => unknown): Promise<void>
+}
+
+/** One attempt of a {@link Retrier}. */
+export class TransactionAttempt implements Attempt {
+  readonly number: number
+  readonly #block: (work: (transaction: Transaction) => unknown) => Promise<boolean>
+  #outcome: Promise<boolean> | undefined
+
+  constructor(number: number, block: (work: (transaction: Transaction) => unknown) => Promise<boolean>) {
+    this.number = number
+    this.#block = block
+  }
+
+  async run(work: (transaction: Transaction) => unknown): Promise<void> {
+    this.#outcome = this.#block(work)
+    await this.#outcome
+  }
+
+  /** Whether the work is done. Waits for a run that nobody awaited. */
+  async succeeded(): Promise<boolean> {
+    return (await this.#outcome) === true
+  }
 }

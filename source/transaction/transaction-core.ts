@@ -1,28 +1,25 @@
 import { CallOut, type CallOutSettings, isThenable } from './call-out.ts'
-import { joinChannel, type JoinMessage } from './channels.ts'
 import type { DataManager } from './data-manager.ts'
-import { errorText, named } from './describe.ts'
-import type { HookList } from './hook-list.ts'
-import type { HookKind, Hooks } from './hooks.ts'
-import { Metadata } from './metadata.ts'
-import type { Operation } from './operation.ts'
-import type { SavepointEntry } from './savepoint.ts'
-import { Savepoints } from './savepoints.ts'
-import { warnOfSuppressedError } from './suppressed.ts'
-import type { SynchronizerSet } from './synchronizer-set.ts'
-import type { Transaction } from './transaction.ts'
+import { errorText, labelOf, named } from './describe.ts'
 import {
   ConcurrentCallError,
   TransactionEndedError,
   TransactionFailedError,
   type TransactionUsageCode,
   TransactionUsageError,
-} from './transaction-errors.ts'
+} from './errors.ts'
+import { type HookKind, type HookList, Hooks } from './hooks.ts'
+import { Metadata } from './metadata.ts'
+import { type Operation, UnderWay } from './operation.ts'
+import { type SavepointEntry, Savepoints } from './savepoints.ts'
+import type { SynchronizerSet } from './synchronizers.ts'
+import { joinChannel, type JoinMessage } from './transaction-channels.ts'
 import type { TransactionStatus } from './transaction-status.ts'
-import { UnderWay } from './under-way.ts'
+import type { Transaction } from './transaction.ts'
+import { warnOfSuppressedError } from './warnings.ts'
 
-/** What a transaction needs of the manager that made it. */
-export interface TransactionHost {
+/** The manager that made a transaction, as the transaction sees it. */
+export interface OwningManager {
   readonly settings: CallOutSettings
   readonly synchronizers: SynchronizerSet
   readonly admit: ((resource: DataManager) => void) | undefined
@@ -33,9 +30,9 @@ export interface TransactionHost {
 
 const bareSettings: CallOutSettings = { timeoutMs: undefined, onSuppressedError: warnOfSuppressedError }
 
-/** The state of a transaction, and the steps that its commit, abort and savepoints have in common. */
+/** The state of a transaction, and the steps shared by commit, abort and savepoints. */
 export class TransactionCore {
-  /** What participants are given. */
+  /** The transaction, as participants get it. */
   readonly transaction: Transaction
   readonly calls: CallOut
   readonly underWay = new UnderWay()
@@ -45,29 +42,29 @@ export class TransactionCore {
   commits = 0
   /** Whether its beforeCommit hooks run. */
   runsBeforeCommitHooks = false
-  // In order of joining. Leaving makes a new list, ending empties the present one: loops under way rely on both.
+  // Loops under way rely on this: leaving makes a new list, the end empties the present one. In order of joining.
   resources: DataManager[] = []
-  // Whose vote has returned. An array, since hardly anybody ever asks.
+  // Data managers whose vote has returned. An array will do: lookups are rare.
   voted: DataManager[] = []
   hooks: Hooks | undefined
-  data: Map<object, unknown> | undefined
-  // Both are cut at the end, so that a transaction kept by somebody keeps nothing else alive.
-  host: TransactionHost | undefined
+  // Cut at the end, like the synchronizers, so that a transaction kept by a caller keeps nothing else alive.
+  manager: OwningManager | undefined
   #synchronizers: SynchronizerSet | undefined
   #savepoints: Savepoints | undefined
+  #data: Map<object, unknown> | undefined
   #failure: { readonly error: unknown } | undefined
   #hasEnded = false
-  // What was under way when it ended.
+  // The operation that was under way at the end.
   #endedIn: Operation | undefined
 
-  constructor(transaction: Transaction, host: TransactionHost | undefined) {
+  constructor(transaction: Transaction, manager: OwningManager | undefined) {
     this.transaction = transaction
-    this.host = host
-    this.#synchronizers = host?.synchronizers
-    this.calls = new CallOut(transaction, host?.settings ?? bareSettings)
+    this.manager = manager
+    this.#synchronizers = manager?.synchronizers
+    this.calls = new CallOut(transaction, manager?.settings ?? bareSettings)
   }
 
-  /** Whether nobody would be called by a commit, an abort or a savepoint. */
+  /** Whether a commit, an abort or a savepoint would call nobody. */
   get callsNobody(): boolean {
     return (
       this.resources.length === 0 &&
@@ -76,9 +73,9 @@ export class TransactionCore {
     )
   }
 
-  /** @throws as {@link Transaction.join}, but for what `admit` throws */
+  /** @throws as {@link Transaction.join}, except the error of `admit` */
   assertJoinable(): void {
-    this.refuseEnded('join')
+    this.assertNotEnded('join')
     if (this.status === 'Commit failed') throw this.failedEarlier('join')
     if (this.status !== 'Active' && this.status !== 'Doomed') {
       throw this.wrongState('SQLASSIST_JOIN_STATUS', 'join', 'join before commit() begins its two phases')
@@ -87,9 +84,39 @@ export class TransactionCore {
     if (outside === 'abort' || outside === 'rollback') throw new ConcurrentCallError('join', outside)
   }
 
+  doom(): void {
+    this.assertNotEnded('doom')
+    if (this.status !== 'Active' && this.status !== 'Doomed') {
+      throw this.wrongState('SQLASSIST_DOOM_STATUS', 'doom', 'only an Active one can be doomed')
+    }
+    if (this.underWay.outside === 'commit') throw new ConcurrentCallError('doom', 'commit')
+    this.status = 'Doomed'
+  }
+
+  dataOf(object: object): unknown {
+    if (this.#data?.has(object) === true) return this.#data.get(object)
+    throw new TransactionUsageError(
+      'SQLASSIST_NO_DATA',
+      `data: ${named(this.metadata)} keeps nothing for ${labelOf(object)}; call setData(object, value) first, in the same transaction.`,
+    )
+  }
+
+  keepData(object: object, value: unknown): void {
+    this.assertNotEnded('setData')
+    this.#data ??= new Map()
+    this.#data.set(object, value)
+  }
+
+  /** The hooks to add one to, for the method of this name. */
+  hooksFor(operation: string): Hooks {
+    this.assertNotEnded(operation)
+    this.hooks ??= new Hooks()
+    return this.hooks
+  }
+
   join(resource: DataManager): void {
     this.assertJoinable()
-    this.host?.admit?.(resource)
+    this.manager?.admit?.(resource)
     this.resources.push(resource)
     if (this.#savepoints?.isEmpty === false) {
       this.#savepoints.tie(this.#wayBackFor(resource), this.underWay.outside === 'savepoint')
@@ -99,7 +126,7 @@ export class TransactionCore {
     }
   }
 
-  /** What the rollback of a savepoint does to a data manager that joined later. */
+  /** Makes the step by which the rollback of an earlier savepoint takes a data manager back. */
   #wayBackFor(resource: DataManager): SavepointEntry {
     const part = resource.savepointAtJoin?.()
     if (part !== undefined) return { participant: resource, rollback: () => part.rollback() }
@@ -110,7 +137,7 @@ export class TransactionCore {
     }
   }
 
-  /** Made when first needed: most transactions have none. */
+  /** The savepoints, made when first needed: most transactions have none. */
   get savepoints(): Savepoints {
     this.#savepoints ??= new Savepoints()
     return this.#savepoints
@@ -120,7 +147,7 @@ export class TransactionCore {
     this.#savepoints?.invalidateAll()
   }
 
-  // Calling out. Each gives nothing where there is nobody to call, which saves waiting for it.
+  // Calling out: each returns undefined if there is nobody to call, which saves an await.
 
   synchronize(method: 'beforeCompletion' | 'afterCompletion'): Promise<void> | undefined {
     const synchronizers = this.#synchronizers
@@ -142,12 +169,23 @@ export class TransactionCore {
     }
   }
 
+  /** Asks the data managers, in the order of joining, until one says that trying again may help. */
+  async wantsRetry(error: unknown): Promise<boolean> {
+    const { resources } = this
+    for (let index = 0; index < resources.length; index++) {
+      const resource = resources[index] as DataManager
+      const answer = resource.shouldRetry?.(error)
+      if (isThenable(answer) ? await this.calls.settle(answer, 'shouldRetry', resource) : answer) return true
+    }
+    return false
+  }
+
   hooksToRun(kind: HookKind): HookList | undefined {
     const hooks = this.hooks?.[kind]
     return hooks === undefined || hooks.isEmpty ? undefined : hooks
   }
 
-  /** A round of hooks that come when the work is done; after it the data managers are cleared of what the hooks did. */
+  /** Runs the hooks that come after the work, then aborts the data managers, which the hooks may have touched. */
   afterHooks(
     kind: 'afterCommit' | 'afterAbort',
     before: readonly unknown[],
@@ -173,10 +211,10 @@ export class TransactionCore {
   }
 
   freeManager(): void {
-    const { host } = this
+    const { manager } = this
     // Cut first: if the manager refuses, it is not asked again.
-    this.host = undefined
-    host?.free(this.transaction)
+    this.manager = undefined
+    manager?.free(this.transaction)
   }
 
   free(): void {
@@ -185,7 +223,7 @@ export class TransactionCore {
     this.#endedIn = this.underWay.operation
     this.resources.length = 0
     this.hooks?.clear()
-    this.data = undefined
+    this.#data = undefined
     this.voted = []
     this.#synchronizers = undefined
     this.metadata.dropExtension()
@@ -194,8 +232,10 @@ export class TransactionCore {
   // Refusals
 
   /**
-   * Whether it has ended and nothing is going on any more. A participant may end the transaction inside a call that goes on
-   * after it: until that one is through, those it calls find everything as Zope leaves it.
+   * Whether the transaction has ended and the call that ended it has returned.
+   *
+   * A participant may end the transaction during a commit. Until that commit returns, its other participants still see the old
+   * state, as in Zope.
    */
   get isOver(): boolean {
     if (!this.#hasEnded) return false
@@ -203,13 +243,13 @@ export class TransactionCore {
     return operation === undefined || operation !== this.#endedIn || !operation.isInside
   }
 
-  /** Throws when over. */
-  refuseEnded(operation: string): void {
+  /** Throws if the transaction is over. */
+  assertNotEnded(operation: string): void {
     if (this.isOver) throw this.#ended(operation)
   }
 
-  /** Throws when a participant has ended the transaction under the call that goes on. */
-  refuseEndedInside(operation: string): void {
+  /** Throws if a participant has ended the transaction during the present call. */
+  assertNotEndedInside(operation: string): void {
     if (this.#hasEnded) throw this.#ended(operation)
   }
 

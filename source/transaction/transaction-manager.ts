@@ -1,43 +1,37 @@
-import type { Attempt } from './attempt.ts'
 import type { CallOut } from './call-out.ts'
-import { beginChannel, type BeginMessage } from './channels.ts'
 import type { DataManager } from './data-manager.ts'
 import { labelOf, named } from './describe.ts'
+import { AlreadyInTransactionError, ConcurrentCallError, NoTransactionError, TransactionUsageError } from './errors.ts'
 import { Operation } from './operation.ts'
-import { Retrier, type RunOptions } from './retrier.ts'
-import type { Savepoint } from './savepoint.ts'
-import { type OnSuppressedError, warnOfSuppressedError } from './suppressed.ts'
-import type { Synchronizer } from './synchronizer.ts'
-import { callOne, SynchronizerSet } from './synchronizer-set.ts'
+import { type Attempt, Retrier, type RunOptions } from './retrier.ts'
+import type { Savepoint } from './savepoints.ts'
+import { callOne, type Synchronizer, SynchronizerSet } from './synchronizers.ts'
+import { beginChannel, type BeginMessage } from './transaction-channels.ts'
+import type { OwningManager } from './transaction-core.ts'
 import { coreOf, Transaction } from './transaction.ts'
-import type { TransactionHost } from './transaction-core.ts'
-import {
-  AlreadyInTransactionError,
-  ConcurrentCallError,
-  NoTransactionError,
-  TransactionUsageError,
-} from './transaction-errors.ts'
+import { type OnSuppressedError, warnOfSuppressedError } from './warnings.ts'
 
 /** The options of a {@link TransactionManager}. */
 export interface TransactionManagerOptions {
   /**
-   * `true`: a transaction exists only between `begin` and its end; anything else throws. `false`: `get` makes one when
-   * there is none, and `begin` aborts the one there is. Default false, as Zope's.
+   * Whether a transaction exists only between `begin` and its end; any use outside throws. If not, `get` makes one when there
+   * is none, and `begin` aborts the current one. Default false, as Zope's.
    */
   readonly explicit?: boolean | undefined
   /**
-   * How long each single call of a data manager, hook or synchronizer may take, in milliseconds, from 1 to 2147483647. One that
-   * has not settled by then counts as failed with a `CallTimeoutError`, and everything goes on as after any other error of that
-   * call; what comes of it later is dropped, a later error reported. Default: no limit.
+   * The limit for each single call of a data manager, hook or synchronizer, in milliseconds, from 1 to 2147483647.
+   *
+   * A call that has not settled by then counts as failed with a `CallTimeoutError`. A later answer is dropped, a later error
+   * reported. Default: no limit.
    */
   readonly timeoutMs?: number | undefined
   /** Gets every error that no caller gets to see. Default: a warning of the process, code `SQLASSIST_SUPPRESSED_ERROR`. */
   readonly onSuppressedError?: OnSuppressedError | undefined
-  /** What {@link TransactionManager.attempt} says outside of `run` and `attempts`, for a manager made for one try. Default 1. */
+  /** The value of {@link TransactionManager.attempt} outside of `run` and `attempts`, for a manager made for one try. Default 1. */
   readonly attempt?: number | undefined
-  /** Called before a data manager joins; throws to refuse it. Default: all are admitted. */
+  /** Called before a data manager joins; throws to refuse the data manager. Default: all are admitted. */
   readonly admit?: ((resource: DataManager) => void) | undefined
-  /** Called when a commit is about to call `tpcFinish`, with the data managers: from here on it cannot be taken back. @internal */
+  /** Called with the data managers before the first `tpcFinish`, after which a commit cannot be taken back. @internal */
   readonly finishing?: ((resources: readonly DataManager[]) => void) | undefined
 }
 
@@ -46,7 +40,7 @@ const longestTimeoutMs = 2_147_483_647
 /**
  * Makes transactions, one at a time, and knows the current one.
  *
- * A manager serves one flow of control: give each request, job or test its own. Making one costs next to nothing.
+ * A manager serves one flow of control: give each request, job or test its own. Managers are cheap.
  *
  * ```ts
  * const manager = new TransactionManager({ explicit: true })
@@ -61,14 +55,14 @@ export class TransactionManager {
   /** Whether a transaction has to be begun. Zope: `explicit`. */
   readonly explicit: boolean
   readonly #synchronizers = new SynchronizerSet()
-  readonly #host: TransactionHost
+  readonly #asOwner: OwningManager
   readonly #attempt: number
   #current: Transaction | undefined
   #beginning: Operation | undefined
   #retrier: Retrier | undefined
   #tooLate: (() => Error) | undefined
 
-  /** @throws TransactionUsageError (SQLASSIST_INVALID_TIMEOUT) when `timeoutMs` is no number of that range */
+  /** @throws TransactionUsageError (SQLASSIST_INVALID_TIMEOUT) when `timeoutMs` is not in its range */
   constructor(options: TransactionManagerOptions = {}) {
     const {
       explicit = false,
@@ -86,7 +80,7 @@ export class TransactionManager {
     }
     this.explicit = explicit
     this.#attempt = attempt
-    this.#host = {
+    this.#asOwner = {
       settings: { timeoutMs, onSuppressedError },
       synchronizers: this.#synchronizers,
       admit,
@@ -97,13 +91,12 @@ export class TransactionManager {
   }
 
   /**
-   * Begins a transaction and makes it the current one; then tells the synchronizers (`newTransaction`).
+   * Begins a transaction, makes it the current one and calls `newTransaction` of the synchronizers.
    *
-   * With one current already, in whatever state: an explicit manager refuses; any other aborts that one first, and an error
-   * of that abort is thrown, with nothing begun. An error of a synchronizer is thrown too; the transaction is begun all the same.
-   * Zope: `begin`.
+   * An explicit manager refuses if a transaction is current, in any state. Others abort that one first, and begin nothing if
+   * the abort throws. An error of a synchronizer is thrown, but the transaction is begun. Zope: `begin`.
    *
-   * @throws AlreadyInTransactionError (SQLASSIST_ALREADY_IN_TRANSACTION) as above
+   * @throws AlreadyInTransactionError (SQLASSIST_ALREADY_IN_TRANSACTION) when explicit and a transaction is current
    * @throws ConcurrentCallError (SQLASSIST_CONCURRENT_CALL) from outside while another `begin` or a commit is under way
    */
   begin(): Promise<Transaction> {
@@ -121,8 +114,8 @@ export class TransactionManager {
   }
 
   /**
-   * The current transaction. Where there is none, a manager that is not explicit makes one, of which no synchronizer is told.
-   * Zope: `get`.
+   * The current transaction. If there is none, a manager that is not explicit makes one, without calling `newTransaction` of
+   * the synchronizers. Zope: `get`.
    *
    * @throws NoTransactionError (SQLASSIST_NO_TRANSACTION) when explicit and none is begun
    * @throws ConcurrentCallError (SQLASSIST_CONCURRENT_CALL) from outside while `begin` has ended one and not made the next
@@ -135,7 +128,7 @@ export class TransactionManager {
         'No transaction is begun, or the last one has ended, and this manager is explicit: await manager.begin() first.',
       )
     }
-    // One made now would be replaced by the one that begin is about to make, and nobody would end it.
+    // Begin would replace a transaction made now, and nobody would end it.
     if (this.#beginning?.isInside === false) throw new ConcurrentCallError('get', 'begin')
     return this.#make()
   }
@@ -166,11 +159,11 @@ export class TransactionManager {
   }
 
   /**
-   * Begins, works, commits and gives what the work gave; after a retryable error (see {@link Transaction.isRetryableError})
-   * aborts and tries again, at most `attempts` times in all (default 3).
+   * Begins, works, commits and returns the result of the work. Aborts after an error.
    *
-   * The name of the function becomes the note of the transaction, unless it is `_`. After any other error, and after the last
-   * try, the transaction is aborted and the error thrown; an error of that abort takes its place. Zope: `run`.
+   * After a retryable error (see {@link Transaction.isRetryableError}) tries again, at most `attempts` times in all (default 3).
+   * Any other error, and that of the last try, is thrown; an error of the abort takes its place.
+   * The name of the function becomes the note of the transaction, unless it is `_`. Zope: `run`.
    *
    * ```ts
    * const id = await manager.run(async (transaction) => transfer(transaction, from, to), { attempts: 5 })
@@ -178,16 +171,17 @@ export class TransactionManager {
    *
    * @throws TransactionUsageError (SQLASSIST_ATTEMPTS_COUNT) when `attempts` is not a whole number from 1
    * @throws NoTransactionError (SQLASSIST_NO_TRANSACTION) when explicit and the work ended the transaction itself
-   * @throws whatever `begin`, the work, `commit` or `abort` throws
+   * @throws the error of `begin`, the work, `commit` or `abort`
    */
   run<T>(work: (transaction: Transaction) => T | PromiseLike<T>, options: RunOptions = {}): Promise<T> {
     return this.#retries().run(work, options)
   }
 
   /**
-   * Up to `count` blocks (default 3) for the same work, until one succeeds. Like {@link run}, with three differences: the loop
-   * may do something between the tries, no note is made, and if the commit of the last block fails the transaction stays the
-   * current one, to be looked at and aborted. `attempts(1)` is Zope's plain block, `with manager:`. Zope: `attempts`.
+   * Gives up to `count` blocks (default 3) for the same work, until one succeeds.
+   *
+   * Unlike {@link run}, the loop may do something between the tries, and no note is made. If the commit of the last block fails,
+   * the transaction stays the current one, to be aborted. `attempts(1)` is Zope's block `with manager:`. Zope: `attempts`.
    *
    * ```ts
    * for await (const attempt of manager.attempts(3)) {
@@ -201,15 +195,16 @@ export class TransactionManager {
     return this.#retries().attempts(count)
   }
 
-  /** Which try of {@link run} or {@link attempts} is at work, counted from 1; outside of them, what the options said. */
+  /** The number of the try of {@link run} or {@link attempts} at work, from 1; outside of them the option `attempt`. */
   get attempt(): number {
     return this.#retrier?.attempt ?? this.#attempt
   }
 
   /**
-   * Tells a synchronizer of all transactions from now on; if one is current, of that one at once, and an error of that is thrown,
-   * with the synchronizer registered all the same. It is held weakly: keep a reference to it. Registering it again tells it again and
-   * changes nothing else. Zope: `registerSynch`.
+   * Registers a synchronizer, which is held weakly: keep a reference to it.
+   *
+   * If a transaction is current, calls `newTransaction` at once, also when registering again. An error of that call is thrown,
+   * but the synchronizer is registered. Zope: `registerSynch`.
    */
   async registerSynch(synchronizer: Synchronizer): Promise<void> {
     this.#synchronizers.add(synchronizer)
@@ -219,7 +214,7 @@ export class TransactionManager {
   }
 
   /**
-   * Zope: `unregisterSynch`.
+   * Unregisters a synchronizer. Zope: `unregisterSynch`.
    *
    * @throws TransactionUsageError (SQLASSIST_UNKNOWN_SYNCHRONIZER) when it is not registered
    */
@@ -242,8 +237,8 @@ export class TransactionManager {
   }
 
   /**
-   * Forgets the current transaction, which is neither committed nor aborted by it. A transaction calls it at its end; there is
-   * hardly ever another reason to. Zope: `free`.
+   * Forgets the current transaction without committing or aborting it. A transaction calls this at its end; other callers hardly
+   * ever need it. Zope: `free`.
    *
    * @throws TransactionUsageError (SQLASSIST_FOREIGN_TRANSACTION) when it is not the current one
    */
@@ -257,13 +252,13 @@ export class TransactionManager {
     this.#current = undefined
   }
 
-  /** From here on it begins nothing: what would, throws what `tooLate` gives. For the rooms above. @internal */
+  /** Closes the manager: a call that would begin a transaction throws the error of `tooLate`. @internal */
   close(tooLate: () => Error): void {
     this.#tooLate = tooLate
   }
 
   #make(): Transaction {
-    const transaction = new Transaction(this.#host)
+    const transaction = new Transaction(this.#asOwner)
     this.#current = transaction
     if (beginChannel.hasSubscribers) beginChannel.publish({ transaction, manager: this } satisfies BeginMessage)
     return transaction
@@ -279,17 +274,17 @@ export class TransactionManager {
       }
       await this.#current.abort()
     }
-    // In place of one that participants of that abort may have begun.
+    // Replaces a transaction that participants of that abort may have begun.
     const transaction = this.#make()
     await this.#announce(transaction, (calls) => this.#synchronizers.round('newTransaction', transaction, calls))
     return transaction
   }
 
-  /** Registering may happen at any time, so what is under way does not keep a synchronizer from being told. */
+  /** Calls synchronizers about a new transaction, also while another operation is under way: registering is allowed any time. */
   #announce(transaction: Transaction, round: (calls: CallOut) => Promise<void>): Promise<void> {
     const { underWay, calls } = coreOf(transaction)
-    const tell = () => round(calls)
-    return underWay.outside === undefined ? underWay.enter('begin', false, tell) : tell()
+    const call = () => round(calls)
+    return underWay.outside === undefined ? underWay.enter('begin', false, call) : call()
   }
 
   #retries(): Retrier {

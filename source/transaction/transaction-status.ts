@@ -4,11 +4,11 @@
  * | from | to | by |
  * | --- | --- | --- |
  * | Active | Doomed | `doom` |
- * | any | Committing | `commit`, once its beforeCommit hooks and beforeCompletion are through |
+ * | any | Committing | `commit`, after its beforeCommit hooks and beforeCompletion |
  * | Committing | Committed | every data manager finished |
  * | any | Commit failed | an error in a commit's two phases, in making a savepoint or in rolling one back |
  *
- * Nothing leads out of `Commit failed`. There is no state for aborted: an abort leaves the state as it was.
+ * Nothing leads out of `Commit failed`. An abort leaves the state as it was: no state says aborted.
  */
 export const transactionStatuses = ['Active', 'Doomed', 'Committing', 'Committed', 'Commit failed'] as const
 

@@ -1,32 +1,29 @@
 import { abort } from './abort.ts'
-import { abortChannel, commitChannel, savepointChannel, traced } from './channels.ts'
 import { commit } from './commit.ts'
 import type { DataManager } from './data-manager.ts'
-import { labelOf, named } from './describe.ts'
-import type { AfterCommitHook, Hook, HookEntry } from './hook.ts'
-import { Hooks } from './hooks.ts'
-import { anyWantsRetry } from './retryable.ts'
-import type { Savepoint } from './savepoint.ts'
-import type { Suppressed } from './suppressed.ts'
-import { takeSavepoint } from './take-savepoint.ts'
-import { TransactionCore, type TransactionHost } from './transaction-core.ts'
-import { ConcurrentCallError, TransactionUsageError, TransientError } from './transaction-errors.ts'
+import { TransientError } from './errors.ts'
+import type { AfterCommitHook, Hook, HookEntry } from './hooks.ts'
+import { type Savepoint, takeSavepoint } from './savepoints.ts'
+import { abortChannel, commitChannel, savepointChannel, traced } from './transaction-channels.ts'
+import { type OwningManager, TransactionCore } from './transaction-core.ts'
 import type { TransactionStatus } from './transaction-status.ts'
+import type { Suppressed } from './warnings.ts'
 
-/** For the manager, which is the only one to look inside. */
+/** Opens a transaction to the other files of this room. */
 export let coreOf: (transaction: Transaction) => TransactionCore
 
 /**
  * One unit of work over any number of data managers, which it commits in two phases or aborts, all of them.
  *
- * A manager makes it: `await manager.begin()`. Once committed or aborted it has *ended*: what was read from it can still
- * be read (status, user, description), any call that would change it throws {@link TransactionEndedError}
- * (SQLASSIST_TRANSACTION_ENDED).
+ * A manager makes it: `await manager.begin()`. After a commit or an abort it has *ended*: status, user and description can still
+ * be read; methods that would change it throw {@link TransactionEndedError} (SQLASSIST_TRANSACTION_ENDED).
  *
- * While a commit, abort, savepoint or rollback is under way, the participants it calls may call back, and Zope's rules
- * say what happens; such a call from anybody else is refused with {@link ConcurrentCallError}
- * (SQLASSIST_CONCURRENT_CALL), except `abort`, see there. The asynchronous context tells the two apart: code that a
- * participant runs without it (a callback of an old library, say) counts as anybody else. Zope: `ITransaction`.
+ * While a commit, abort, savepoint or rollback is under way, the participants it calls may call back, by Zope's rules. Such a
+ * call from elsewhere is refused with {@link ConcurrentCallError} (SQLASSIST_CONCURRENT_CALL), except `abort`, see there.
+ * The asynchronous context separates the two: code that a participant runs without that context counts as elsewhere.
+ *
+ * Methods that call participants throw their errors as the same objects, and {@link CallTimeoutError} (SQLASSIST_CALL_TIMEOUT)
+ * when a participant does not answer in time. Zope: `ITransaction`.
  */
 export class Transaction {
   static {
@@ -35,9 +32,9 @@ export class Transaction {
 
   readonly #core: TransactionCore
 
-  /** For the manager. Without a host it is a transaction that no manager knows: it works, and nothing ever finds it. */
-  constructor(host?: TransactionHost) {
-    this.#core = new TransactionCore(this, host)
+  /** For the manager. A transaction without one works, but nothing ever finds it. */
+  constructor(manager?: OwningManager) {
+    this.#core = new TransactionCore(this, manager)
   }
 
   /** The state; see {@link TransactionStatus}. An abort leaves it as it was. */
@@ -53,29 +50,26 @@ export class Transaction {
   /**
    * Makes a data manager part of this transaction: from now on it is committed or aborted with it.
    *
-   * Joining twice means being called twice. Allowed until the two phases of a commit begin, from inside and outside, so
-   * beforeCommit hooks and beforeCompletion may still join. If there are valid savepoints, rolling one back aborts this data manager and takes
-   * it out of the transaction, unless it has `savepointAtJoin`. Zope: `join`, allowed in the states Active and Doomed.
+   * Joining twice means being called twice. Allowed until the two phases of a commit begin, so also in beforeCommit hooks and
+   * beforeCompletion. The rollback of an earlier savepoint aborts the data manager and takes it out of the transaction, unless
+   * it has `savepointAtJoin`. Zope: `join`, allowed in the states Active and Doomed.
    *
-   * Joining from outside while an abort or a rollback is under way is refused, since it might or might not be reached by it;
-   * from outside while a savepoint is being made, the data manager counts as joined after that savepoint.
+   * From elsewhere, a join is refused while an abort or a rollback is under way, which might miss it; while a savepoint is being
+   * made, the data manager counts as joined after that savepoint. `admit` of the manager may refuse it with an error of its own.
    *
-   * @throws TransactionEndedError (SQLASSIST_TRANSACTION_ENDED) after a commit or abort
    * @throws TransactionFailedError (SQLASSIST_TRANSACTION_FAILED) after a failed commit, savepoint or rollback
    * @throws TransactionUsageError (SQLASSIST_JOIN_STATUS) while the two phases of a commit run and after them
-   * @throws ConcurrentCallError (SQLASSIST_CONCURRENT_CALL) as above
-   * @throws whatever `admit` of the manager throws to refuse the data manager
    */
   join(resource: DataManager): void {
     this.#core.join(resource)
   }
 
-  /** For what joins as a part of a data manager that has joined. @throws as {@link join} @internal */
+  /** For a part of a data manager that has joined. @throws as {@link join} @internal */
   assertJoinable(): void {
     this.#core.assertJoinable()
   }
 
-  /** How many data managers have joined; those that left with the rollback of a savepoint do not count. 0 after the end. */
+  /** The number of data managers that have joined and not left by the rollback of a savepoint. 0 after the end. */
   get resourceCount(): number {
     return this.#core.resources.length
   }
@@ -89,26 +83,20 @@ export class Transaction {
    * Makes the work of all data managers permanent, in two phases, and ends the transaction.
    *
    * In this order: savepoints become invalid; beforeCommit hooks; `beforeCompletion` of the synchronizers; the two phases, see
-   * {@link DataManager}; `afterCompletion`; afterCommit hooks with `true`. Then the transaction has ended.
+   * {@link DataManager}; `afterCompletion`; afterCommit hooks with `true`; the end.
    *
-   * An error before the two phases comes out as it is, and nothing was called that would have to be undone: the
-   * transaction goes on as before and may be committed again. An error in them sends `abort` and `tpcAbort` to the data
-   * managers, runs `afterCompletion` and the afterCommit hooks with `false`, and is thrown as the same object; the status is
-   * `Commit failed` and the transaction stays the current one until it is aborted. An error of `afterCompletion` is
-   * thrown too, in place of an earlier one; after a successful commit the status is then `Committed`, and an abort lets go
-   * of the transaction without undoing it. Zope: `commit`, except that it commits a second time when told to.
+   * An error before the two phases leaves nothing to undo: the transaction goes on and may be committed again. After an error
+   * in them, the data managers get `abort` and `tpcAbort`, `afterCompletion` and the afterCommit hooks with `false` run, and the
+   * error is thrown; the transaction is `Commit failed` and stays the current one until it is aborted.
+   * An error of `afterCompletion` replaces an earlier one. After a successful commit it leaves the status `Committed`, and an
+   * abort then lets go of the transaction without undoing it. Zope: `commit`, which can also commit a second time.
    *
-   * Committing is not interrupted: a commit or an abort from outside while it runs is refused. A participant that aborts the
-   * transaction before the first `tpcFinish` makes the commit fail there, with everybody cleaned up; once finishing has begun
-   * it goes on to the last.
+   * A commit is not interrupted: a commit or an abort from elsewhere is refused. A participant that aborts the transaction
+   * before the first `tpcFinish` makes the commit fail there, with all data managers cleaned up; later it changes nothing.
    *
    * @throws DoomedTransactionError (SQLASSIST_TRANSACTION_DOOMED) when doomed; nothing has been called
    * @throws TransactionFailedError (SQLASSIST_TRANSACTION_FAILED) when it failed earlier; nothing has been called
-   * @throws TransactionEndedError (SQLASSIST_TRANSACTION_ENDED) after a commit or abort
    * @throws TransactionUsageError (SQLASSIST_COMMIT_STATUS) while the two phases run and after them
-   * @throws ConcurrentCallError (SQLASSIST_CONCURRENT_CALL) from outside while another call is under way
-   * @throws CallTimeoutError (SQLASSIST_CALL_TIMEOUT) when a participant did not answer in time
-   * @throws whatever a participant throws
    */
   commit(): Promise<void> {
     const core = this.#core
@@ -118,21 +106,18 @@ export class Transaction {
   }
 
   /**
-   * Gives up the work of all data managers and ends the transaction. Allowed in every state.
+   * Gives up the work of all data managers and ends the transaction. Allowed in every state; after an abort does nothing.
    *
    * In this order: beforeAbort hooks; savepoints become invalid; `beforeCompletion`; `abort` of the data managers in the
-   * order of joining; afterAbort hooks; the manager forgets the transaction; `afterCompletion`. Everybody is told: an error of
-   * `beforeCompletion` or a data manager is thrown at the end, the first of them as the same object. An error of an afterAbort
-   * hook or of `afterCompletion` comes out in its place. In any case the transaction has ended. Zope: `abort`.
+   * order of joining; afterAbort hooks; the manager forgets the transaction; `afterCompletion`.
    *
-   * From outside, while an abort is under way: has the same outcome as that one. While a savepoint, a rollback or `begin` is
-   * under way: waits for it, then aborts; nothing else gets in between. While a commit is under way: refused.
-   * After an abort: does nothing.
+   * All data managers are called, also after an error in one. The first error of them or of `beforeCompletion` is thrown at the
+   * end; one of an afterAbort hook or of `afterCompletion` replaces it. The transaction ends in any case. Zope: `abort`.
+   *
+   * From elsewhere, shares the outcome of an abort under way; waits for a savepoint, a rollback or `begin`, then aborts before
+   * any other call; is refused while a commit is under way.
    *
    * @throws TransactionEndedError (SQLASSIST_TRANSACTION_ENDED) after a commit, which cannot be undone
-   * @throws ConcurrentCallError (SQLASSIST_CONCURRENT_CALL) from outside while a commit is under way
-   * @throws CallTimeoutError (SQLASSIST_CALL_TIMEOUT) when a participant did not answer in time
-   * @throws whatever a participant throws
    */
   abort(): Promise<void> {
     const core = this.#core
@@ -145,22 +130,14 @@ export class Transaction {
   }
 
   /**
-   * Makes sure that this transaction cannot be committed; work may go on until it is aborted.
+   * Makes sure that this transaction cannot be committed; work may go on until it is aborted. Zope: `doom`.
    *
-   * Zope: `doom`. A hook or synchronizer that dooms its transaction while it is being committed changes nothing.
+   * Has no effect on a commit under way: refused from elsewhere, and overtaken if a hook or a synchronizer calls it.
    *
    * @throws TransactionUsageError (SQLASSIST_DOOM_STATUS) in a state other than Active and Doomed
-   * @throws TransactionEndedError (SQLASSIST_TRANSACTION_ENDED) after a commit or abort
-   * @throws ConcurrentCallError (SQLASSIST_CONCURRENT_CALL) from outside while a commit is under way, which it cannot stop
    */
   doom(): void {
-    const core = this.#core
-    core.refuseEnded('doom')
-    if (core.status !== 'Active' && core.status !== 'Doomed') {
-      throw core.wrongState('SQLASSIST_DOOM_STATUS', 'doom', 'only an Active one can be doomed')
-    }
-    if (core.underWay.outside === 'commit') throw new ConcurrentCallError('doom', 'commit')
-    core.status = 'Doomed'
+    this.#core.doom()
   }
 
   /** Whether {@link doom} was called and not overtaken by a commit already under way. */
@@ -169,18 +146,15 @@ export class Transaction {
   }
 
   /**
-   * A state of all joined data managers to go back to.
+   * Makes a state of all joined data managers to go back to.
    *
-   * Every data manager must have `savepoint`, unless `optimistic` is true (default false): then one that has not is let pass,
-   * and rolling back will fail. An error while making it sends `abort` and `tpcAbort` to the data managers, makes the
-   * transaction `Commit failed` and is thrown; earlier savepoints stay valid. Zope: `savepoint`, which can also be called
-   * once the two phases of a commit have begun.
+   * Every data manager must have `savepoint`, unless `optimistic` is true (default false); the rollback then fails if one has
+   * not. After an error the data managers get `abort` and `tpcAbort`, the transaction is `Commit failed`, and earlier savepoints
+   * stay valid. Zope: `savepoint`, which can also be called once the two phases of a commit have begun.
    *
-   * @throws SavepointUnsupportedError (SQLASSIST_SAVEPOINT_UNSUPPORTED) as above
+   * @throws SavepointUnsupportedError (SQLASSIST_SAVEPOINT_UNSUPPORTED) when a data manager has no `savepoint`
    * @throws TransactionFailedError (SQLASSIST_TRANSACTION_FAILED) when the transaction failed earlier
-   * @throws TransactionEndedError (SQLASSIST_TRANSACTION_ENDED) after a commit or abort
    * @throws TransactionUsageError (SQLASSIST_SAVEPOINT_STATUS) while the two phases of a commit run and after them
-   * @throws ConcurrentCallError (SQLASSIST_CONCURRENT_CALL) from outside while another call is under way
    */
   savepoint({ optimistic = false }: { readonly optimistic?: boolean | undefined } = {}): Promise<Savepoint> {
     const core = this.#core
@@ -190,8 +164,8 @@ export class Transaction {
   }
 
   /**
-   * Adds a text to the description: white space at both ends is dropped, a line break parts it from what is there. `null`
-   * does nothing. What is no text becomes one, with a warning (SQLASSIST_TEXT_EXPECTED). Zope: `note`.
+   * Adds a text, trimmed, as a new line of the description; `null` does nothing. A value that is no text becomes one, with a
+   * warning (SQLASSIST_TEXT_EXPECTED). Zope: `note`.
    */
   note(text: string | null): void {
     this.#core.metadata.note(text)
@@ -203,7 +177,7 @@ export class Transaction {
   }
 
   /**
-   * For whom the work is done, as text; `''` where nobody said so. Stays readable after the end. Zope: `user`.
+   * The user the work is done for, as text; default `''`. Stays readable after the end. Zope: `user`.
    *
    * @throws TransactionUsageError (SQLASSIST_USER_NULL) when set to null
    */
@@ -215,7 +189,7 @@ export class Transaction {
     this.#core.metadata.user = user
   }
 
-  /** What the work is. Setting it to null does nothing. Stays readable after the end. Zope: `description`. */
+  /** The description of the work. Setting it to null does nothing. Stays readable after the end. Zope: `description`. */
   get description(): string {
     return this.#core.metadata.description
   }
@@ -224,90 +198,69 @@ export class Transaction {
     this.#core.metadata.description = text
   }
 
-  /** What {@link setExtendedInfo} was given; `null` after the end. Zope: `extension`. */
+  /** The values given to {@link setExtendedInfo}, by name; `null` after the end. Zope: `extension`. */
   get extension(): Readonly<Record<string, unknown>> | null {
     return this.#core.metadata.extension
   }
 
-  /**
-   * Tells something more about the transaction, by a name. Zope: `setExtendedInfo`.
-   *
-   * @throws TransactionEndedError (SQLASSIST_TRANSACTION_ENDED) after a commit or abort
-   */
+  /** Keeps further information about the transaction under a name. Zope: `setExtendedInfo`. */
   setExtendedInfo(name: string, value: unknown): void {
-    this.#core.refuseEnded('setExtendedInfo')
+    this.#core.assertNotEnded('setExtendedInfo')
     this.#core.metadata.setExtendedInfo(name, value)
   }
 
   /**
-   * What {@link setData} kept for this object. There until the end, so also in every hook and in `afterCompletion`. Zope: `data`.
+   * The value that {@link setData} keeps for this object, until the end: also in hooks and `afterCompletion`. Zope: `data`.
    *
    * @throws TransactionUsageError (SQLASSIST_NO_DATA) when nothing is kept for it
    */
   data(object: object): unknown {
-    const { data } = this.#core
-    if (data?.has(object) === true) return data.get(object)
-    throw new TransactionUsageError(
-      'SQLASSIST_NO_DATA',
-      `data: ${named(this)} keeps nothing for ${labelOf(object)}; call setData(object, value) first, in the same transaction.`,
-    )
+    return this.#core.dataOf(object)
   }
 
-  /**
-   * Keeps one value for an object, by its identity, until the transaction ends. Zope: `set_data`.
-   *
-   * @throws TransactionEndedError (SQLASSIST_TRANSACTION_ENDED) after a commit or abort
-   */
+  /** Keeps one value for an object, by its identity, until the transaction ends. Zope: `set_data`. */
   setData(object: object, value: unknown): void {
-    const core = this.#core
-    core.refuseEnded('setData')
-    core.data ??= new Map()
-    core.data.set(object, value)
+    this.#core.keepData(object, value)
   }
 
   /**
-   * Whether trying again may help after this error: yes for a {@link TransientError}, without asking anybody; otherwise
-   * the data managers of the manager's current transaction are asked, in order of joining, until one says yes.
-   * After the end there is nobody left to ask. Zope: `isRetryableError`.
+   * Whether trying again may help after this error: always after a {@link TransientError}. Otherwise asks the data managers of
+   * the manager's current transaction, in the order of joining; after the end none is left. Zope: `isRetryableError`.
    */
   async isRetryableError(error: unknown): Promise<boolean> {
     if (error instanceof TransientError) return true
-    const { host } = this.#core
-    return await anyWantsRetry((host === undefined ? this : host.get()).#core, error)
+    const { manager } = this.#core
+    return await (manager === undefined ? this : manager.get()).#core.wantsRetry(error)
   }
 
   /**
-   * Adds a hook that runs first thing in `commit`, with these arguments. Its error breaks the commit off before anything else
-   * was called. Hooks of one kind run in the order they were added, also those added by a hook. Zope: `addBeforeCommitHook`.
-   *
-   * @throws TransactionEndedError (SQLASSIST_TRANSACTION_ENDED) after a commit or abort, as all the `add...Hook` methods
+   * Adds a hook that runs first in `commit`, with these arguments. Its error breaks the commit off before any other call.
+   * Hooks of one kind run in the order they were added, including those added by a hook. Zope: `addBeforeCommitHook`.
    */
   addBeforeCommitHook<Args extends readonly unknown[]>(hook: Hook<Args>, ...args: Args): void {
-    this.#hooksToAdd('addBeforeCommitHook').beforeCommit.add(hook, args)
+    this.#core.hooksFor('addBeforeCommitHook').beforeCommit.add(hook, args)
   }
 
   /**
-   * Adds a hook that runs last thing in `commit`, with whether it succeeded before its own arguments.
-   *
-   * Its error is not thrown but reported, see {@link suppressedErrors}. After the hooks every data manager gets one more
-   * `abort`, in case they touched it again. Not run when the commit was refused or broken off before its two phases.
-   * Zope: `addAfterCommitHook`.
+   * Adds a hook that runs last in a `commit` that got as far as its two phases, with whether it succeeded before its own
+   * arguments. Its error is reported, not thrown, see {@link suppressedErrors}. After the hooks every data manager gets one more
+   * `abort`, in case they touched it again. Zope: `addAfterCommitHook`.
    */
   addAfterCommitHook<Args extends readonly unknown[]>(hook: AfterCommitHook<Args>, ...args: Args): void {
-    this.#hooksToAdd('addAfterCommitHook').afterCommit.add(hook, args)
+    this.#core.hooksFor('addAfterCommitHook').afterCommit.add(hook, args)
   }
 
-  /** Adds a hook that runs first thing in `abort`. Its error is not thrown but reported. Zope: `addBeforeAbortHook`. */
+  /** Adds a hook that runs first in `abort`. Its error is reported, not thrown. Zope: `addBeforeAbortHook`. */
   addBeforeAbortHook<Args extends readonly unknown[]>(hook: Hook<Args>, ...args: Args): void {
-    this.#hooksToAdd('addBeforeAbortHook').beforeAbort.add(hook, args)
+    this.#core.hooksFor('addBeforeAbortHook').beforeAbort.add(hook, args)
   }
 
   /**
-   * Adds a hook that runs in `abort` after the data managers were told. Its error comes out of the abort, which is complete all
+   * Adds a hook that runs in `abort` after those of the data managers. Its error comes out of the abort, which completes all
    * the same. After the hooks every data manager gets one more `abort`. Zope: `addAfterAbortHook`.
    */
   addAfterAbortHook<Args extends readonly unknown[]>(hook: Hook<Args>, ...args: Args): void {
-    this.#hooksToAdd('addAfterAbortHook').afterAbort.add(hook, args)
+    this.#core.hooksFor('addAfterAbortHook').afterAbort.add(hook, args)
   }
 
   /** The beforeCommit hooks that have not run yet. Zope: `getBeforeCommitHooks`. */
@@ -328,12 +281,5 @@ export class Transaction {
   /** The afterAbort hooks that have not run yet. Zope: `getAfterAbortHooks`. */
   get afterAbortHooks(): readonly HookEntry[] {
     return this.#core.hooks?.afterAbort.pending ?? []
-  }
-
-  #hooksToAdd(operation: string): Hooks {
-    const core = this.#core
-    core.refuseEnded(operation)
-    core.hooks ??= new Hooks()
-    return core.hooks
   }
 }

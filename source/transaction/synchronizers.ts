@@ -1,19 +1,35 @@
 import { type CallOut, isThenable } from './call-out.ts'
-import type { Synchronizer } from './synchronizer.ts'
 import type { Transaction } from './transaction.ts'
 
-/** The synchronizers of one manager: each once, in order of registration, and none kept alive by being in it. */
+/**
+ * A listener to every transaction of a manager: `manager.registerSynch(synchronizer)`.
+ *
+ * The manager holds it weakly, so keep a reference to it. Every method may answer at once or with a promise.
+ * Zope: `ISynchronizer`.
+ */
+export interface Synchronizer {
+  /** Called when a commit or an abort begins. An error breaks a commit off; an abort goes on and throws it at its end. */
+  beforeCompletion(transaction: Transaction): void | PromiseLike<void>
+
+  /** Called when a commit that got as far as its two phases, or an abort, is over. An error comes out of it. */
+  afterCompletion(transaction: Transaction): void | PromiseLike<void>
+
+  /** Called when `begin` made this transaction, and when registering while one is current. */
+  newTransaction(transaction: Transaction): void | PromiseLike<void>
+}
+
+/** The synchronizers of one manager: each once, in order of registration, and held weakly. */
 export class SynchronizerSet {
   // Made when first needed: most managers live for one request and never have a synchronizer.
   #members: Members | undefined
 
-  /** Keeps the place of one that is there already. */
+  /** Adds a synchronizer at the end; one that is there already keeps its place. */
   add(synchronizer: Synchronizer): void {
     this.#members ??= new Members()
     this.#members.add(synchronizer)
   }
 
-  /** Whether it was there. */
+  /** Removes a synchronizer and returns whether it was there. */
   delete(synchronizer: Synchronizer): boolean {
     return this.#members !== undefined && this.#members.delete(synchronizer)
   }
@@ -22,7 +38,7 @@ export class SynchronizerSet {
     this.#members = undefined
   }
 
-  /** Whether a round would call nobody. One that was collected, and not yet noticed, counts as somebody. */
+  /** Whether a round would call nobody. A collected synchronizer counts until the next round notices. */
   get isEmpty(): boolean {
     return this.#members === undefined || this.#members.isEmpty
   }
@@ -31,7 +47,7 @@ export class SynchronizerSet {
     return this.#alive().length > 0
   }
 
-  /** One round: calls those that are here now, in order; the first error ends it. */
+  /** Calls all synchronizers in order; the first error ends the round. */
   async round(method: keyof Synchronizer, transaction: Transaction, calls: CallOut): Promise<void> {
     for (const synchronizer of this.#alive()) await callOne(synchronizer, method, transaction, calls)
   }

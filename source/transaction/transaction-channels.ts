@@ -2,11 +2,11 @@ import { channel, tracingChannel, type TracingChannel } from 'node:diagnostics_c
 import type { DataManager } from './data-manager.ts'
 import { logChannels, numbered } from './debug-log.ts'
 import { labelOf } from './describe.ts'
-import type { Savepoint } from './savepoint.ts'
+import type { Savepoint } from './savepoints.ts'
 import type { TransactionManager } from './transaction-manager.ts'
 import type { Transaction } from './transaction.ts'
 
-/** What every message about a transaction tells. */
+/** The part that every message about a transaction has. */
 export interface TransactionMessage {
   /** The transaction it is about. */
   readonly transaction: Transaction
@@ -14,17 +14,17 @@ export interface TransactionMessage {
 
 /** `sqlassist:transaction:begin`: a manager made a transaction. */
 export interface BeginMessage extends TransactionMessage {
-  /** Who made it; undefined for one that no manager knows. */
+  /** The manager that made it; undefined for a transaction made without one. */
   readonly manager: TransactionManager | undefined
 }
 
 /** `sqlassist:transaction:join`: a data manager joined it. */
 export interface JoinMessage extends TransactionMessage {
-  /** What joined. */
+  /** The data manager that joined. */
   readonly resource: DataManager
 }
 
-/** `sqlassist:transaction:call`: it is about to call a data manager, a hook or a synchronizer. */
+/** `sqlassist:transaction:call`: a data manager, a hook or a synchronizer is about to be called. */
 export interface CallMessage extends TransactionMessage {
   /** The method of the data manager or synchronizer, or the kind of the hook: `tpcVote`, `afterCompletion`, `beforeCommit`. */
   readonly method: string
@@ -34,7 +34,7 @@ export interface CallMessage extends TransactionMessage {
 
 /** `sqlassist:transaction:rollback`: a savepoint is rolled back. */
 export interface RollbackMessage extends TransactionMessage {
-  /** The one that is rolled back. */
+  /** The savepoint that is rolled back. */
   readonly savepoint: Savepoint
 }
 
@@ -48,12 +48,12 @@ export const callChannel = channel('sqlassist:transaction:call')
 export const commitChannel = tracingChannel<unknown, TransactionMessage>('sqlassist:transaction:commit')
 /** An abort. */
 export const abortChannel = tracingChannel<unknown, TransactionMessage>('sqlassist:transaction:abort')
-/** The making of a savepoint, which is the `result`. */
+/** The making of a savepoint; the savepoint is the `result`. */
 export const savepointChannel = tracingChannel<unknown, TransactionMessage>('sqlassist:transaction:savepoint')
 /** The rollback of a savepoint. */
 export const rollbackChannel = tracingChannel<unknown, RollbackMessage>('sqlassist:transaction:rollback')
 
-/** Does `work`; a channel that somebody listens to is told of it. */
+/** Does `work`, and publishes its start and end if the channel has subscribers. */
 export function traced<T, Message extends object>(
   tracing: TracingChannel<unknown, Message>,
   message: Message,
@@ -62,7 +62,7 @@ export function traced<T, Message extends object>(
   return tracing.hasSubscribers ? tracing.tracePromise(work, message) : work()
 }
 
-// The published build goes without these statements; that of the condition `development` has them.
+// Only the build for the condition `development` keeps this statement.
 DEBUG: logLife()
 
 function logLife(): void {

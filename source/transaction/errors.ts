@@ -1,6 +1,64 @@
 import { labelOf, named } from './describe.ts'
-import { TransactionError, type TransactionErrorCode } from './transaction-error.ts'
 import type { TransactionStatus } from './transaction-status.ts'
+
+/**
+ * The root class of every error this library throws.
+ *
+ * `code` is a stable string (`SQLASSIST_...`) to decide by; `cause` is the error beneath, if there is one. A subclass
+ * gives its name on the prototype and its code as a field:
+ *
+ * ```ts
+ * export class ReadOnlySessionError extends SqlassistError {
+ *   static {
+ *     this.prototype.name = 'ReadOnlySessionError'
+ *   }
+ *   override readonly code = 'SQLASSIST_READ_ONLY_SESSION'
+ * }
+ * ```
+ */
+export class SqlassistError extends Error {
+  static {
+    // The prototype carries the name, so that stacks and printed objects show it without an own property.
+    this.prototype.name = 'SqlassistError'
+  }
+  /** A stable string to decide by, `SQLASSIST_…`; docs/errors.md lists all of them. */
+  readonly code: string = 'SQLASSIST_ERROR'
+}
+
+/** Every `code` that an error of the transaction core can have; a `switch` over them can be complete. */
+export const transactionErrorCodes = [
+  'SQLASSIST_ALREADY_IN_TRANSACTION',
+  'SQLASSIST_ATTEMPTS_COUNT',
+  'SQLASSIST_CALL_TIMEOUT',
+  'SQLASSIST_COMMIT_STATUS',
+  'SQLASSIST_CONCURRENT_CALL',
+  'SQLASSIST_DOOM_STATUS',
+  'SQLASSIST_FOREIGN_TRANSACTION',
+  'SQLASSIST_INVALID_SAVEPOINT',
+  'SQLASSIST_INVALID_TIMEOUT',
+  'SQLASSIST_JOIN_STATUS',
+  'SQLASSIST_NO_DATA',
+  'SQLASSIST_NO_SORT_KEY',
+  'SQLASSIST_NO_TRANSACTION',
+  'SQLASSIST_SAVEPOINT_STATUS',
+  'SQLASSIST_SAVEPOINT_UNSUPPORTED',
+  'SQLASSIST_TRANSACTION_DOOMED',
+  'SQLASSIST_TRANSACTION_ENDED',
+  'SQLASSIST_TRANSACTION_FAILED',
+  'SQLASSIST_TRANSIENT',
+  'SQLASSIST_UNKNOWN_SYNCHRONIZER',
+  'SQLASSIST_USER_NULL',
+] as const
+
+/** One of {@link transactionErrorCodes}. */
+export type TransactionErrorCode = (typeof transactionErrorCodes)[number]
+
+/** The root of the errors of the transaction core. Zope: `TransactionError`. */
+export class TransactionError extends SqlassistError {
+  static {
+    this.prototype.name = 'TransactionError'
+  }
+}
 
 /**
  * The transaction failed earlier, in a commit, a savepoint or a rollback, and can only be aborted.
@@ -35,7 +93,7 @@ export class TransientError extends TransactionError {
   override readonly code: string = 'SQLASSIST_TRANSIENT'
 }
 
-/** A savepoint was rolled back that a commit, an abort or the rollback of an earlier one had made invalid. Zope: the same name. */
+/** A savepoint was rolled back that was no longer valid. Zope: the same name. */
 export class InvalidSavepointRollbackError extends TransactionError {
   static {
     this.prototype.name = 'InvalidSavepointRollbackError'
@@ -51,7 +109,7 @@ export class NoTransactionError extends TransactionError {
   override readonly code = 'SQLASSIST_NO_TRANSACTION'
 }
 
-/** An explicit manager was told to begin inside a transaction. Zope: `AlreadyInTransaction`. */
+/** An explicit manager was to begin inside a transaction. Zope: `AlreadyInTransaction`. */
 export class AlreadyInTransactionError extends TransactionError {
   static {
     this.prototype.name = 'AlreadyInTransactionError'
@@ -62,8 +120,8 @@ export class AlreadyInTransactionError extends TransactionError {
 /**
  * The transaction has ended, by commit or abort, and can do nothing more; begin a new one.
  *
- * `operation` is the method that was refused, `status` the state the transaction ended in, `outcome` what became of it;
- * `cause` is the error it failed with, if it did. Zope lets some such calls through by accident of its implementation.
+ * `operation` is the refused method, `status` the state at the end, `outcome` whether it was committed or aborted, `cause`
+ * the error it failed with. Zope lets some such calls through.
  */
 export class TransactionEndedError extends TransactionError {
   static {
@@ -74,7 +132,7 @@ export class TransactionEndedError extends TransactionError {
   readonly operation: string
   /** The state the transaction ended in. */
   readonly status: TransactionStatus
-  /** What became of it. */
+  /** Whether it was committed or aborted. */
   readonly outcome: 'committed' | 'aborted'
 
   constructor(
@@ -98,8 +156,7 @@ export class TransactionEndedError extends TransactionError {
 /**
  * A call came from outside while another one on the same transaction or manager is under way.
  *
- * `operation` is the call that was refused, `underWay` the one that is running. A data manager, hook or synchronizer
- * called by that one is inside, and is not refused.
+ * `operation` is the refused call, `underWay` the running one. Calls of the participants of the running one are not refused.
  */
 export class ConcurrentCallError extends TransactionError {
   static {
@@ -124,18 +181,18 @@ export class ConcurrentCallError extends TransactionError {
 /**
  * A data manager, hook or synchronizer did not answer within the manager's `timeoutMs`.
  *
- * It counts as the error of that call. `method` is what had been called, `participant` on whom.
+ * The timeout counts as the error of that call: of `method` on `participant`.
  */
 export class CallTimeoutError extends TransactionError {
   static {
     this.prototype.name = 'CallTimeoutError'
   }
   override readonly code = 'SQLASSIST_CALL_TIMEOUT'
-  /** What had been called. */
+  /** The method that was called. */
   readonly method: string
-  /** The data manager, hook or synchronizer it was called on. */
+  /** The data manager, hook or synchronizer that was called. */
   readonly participant: object
-  /** How long it had, in milliseconds. */
+  /** The time limit, in milliseconds. */
   readonly timeoutMs: number
 
   constructor(method: string, participant: object, timeoutMs: number) {
