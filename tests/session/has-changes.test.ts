@@ -1,8 +1,8 @@
 import { ref, wrap } from '@mikro-orm/core'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { hasChanges } from '../../source/session/has-changes.ts'
 import { DIALECTS } from '../support/orms.ts'
+import { suite } from '../support/suite.ts'
 import { Address, Author, Book, Chapter, fillTables, Note, openWorld, Topic, type World } from './savepoint-world.ts'
 
 type Change = (em: any, books: any[]) => unknown
