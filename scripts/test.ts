@@ -1,9 +1,9 @@
 /**
  * Runs the uvu suites under tests/ and example-koa/ in one process: `node scripts/test.ts [part of a path ...]`. An argument
- * that is a file runs that file, whatever its name.
+ * that is a file runs that file under any name.
  *
  * Beyond a failing test, each of these fails the run: a file that forgot `test.run()`, a failing hook, a skipped test, an
- * empty suite, an error nobody caught, a test that hangs, and whatever keeps the process alive at the end.
+ * empty suite, an uncaught error, a test that hangs, and a handle that keeps the process alive at the end.
  */
 import { existsSync } from 'node:fs'
 import { glob } from 'node:fs/promises'
@@ -14,21 +14,21 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { closeSharedResources } from '../tests/support/shared-resources.ts'
 import { stranger } from '../tests/support/stranger.ts'
+import { useSuites } from '../tests/support/suite.ts'
 import { guarded, installGuard, takeStray } from './test/guard.ts'
 import { describeFailure } from './test/report.ts'
 import { runSuite, withoutStack, type Failure, type SuiteResult } from './test/run-suite.ts'
-import { takeSuites } from './test/suites.ts'
+import { strictSuite, takeSuites } from './test/suites.ts'
 
-const suites = new URL('./test/suites.ts', import.meta.url).href
 const example = new URL('../example-koa/', import.meta.url).href
 registerHooks({
   resolve(specifier, context, next) {
-    if (specifier === 'uvu') return { url: suites, shortCircuit: true }
     // the example is tried with the package as it is packed
     const isOwn = specifier.startsWith('koa-sqlassist') && context.parentURL?.startsWith(example) === true
     return next(specifier, isOwn ? { ...context, parentURL: pathToFileURL(stranger().tarball).href } : context)
   },
 })
+useSuites(strictSuite)
 installGuard()
 const warnings = collectWarnings()
 const openBefore = openHandles()

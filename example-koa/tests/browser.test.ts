@@ -1,10 +1,10 @@
 /** The example as a person meets it, in a real browser; what it looked like is left in tests/output. */
 import { fileURLToPath } from 'node:url'
 import type { Browser, Page } from 'playwright-core'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { openBrowser } from '../../tests/support/browser.ts'
 import { DIALECTS } from '../../tests/support/orms.ts'
+import { suite } from '../../tests/support/suite.ts'
 import { openExample, type Example } from './example.ts'
 
 interface World {

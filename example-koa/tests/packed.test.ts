@@ -1,5 +1,5 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { suite } from '../../tests/support/suite.ts'
 
 const test = suite('the package under the example')
 

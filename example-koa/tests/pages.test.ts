@@ -1,5 +1,5 @@
 import * as assert from 'uvu/assert'
-import { suite } from 'uvu'
+import { suite } from '../../tests/support/suite.ts'
 import { expected, onEveryDatabase } from './example.ts'
 import { html } from '../pages/html.ts'
 

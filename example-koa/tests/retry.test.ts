@@ -1,5 +1,5 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { suite } from '../../tests/support/suite.ts'
 import { until } from '../../tests/support/until.ts'
 import { expected, openExample, type Example } from './example.ts'
 

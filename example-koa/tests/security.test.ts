@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { UnsecuredJWT } from 'jose'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { suite } from '../../tests/support/suite.ts'
 import { Passwords } from '../security/passwords.ts'
 import { Tokens } from '../security/tokens.ts'
 

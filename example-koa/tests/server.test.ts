@@ -4,10 +4,10 @@ import { mkdtemp } from 'node:fs/promises'
 import { join } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { createDatabase } from '../../tests/support/postgres.ts'
 import { temporaryFolder } from '../../tests/support/sqlite.ts'
+import { suite } from '../../tests/support/suite.ts'
 
 const SERVER = fileURLToPath(new URL('../server.ts', import.meta.url))
 const JSON_TYPE = { 'content-type': 'application/json' }

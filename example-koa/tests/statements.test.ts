@@ -1,5 +1,5 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
+import { suite } from '../../tests/support/suite.ts'
 import { openWire, type Wire } from '../../tests/support/wire.ts'
 import { expected, openExample, type Example } from './example.ts'
 

@@ -1,6 +1,6 @@
 /**
- * What `import { suite, test } from 'uvu'` gives under scripts/test.ts: uvu's own interface, with the suites kept as data
- * for scripts/test/run-suite.ts. uvu's runner swallows the error of a `before` hook, loses a test's error when a hook after it
+ * The suites of tests/support/suite.ts under scripts/test.ts: uvu's interface, with the tests kept as data for
+ * scripts/test/run-suite.ts. uvu's runner swallows the error of a `before` hook, loses a test's error when a hook after it
  * fails too, waits for ever for a test that hangs, and keeps its results to itself.
  */
 import type { Callback, Test } from 'uvu'
@@ -31,7 +31,7 @@ export function takeSuites(): Suite[] {
   return queue.splice(0)
 }
 
-export function suite<T = Record<string, unknown>>(name = '', state: T = {} as T): Test<T> {
+export function strictSuite<T = Record<string, unknown>>(name = '', state: T = {} as T): Test<T> {
   const full = Object.assign(state as object, { __suite__: name, __test__: '' })
   let current = emptySuite(name, full)
   const register = (title: string, handler: Callback<T>) => void current.tests.push({ title, handler })
@@ -51,12 +51,6 @@ export function suite<T = Record<string, unknown>>(name = '', state: T = {} as T
       current = emptySuite(name, full)
     },
   })
-}
-
-export const test: Test = suite()
-
-export async function exec(): Promise<never> {
-  throw new Error('scripts/test.ts runs the suites')
 }
 
 function hook<T>(once: (handler: Callback<T>) => void, each: (handler: Callback<T>) => void) {

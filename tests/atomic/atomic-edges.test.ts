@@ -1,5 +1,4 @@
 /** Rare turns of a commit over several databases: a transaction that does not wait, a table that goes, ORMs that are closed. */
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import Database from 'better-sqlite3'
 import {
@@ -17,6 +16,7 @@ import { parseGlobalId } from '../../source/atomic/global-id.ts'
 import { Author } from '../support/entities.ts'
 import { rejection } from '../support/rejection.ts'
 import { addIn, decisionsIn, has, preparedIn, SeveralDatabases } from '../support/several-databases.ts'
+import { suite } from '../support/suite.ts'
 import { until } from '../support/until.ts'
 import { warnings } from '../support/warnings.ts'
 

@@ -1,5 +1,4 @@
 /** A fault at each step of a commit over several databases, and what is then in each of them. */
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   CommitFencedError,
@@ -13,6 +12,7 @@ import { Author } from '../support/entities.ts'
 import { poolIdle } from '../support/leaks.ts'
 import { rejection } from '../support/rejection.ts'
 import { addIn, decisionsIn, has, preparedIn, SeveralDatabases } from '../support/several-databases.ts'
+import { suite } from '../support/suite.ts'
 import { until } from '../support/until.ts'
 import { warnings } from '../support/warnings.ts'
 

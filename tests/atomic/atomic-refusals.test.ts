@@ -1,7 +1,6 @@
 /** What stands in the way of a commit over several databases, and what is said about it. */
 import { once } from 'node:events'
 import process from 'node:process'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   CannotPrepareError,
@@ -19,6 +18,7 @@ import { newDatabase, openOrm, type TestOrm } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
 import { secondLook } from '../support/second-look.ts'
 import { addIn, decisionsIn, has, preparedIn, SeveralDatabases } from '../support/several-databases.ts'
+import { suite } from '../support/suite.ts'
 import { warnings } from '../support/warnings.ts'
 
 type Registry = EngineRegistry<Record<string, EngineOptions>>

@@ -1,8 +1,8 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Author } from '../support/entities.ts'
 import { recordStatements } from '../support/recording.ts'
 import { addIn, decisionsIn, has, preparedIn, SeveralDatabases } from '../support/several-databases.ts'
+import { suite } from '../support/suite.ts'
 
 const ID = String.raw`sqlassist:app:\w+:[\w-]{12}:[\w-]{22}`
 

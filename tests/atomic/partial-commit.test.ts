@@ -1,10 +1,10 @@
 /** Sessions that commit one after the other, and one of them fails: the error names what became of each. */
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { CommitOutcomeUnknownError, NotRetriedError, PartialCommitError } from '../../source/index.ts'
 import { Author } from '../support/entities.ts'
 import { rejection } from '../support/rejection.ts'
 import { addIn, has, SeveralDatabases } from '../support/several-databases.ts'
+import { suite } from '../support/suite.ts'
 import { warnings } from '../support/warnings.ts'
 
 const test = suite<{ several: SeveralDatabases }>('a commit of several sessions, one after the other')

@@ -1,10 +1,10 @@
 /** What a crash left prepared, and what becomes of it. */
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { EngineRegistry, type EngineOptions } from '../../source/index.ts'
 import { recoverOnce } from '../../source/atomic/recovery.ts'
 import { rejection } from '../support/rejection.ts'
 import { addIn, decisionsIn, has, preparedIn, SeveralDatabases, type Place } from '../support/several-databases.ts'
+import { suite } from '../support/suite.ts'
 import { until } from '../support/until.ts'
 import { warnings } from '../support/warnings.ts'
 

@@ -1,6 +1,5 @@
 /** That the benchmark measures what it says: waits are counted one by one, and a server that does something else is refused. */
 import type { AssertionError } from 'node:assert/strict'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Comparison } from '../../scripts/bench/compare.ts'
 import { Asked } from '../../scripts/bench/questions.ts'
@@ -10,6 +9,7 @@ import { setStage, type Stage } from '../../scripts/bench/stage.ts'
 import { request, verify } from '../../scripts/bench/verify.ts'
 import type { Work } from '../../scripts/bench/works.ts'
 import { rejection } from '../support/rejection.ts'
+import { suite } from '../support/suite.ts'
 
 const test = suite('benchmark')
 const ODD = '../../../tests/bench/programs/odd-server'

@@ -1,6 +1,6 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { DelayLine } from '../../scripts/bench/delay-line.ts'
+import { suite } from '../support/suite.ts'
 
 const test = suite('delay line')
 

@@ -1,6 +1,6 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { summarize } from '../../scripts/bench/profile-summary.ts'
+import { suite } from '../support/suite.ts'
 
 const test = suite('profile summary')
 

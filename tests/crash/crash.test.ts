@@ -4,9 +4,9 @@ import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Result } from '../../scripts/crash/run.ts'
+import { suite } from '../support/suite.ts'
 
 const test = suite('crash')
 const SCRIPT = fileURLToPath(new URL('../../scripts/crash.ts', import.meta.url))

@@ -1,4 +1,3 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { CompiledQuery, type DatabaseConnection } from 'kysely'
 import type pg from 'pg'
@@ -7,6 +6,7 @@ import { Author } from '../support/entities.ts'
 import { poolIdle } from '../support/leaks.ts'
 import { newDatabase, openOrm, type TestOrm } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
+import { suite } from '../support/suite.ts'
 
 const ROLES: Record<string, Omit<EngineOptions, 'orm'>> = {
   joined: {},

@@ -1,10 +1,10 @@
 /** Which names of a database are its own: those of a copy, a restart, a standby that took over. */
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import pg from 'pg'
 import { databaseNames, nameRowId } from '../../source/database/database-names.ts'
 import { whereaboutsOf } from '../../source/database/postgres/postgres-identity.ts'
 import { postgres } from '../support/postgres.ts'
+import { suite } from '../support/suite.ts'
 
 const test = suite<{ client: pg.Client }>('names of databases')
 

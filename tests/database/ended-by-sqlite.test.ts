@@ -1,11 +1,11 @@
 /** SQLite ends a transaction after some errors; what comes later must not run in autocommit. */
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { EngineRegistry, TransactionAbortedError } from '../../source/index.ts'
 import { Author, Book } from '../support/entities.ts'
 import { openDatabase, type TestOrm } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
 import type { SecondLook } from '../support/second-look.ts'
+import { suite } from '../support/suite.ts'
 
 type Em = any
 

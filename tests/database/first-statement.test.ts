@@ -1,4 +1,3 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { sql } from 'kysely'
 import type pg from 'pg'
@@ -14,6 +13,7 @@ import { newDatabase, openOrm, type TestOrm } from '../support/orms.ts'
 import { postgres } from '../support/postgres.ts'
 import { rejection } from '../support/rejection.ts'
 import { secondLook, type SecondLook } from '../support/second-look.ts'
+import { suite } from '../support/suite.ts'
 import { until } from '../support/until.ts'
 import { openWire, type Wire } from '../support/wire.ts'
 

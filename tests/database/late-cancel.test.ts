@@ -1,5 +1,4 @@
 /** A request to cancel that is still on its way when the connection is given back hits nobody else. */
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { setImmediate as turn } from 'node:timers/promises'
 import type pg from 'pg'
@@ -8,6 +7,7 @@ import { Author } from '../support/entities.ts'
 import { poolIdle } from '../support/leaks.ts'
 import { newDatabase, openOrm, type TestOrm } from '../support/orms.ts'
 import { secondLook, type SecondLook } from '../support/second-look.ts'
+import { suite } from '../support/suite.ts'
 import { until } from '../support/until.ts'
 import { openWire, type Wire } from '../support/wire.ts'
 

@@ -1,5 +1,4 @@
 /** A connection that is lost before COMMIT is one error, from whichever call it comes, with the server's word as cause. */
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type pg from 'pg'
 import { CommitOutcomeUnknownError, ConnectionLostError, EngineRegistry, isRetryable } from '../../source/index.ts'
@@ -9,6 +8,7 @@ import { newDatabase, openOrm, type TestOrm } from '../support/orms.ts'
 import { postgres } from '../support/postgres.ts'
 import { rejection } from '../support/rejection.ts'
 import { secondLook, type SecondLook } from '../support/second-look.ts'
+import { suite } from '../support/suite.ts'
 import { until } from '../support/until.ts'
 import { openWire, type Wire } from '../support/wire.ts'
 

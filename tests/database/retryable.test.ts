@@ -1,4 +1,3 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { OptimisticLockError } from '@mikro-orm/core'
 import { EngineRegistry, isRetryable, TransactionAbortedError } from '../../source/index.ts'
@@ -7,6 +6,7 @@ import { Author, Book } from '../support/entities.ts'
 import { openDatabase, openOrm, type TestOrm } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
 import { secondLook, type SecondLook } from '../support/second-look.ts'
+import { suite } from '../support/suite.ts'
 
 interface World {
   orm: TestOrm

@@ -1,5 +1,4 @@
 /** A server with German `lc_messages`: what it answers means what it means in English. */
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { UniqueConstraintViolationException } from '@mikro-orm/core'
 import type pg from 'pg'
@@ -15,6 +14,7 @@ import { poolIdle } from '../support/leaks.ts'
 import { newDatabase, openOrm, type TestOrm } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
 import { secondLook, type SecondLook } from '../support/second-look.ts'
+import { suite } from '../support/suite.ts'
 import { openWire, type Wire } from '../support/wire.ts'
 
 type Em = any

@@ -1,4 +1,3 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import Database from 'better-sqlite3'
 import { EngineRegistry, OutsideTransactionError } from '../../source/index.ts'
@@ -7,6 +6,7 @@ import { holdWriteLock } from '../support/lock-holder.ts'
 import { newDatabase, openOrm, type TestOrm } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
 import { secondLook, type SecondLook } from '../support/second-look.ts'
+import { suite } from '../support/suite.ts'
 import { warnings } from '../support/warnings.ts'
 
 interface World {

@@ -1,6 +1,6 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { statementKind, type StatementKind } from '../../source/database/statement-kind.ts'
+import { suite } from '../support/suite.ts'
 
 const KINDS: Readonly<Record<StatementKind, readonly string[]>> = {
   read: [

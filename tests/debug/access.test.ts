@@ -1,9 +1,9 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { ConfigurationError } from '../../source/index.ts'
 import { refusal, type Asking } from '../../source/debug/access.ts'
 import { resolveDebugPanelOptions, type DebugPanelOptions } from '../../source/debug/debug-panel-options.ts'
 import { debugPanel } from '../../source/debug/index.ts'
+import { suite } from '../support/suite.ts'
 import { openPanelWorld, type PanelWorld } from './panel-world.ts'
 
 const test = suite<{ world: PanelWorld }>('who may look at the debug panel')

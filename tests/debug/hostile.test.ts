@@ -1,5 +1,4 @@
 import { createServer } from 'node:http'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import Koa from 'koa'
 import { debugPanel } from '../../source/debug/index.ts'
@@ -13,6 +12,7 @@ import { Author } from '../support/entities.ts'
 import { serve } from '../support/http.ts'
 import { newDatabase, openOrm } from '../support/orms.ts'
 import { openBrowser } from '../support/browser.ts'
+import { suite } from '../support/suite.ts'
 import { openPanelWorld } from './panel-world.ts'
 
 const test = suite('hostile values in the debug panel')

@@ -1,10 +1,10 @@
 import Koa from 'koa'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { debugPanel } from '../../source/debug/index.ts'
 import { within } from '../../source/debug/within.ts'
 import { serve, type Served } from '../support/http.ts'
 import { addIn, preparedIn, SeveralDatabases } from '../support/several-databases.ts'
+import { suite } from '../support/suite.ts'
 import { warnings } from '../support/warnings.ts'
 
 interface World {

@@ -1,12 +1,12 @@
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { RequestSnapshot } from '../../source/debug/index.ts'
 import { maskLiterals, shapeOf } from '../../source/debug/mask-literals.ts'
 import { debugPanel } from '../../source/debug/index.ts'
 import { Author } from '../support/entities.ts'
 import { rejection } from '../support/rejection.ts'
+import { suite } from '../support/suite.ts'
 import { openPanelWorld } from './panel-world.ts'
 
 const test = suite('what the debug panel keeps')

@@ -1,12 +1,12 @@
 import { createGzip } from 'node:zlib'
 import { Readable } from 'node:stream'
 import Koa, { type Context } from 'koa'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { debugPanel } from '../../source/debug/index.ts'
 import { dbSessions } from '../../source/index.ts'
 import { Author } from '../support/entities.ts'
 import { serve, type Reply } from '../support/http.ts'
+import { suite } from '../support/suite.ts'
 import { openPanelWorld, type PanelWorld } from './panel-world.ts'
 
 const test = suite<{ world: PanelWorld }>('what the debug panel adds to a response')

@@ -1,11 +1,11 @@
 import { createServer, get, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { RecordedRequest } from '../../source/debug/index.ts'
 import { LiveEvents } from '../../source/debug/live-events.ts'
 import { RequestLog } from '../../source/debug/request-log.ts'
 import { Author } from '../support/entities.ts'
+import { suite } from '../support/suite.ts'
 import { until } from '../support/until.ts'
 import { openPanelWorld, type PanelWorld } from './panel-world.ts'
 

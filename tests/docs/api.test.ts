@@ -1,12 +1,12 @@
 /** docs/api.md and the docstrings that it is made from, as they are in the packed declarations. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { documentedEntries, type DocumentedEntry } from '../../scripts/api/documented-entries.ts'
 import { missing } from '../../scripts/api/missing.ts'
 import { render } from '../../scripts/api/render.ts'
 import { entries, root, stranger } from '../support/stranger.ts'
+import { suite } from '../support/suite.ts'
 
 const test = suite('docs/api.md')
 let documented: DocumentedEntry[]

@@ -5,10 +5,10 @@ import { join } from 'node:path'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { createDatabase } from '../support/postgres.ts'
 import { root } from '../support/stranger.ts'
+import { suite } from '../support/suite.ts'
 
 const test = suite<{ log: string[] }>('the debug log')
 const program = fileURLToPath(new URL('programs/logged-run.ts', import.meta.url))

@@ -1,10 +1,10 @@
 /** docs/errors.md beside the code: each knows what the other knows. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { entries, root } from '../support/stranger.ts'
 import * as core from '../../source/transaction/index.ts'
+import { suite } from '../support/suite.ts'
 
 const { SqlassistError, transactionErrorCodes, TransactionUsageError } = core
 const test = suite('docs/errors.md')

@@ -2,7 +2,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Koa from 'koa'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   dbSessions,
@@ -16,6 +15,7 @@ import { serve } from '../support/http.ts'
 import { newDatabase, openOrm, type TestOrm } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
 import { root } from '../support/stranger.ts'
+import { suite } from '../support/suite.ts'
 import { warnings } from '../support/warnings.ts'
 
 const test = suite('the troubleshooting section of the README')

@@ -1,4 +1,3 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { AsyncResource } from 'node:async_hooks'
 import { PassThrough, Readable } from 'node:stream'
@@ -15,6 +14,7 @@ import { Author } from '../support/entities.ts'
 import { serve } from '../support/http.ts'
 import { DIALECTS, openDatabase, openOrm } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
+import { suite } from '../support/suite.ts'
 
 type World = Awaited<ReturnType<typeof openDatabase>> & { registry: EngineRegistry<any> }
 type Handler = (ctx: any, attempt: number) => unknown

@@ -1,10 +1,10 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import Koa from 'koa'
 import { dbSessions } from '../../source/index.ts'
 import { Author } from '../support/entities.ts'
 import { serve } from '../support/http.ts'
 import { newDatabase, openDatabase, openOrm, type TestOrm } from '../support/orms.ts'
+import { suite } from '../support/suite.ts'
 import { warnings } from '../support/warnings.ts'
 import { openWire, type Wire } from '../support/wire.ts'
 

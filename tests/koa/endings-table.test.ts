@@ -1,4 +1,3 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import Koa, { type Context } from 'koa'
 import { dbSessions, defaultCommitVeto, type DbSessionsOptions } from '../../source/index.ts'
@@ -6,6 +5,7 @@ import { Author } from '../support/entities.ts'
 import { serve } from '../support/http.ts'
 import { DIALECTS, openDatabase } from '../support/orms.ts'
 import type { SecondLook } from '../support/second-look.ts'
+import { suite } from '../support/suite.ts'
 
 type Database = Awaited<ReturnType<typeof openDatabase>>
 

@@ -1,4 +1,3 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import Koa, { type Context } from 'koa'
 import { dbSessions, defaultCommitVeto, TransactionManager, type DbSessionsOptions } from '../../source/index.ts'
@@ -6,6 +5,7 @@ import { Author, Book } from '../support/entities.ts'
 import { serve, type Reply, type RequestOptions, type Served } from '../support/http.ts'
 import { DIALECTS, openDatabase, type TestOrm } from '../support/orms.ts'
 import type { SecondLook } from '../support/second-look.ts'
+import { suite } from '../support/suite.ts'
 import { warnings } from '../support/warnings.ts'
 
 interface World {

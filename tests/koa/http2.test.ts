@@ -1,5 +1,4 @@
 /** Over HTTP/2 a client that goes away is noticed as over HTTP/1, and one that got its whole answer is not taken for one. */
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Readable } from 'node:stream'
 import type pg from 'pg'
@@ -10,6 +9,7 @@ import { LEAVINGS, serveHttp2 } from '../support/http2.ts'
 import { poolIdle } from '../support/leaks.ts'
 import { DIALECTS, newDatabase, openOrm, type TestOrm } from '../support/orms.ts'
 import { secondLook, type SecondLook } from '../support/second-look.ts'
+import { suite } from '../support/suite.ts'
 import { until } from '../support/until.ts'
 
 interface World {

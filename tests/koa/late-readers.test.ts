@@ -1,5 +1,4 @@
 /** A streamed body may open a read-only role while it is read; its request is over for everything else. */
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { once } from 'node:events'
 import { PassThrough, Readable } from 'node:stream'
@@ -11,6 +10,7 @@ import { serve } from '../support/http.ts'
 import { poolIdle } from '../support/leaks.ts'
 import { DIALECTS, newDatabase, openOrm, type TestOrm } from '../support/orms.ts'
 import { secondLook } from '../support/second-look.ts'
+import { suite } from '../support/suite.ts'
 import { until } from '../support/until.ts'
 
 interface World {

@@ -1,4 +1,3 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import Koa from 'koa'
 import Router from '@koa/router'
@@ -8,6 +7,7 @@ import { Author, Book } from '../support/entities.ts'
 import { serve, type Served } from '../support/http.ts'
 import { DIALECTS, newDatabase, openOrm, type Dialect, type TestOrm } from '../support/orms.ts'
 import { secondLook, type SecondLook } from '../support/second-look.ts'
+import { suite } from '../support/suite.ts'
 import { warnings } from '../support/warnings.ts'
 
 interface World {

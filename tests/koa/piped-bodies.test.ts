@@ -2,7 +2,6 @@
  * Bodies that are piped: Koa knows the last stream of the chain, and the first one reads from a session. Whatever becomes of
  * the client, the process lives, connections come back and the registry closes. An error without a listener fails the run.
  */
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { once } from 'node:events'
 import { PassThrough, Readable, Transform } from 'node:stream'
@@ -16,6 +15,7 @@ import { serveHttp2 } from '../support/http2.ts'
 import { poolIdle } from '../support/leaks.ts'
 import { DIALECTS, newDatabase, openOrm, type TestOrm } from '../support/orms.ts'
 import { secondLook } from '../support/second-look.ts'
+import { suite } from '../support/suite.ts'
 import { until } from '../support/until.ts'
 
 const ROWS = 20_000

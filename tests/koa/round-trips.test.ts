@@ -1,4 +1,3 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import Koa, { type Context } from 'koa'
 import { sql } from 'kysely'
@@ -7,6 +6,7 @@ import { Author } from '../support/entities.ts'
 import { serve, type Served } from '../support/http.ts'
 import { poolIdle } from '../support/leaks.ts'
 import { SeveralDatabases } from '../support/several-databases.ts'
+import { suite } from '../support/suite.ts'
 
 interface World {
   several: SeveralDatabases

@@ -1,4 +1,3 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import Koa, { type Context } from 'koa'
 import { dbSessions } from '../../source/index.ts'
@@ -7,6 +6,7 @@ import { serve } from '../support/http.ts'
 import { poolIdle, watchLeaks } from '../support/leaks.ts'
 import { newDatabase, openOrm, type TestOrm } from '../support/orms.ts'
 import { secondLook, type SecondLook } from '../support/second-look.ts'
+import { suite } from '../support/suite.ts'
 import { openWire, type Wire } from '../support/wire.ts'
 import type pg from 'pg'
 

@@ -1,4 +1,3 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Readable } from 'node:stream'
 import type pg from 'pg'
@@ -9,6 +8,7 @@ import { serve, type Served } from '../support/http.ts'
 import { poolIdle } from '../support/leaks.ts'
 import { DIALECTS, newDatabase, openOrm, type TestOrm } from '../support/orms.ts'
 import { secondLook, type SecondLook } from '../support/second-look.ts'
+import { suite } from '../support/suite.ts'
 
 const ROWS = 100_000
 

@@ -1,10 +1,10 @@
 import { defineEntity, p, Type } from '@mikro-orm/core'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { EngineRegistry, EntityNotRestoredError } from '../../source/index.ts'
 import { DIALECTS, openDatabase, type TestOrm } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
 import type { SecondLook } from '../support/second-look.ts'
+import { suite } from '../support/suite.ts'
 
 class Amount {
   value: number

@@ -1,8 +1,8 @@
 import { ref, wrap } from '@mikro-orm/core'
 import fc from 'fast-check'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { DIALECTS, type Dialect } from '../support/orms.ts'
+import { suite } from '../support/suite.ts'
 import {
   Author,
   Book,

@@ -1,9 +1,9 @@
 import { defineEntity, EntitySchema, helper, p, ref, wrap } from '@mikro-orm/core'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { IdentityMapSnapshot } from '../../source/memory/session-snapshot.ts'
 import { poolIdle } from '../support/leaks.ts'
 import { DIALECTS, openDatabase, type TestOrm } from '../support/orms.ts'
+import { suite } from '../support/suite.ts'
 import {
   Author,
   Book,

@@ -1,11 +1,11 @@
 import { defineEntity, p, Type, wrap } from '@mikro-orm/core'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { DetachedEntityError, EngineRegistry } from '../../source/index.ts'
 import { sessionOfEntityManager } from '../../source/session/session.ts'
 import { DIALECTS, openDatabase, type TestOrm } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
 import type { SecondLook } from '../support/second-look.ts'
+import { suite } from '../support/suite.ts'
 
 /** Cannot be read while `broken` is set. */
 class Fragile extends Type<string, string> {

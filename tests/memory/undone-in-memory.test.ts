@@ -1,9 +1,9 @@
 import { wrap } from '@mikro-orm/core'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { EngineRegistry } from '../../source/index.ts'
 import { DIALECTS } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
+import { suite } from '../support/suite.ts'
 import { Author, Book, brief, Chapter, fillTables, memoryOf, openWorld, Topic, type World } from './savepoint-world.ts'
 
 type Play = (registry: EngineRegistry<any>, work: (em: any) => unknown) => Promise<unknown>

@@ -1,6 +1,6 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { mayHide, remember, type IsLeft } from '../../source/memory/value-snapshot.ts'
+import { suite } from '../support/suite.ts'
 
 class Money {
   amount: number

@@ -1,10 +1,10 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { wrap } from '@mikro-orm/core'
 import type { SqlEntityManager } from '@mikro-orm/sql'
 import { EngineRegistry, sessionOf } from '../../source/index.ts'
 import { DIALECTS, openDatabase, type TestOrm } from '../support/orms.ts'
 import type { SecondLook } from '../support/second-look.ts'
+import { suite } from '../support/suite.ts'
 import { Chapter, LIBRARY, Novel, Portrait, Scroll, Writer } from './library-entities.ts'
 
 interface World {

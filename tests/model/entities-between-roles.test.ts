@@ -1,4 +1,3 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { defineEntity, p } from '@mikro-orm/core'
 import {
@@ -13,6 +12,7 @@ import {
 import { newDatabase, openOrm, type Dialect, type TestOrm } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
 import { secondLook, type SecondLook } from '../support/second-look.ts'
+import { suite } from '../support/suite.ts'
 
 const Address = defineEntity({
   name: 'Address',

@@ -1,4 +1,3 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { defineEntity, p } from '@mikro-orm/core'
 import type { SqlEntityManager } from '@mikro-orm/sql'
@@ -15,6 +14,7 @@ import {
 import { DIALECTS, openDatabase, type TestOrm } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
 import type { SecondLook } from '../support/second-look.ts'
+import { suite } from '../support/suite.ts'
 
 /** The primary key is text, so that it can be hostile as well. */
 const Word = defineEntity({

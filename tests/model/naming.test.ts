@@ -1,4 +1,3 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Buffer } from 'node:buffer'
 import { mkdtempSync, symlinkSync } from 'node:fs'
@@ -11,6 +10,7 @@ import { ConventionNamingStrategy } from '../../source/index.ts'
 import { DIALECTS, newDatabase, openOrm, type Dialect, type TestOrm } from '../support/orms.ts'
 import { secondLook } from '../support/second-look.ts'
 import { temporaryFolder } from '../support/sqlite.ts'
+import { suite } from '../support/suite.ts'
 import { NAMED, Publisher, Shelf, Slot } from './naming-entities.ts'
 
 const config = { namingStrategy: ConventionNamingStrategy }

@@ -1,4 +1,3 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { SqlEntityManager } from '@mikro-orm/sql'
 import {
@@ -17,6 +16,7 @@ import {
 import { DIALECTS, openDatabase, type TestOrm } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
 import type { SecondLook } from '../support/second-look.ts'
+import { suite } from '../support/suite.ts'
 import { Chapter, LIBRARY, Novel, NovelRepository, Writer } from './library-entities.ts'
 
 interface World {

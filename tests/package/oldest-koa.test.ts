@@ -5,10 +5,10 @@ import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import process from 'node:process'
 import { text } from 'node:stream/consumers'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { postgres } from '../support/postgres.ts'
 import { manifest, root } from '../support/stranger.ts'
+import { suite } from '../support/suite.ts'
 
 const test = suite('the oldest Koa of the peer range')
 const hook = new URL('programs/with-oldest-koa.ts', import.meta.url).href

@@ -4,9 +4,9 @@ import { copyFileSync, existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize, relative } from 'node:path'
 import process from 'node:process'
 import { publint } from 'publint'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { entries, manifest, root, stranger, type Stranger } from '../support/stranger.ts'
+import { suite } from '../support/suite.ts'
 
 const test = suite('package')
 let home: string

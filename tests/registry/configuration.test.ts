@@ -1,10 +1,10 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import Database from 'better-sqlite3'
 import { Kysely, SqliteDialect } from 'kysely'
 import { ConfigurationError, dbSessions, EngineRegistry, UnknownRoleError } from '../../source/index.ts'
 import { transactionsDisabledByEnvironment } from '../../source/registry/disable-transaction.ts'
 import { newDatabase, openOrm, type TestOrm } from '../support/orms.ts'
+import { suite } from '../support/suite.ts'
 
 const test = suite<{ a: TestOrm; b: TestOrm }>('configuration')
 

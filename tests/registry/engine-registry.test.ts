@@ -1,4 +1,3 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import Koa from 'koa'
 import {
@@ -15,6 +14,7 @@ import { serve } from '../support/http.ts'
 import { DIALECTS, openDatabase } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
 import { SeveralDatabases } from '../support/several-databases.ts'
+import { suite } from '../support/suite.ts'
 import { until } from '../support/until.ts'
 
 type AnyOrm = MikroORM<any, any, any>

@@ -1,4 +1,3 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { fork, type ChildProcess } from 'node:child_process'
 import cluster from 'node:cluster'
@@ -8,6 +7,7 @@ import { join } from 'node:path'
 import { newDatabase, openOrm } from '../support/orms.ts'
 import { postgres } from '../support/postgres.ts'
 import { secondLook, type SecondLook } from '../support/second-look.ts'
+import { suite } from '../support/suite.ts'
 import { until } from '../support/until.ts'
 
 const PROGRAM = join(import.meta.dirname, 'programs/server.ts')

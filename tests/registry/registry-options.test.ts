@@ -1,7 +1,7 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { ConfigurationError, EngineRegistry, type EngineRegistryOptions } from '../../source/index.ts'
 import { openDatabase } from '../support/orms.ts'
+import { suite } from '../support/suite.ts'
 
 type Database = Awaited<ReturnType<typeof openDatabase>>
 

@@ -1,12 +1,12 @@
 /** Databases that are copies of one another: same system identifier, same numbers, same tables, and not the same database. */
 import { copyFile } from 'node:fs/promises'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { EngineRegistry, type RecoveryReport } from '../../source/index.ts'
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '../support/embedded-postgres.ts'
 import { openOrm } from '../support/orms.ts'
 import { secondLook } from '../support/second-look.ts'
 import { addIn, decisionsIn, has, preparedIn, SeveralDatabases } from '../support/several-databases.ts'
+import { suite } from '../support/suite.ts'
 import { warnings } from '../support/warnings.ts'
 
 interface World {

@@ -1,12 +1,12 @@
 /** Streams on the channel `sqlassist:session:statement`: of a role that commits every statement, and one that fails. */
 import { tracingChannel } from 'node:diagnostics_channel'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { EngineRegistry } from '../../source/index.ts'
 import type { StatementMessage } from '../../source/session/session-channels.ts'
 import { Author } from '../support/entities.ts'
 import { DIALECTS, openDatabase } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
+import { suite } from '../support/suite.ts'
 
 type Database = Awaited<ReturnType<typeof openDatabase>>
 type Ended = StatementMessage & { readonly error?: Error }

@@ -1,4 +1,3 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
@@ -8,6 +7,7 @@ import { EngineRegistry, TransientError, UnitOfWorkEndedError } from '../../sour
 import { Author } from '../support/entities.ts'
 import { DIALECTS, openDatabase, type OrmOptions } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
+import { suite } from '../support/suite.ts'
 
 type Database = Awaited<ReturnType<typeof openDatabase>>
 

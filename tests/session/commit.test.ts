@@ -1,4 +1,3 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type pg from 'pg'
 import {
@@ -14,6 +13,7 @@ import { newDatabase, openDatabase, openOrm, type TestOrm } from '../support/orm
 import { postgres } from '../support/postgres.ts'
 import { rejection } from '../support/rejection.ts'
 import { secondLook, type SecondLook } from '../support/second-look.ts'
+import { suite } from '../support/suite.ts'
 import { until } from '../support/until.ts'
 import { openWire, type Wire } from '../support/wire.ts'
 

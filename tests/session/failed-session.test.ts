@@ -1,10 +1,10 @@
 /** What a session knows, and may still do, when something of it failed. */
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { EngineRegistry, type EngineOptions } from '../../source/index.ts'
 import { Author, Book } from '../support/entities.ts'
 import { DIALECTS, openDatabase } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
+import { suite } from '../support/suite.ts'
 
 type World = Awaited<ReturnType<typeof openDatabase>>
 type Work = (em: any, context: any) => unknown

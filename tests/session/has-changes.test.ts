@@ -1,5 +1,4 @@
 import { ref, wrap } from '@mikro-orm/core'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { hasChanges } from '../../source/session/has-changes.ts'
 import { DIALECTS } from '../support/orms.ts'
@@ -14,6 +13,7 @@ import {
   Topic,
   type World,
 } from '../memory/savepoint-world.ts'
+import { suite } from '../support/suite.ts'
 
 type Change = (em: any, books: any[]) => unknown
 

@@ -1,9 +1,9 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { EngineRegistry, SessionEndedError } from '../../source/index.ts'
 import { Author } from '../support/entities.ts'
 import { DIALECTS, openDatabase, type TestOrm } from '../support/orms.ts'
 import type { SecondLook } from '../support/second-look.ts'
+import { suite } from '../support/suite.ts'
 
 interface World {
   orm: TestOrm

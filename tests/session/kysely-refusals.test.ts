@@ -1,9 +1,9 @@
 /** What `em.getKysely()` of a session does not do: have a transaction, or a connection, of its own. */
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Kysely } from 'kysely'
 import { EngineRegistry, ManagedSessionError } from '../../source/index.ts'
 import { DIALECTS, openDatabase } from '../support/orms.ts'
+import { suite } from '../support/suite.ts'
 
 type Database = Awaited<ReturnType<typeof openDatabase>>
 

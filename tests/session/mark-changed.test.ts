@@ -1,4 +1,3 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   EngineRegistry,
@@ -13,6 +12,7 @@ import { poolIdle } from '../support/leaks.ts'
 import { DIALECTS, openDatabase, type TestOrm } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
 import type { SecondLook } from '../support/second-look.ts'
+import { suite } from '../support/suite.ts'
 import { warnings } from '../support/warnings.ts'
 
 interface World {

@@ -1,8 +1,8 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { EngineRegistry } from '../../source/index.ts'
 import { Author } from '../support/entities.ts'
 import { DIALECTS, openDatabase } from '../support/orms.ts'
+import { suite } from '../support/suite.ts'
 
 type Database = Awaited<ReturnType<typeof openDatabase>>
 interface World {

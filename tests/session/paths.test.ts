@@ -1,4 +1,3 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   defineEntity,
@@ -17,6 +16,7 @@ import { poolIdle } from '../support/leaks.ts'
 import { DIALECTS, newDatabase, openOrm, type Dialect, type TestOrm } from '../support/orms.ts'
 import { secondLook, type SecondLook } from '../support/second-look.ts'
 import { recordStatements, type Recording } from '../support/recording.ts'
+import { suite } from '../support/suite.ts'
 
 const Writer = defineEntity({
   name: 'Writer',

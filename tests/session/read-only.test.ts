@@ -1,4 +1,3 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { EngineRegistry, ReadOnlySessionError } from '../../source/index.ts'
 import { Author } from '../support/entities.ts'
@@ -6,6 +5,7 @@ import { DIALECTS, newDatabase, openOrm, type TestOrm } from '../support/orms.ts
 import { recordStatements, type Recording } from '../support/recording.ts'
 import { rejection } from '../support/rejection.ts'
 import { secondLook, type SecondLook } from '../support/second-look.ts'
+import { suite } from '../support/suite.ts'
 
 interface World {
   orm: TestOrm

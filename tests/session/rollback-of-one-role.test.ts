@@ -1,9 +1,9 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { EngineRegistry } from '../../source/index.ts'
 import { poolIdle } from '../support/leaks.ts'
 import { DIALECTS } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
+import { suite } from '../support/suite.ts'
 import { warnings } from '../support/warnings.ts'
 import { Author, brief, fillTables, openWorld, run, Topic, type Work, type World } from '../memory/savepoint-world.ts'
 

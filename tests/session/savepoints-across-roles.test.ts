@@ -1,7 +1,7 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { EngineRegistry, sessionOf } from '../../source/index.ts'
 import { rejection } from '../support/rejection.ts'
+import { suite } from '../support/suite.ts'
 import {
   Author,
   Book,

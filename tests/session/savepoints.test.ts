@@ -1,5 +1,4 @@
 import { helper } from '@mikro-orm/core'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { markChanged } from '../../source/index.ts'
 import { sessionOfEntityManager } from '../../source/session/session.ts'
@@ -7,6 +6,7 @@ import { NestedTransactionOpenError } from '../../source/session/nested-errors.t
 import { poolIdle } from '../support/leaks.ts'
 import { DIALECTS } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
+import { suite } from '../support/suite.ts'
 import { warnings } from '../support/warnings.ts'
 import {
   Author,

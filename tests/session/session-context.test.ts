@@ -1,10 +1,10 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { EngineRegistry, SessionContextError } from '../../source/index.ts'
 import { Author } from '../support/entities.ts'
 import { openDatabase } from '../support/orms.ts'
 import { poolIdle } from '../support/leaks.ts'
 import { rejection } from '../support/rejection.ts'
+import { suite } from '../support/suite.ts'
 
 type World = Awaited<ReturnType<typeof openDatabase>>
 

@@ -1,4 +1,3 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type pg from 'pg'
 import { EngineRegistry, type EngineOptions } from '../../source/index.ts'
@@ -7,6 +6,7 @@ import { poolIdle } from '../support/leaks.ts'
 import { newDatabase, openOrm, type TestOrm } from '../support/orms.ts'
 import { postgres } from '../support/postgres.ts'
 import { rejection } from '../support/rejection.ts'
+import { suite } from '../support/suite.ts'
 import { until } from '../support/until.ts'
 import { openWire, type Wire } from '../support/wire.ts'
 

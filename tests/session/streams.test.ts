@@ -1,5 +1,4 @@
 /** Streams of a session: they end with it, however it ends, and a statement inside the loop over one does not wait for it. */
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type pg from 'pg'
 import { EngineRegistry } from '../../source/index.ts'
@@ -8,6 +7,7 @@ import { poolIdle } from '../support/leaks.ts'
 import { DIALECTS, newDatabase, openOrm, type Dialect, type TestOrm } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
 import { secondLook } from '../support/second-look.ts'
+import { suite } from '../support/suite.ts'
 
 /** More than two chunks of MikroORM's. */
 const ROWS = 250

@@ -2,7 +2,6 @@ import { existsSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
 import Koa from 'koa'
 import pg from 'pg'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { startEmbeddedPostgres } from './embedded-postgres.ts'
 import { serve } from './http.ts'
@@ -11,6 +10,7 @@ import { createDatabase, postgres, usePostgres } from './postgres.ts'
 import { rejection } from './rejection.ts'
 import { secondLook } from './second-look.ts'
 import { sqliteFile } from './sqlite.ts'
+import { suite } from './suite.ts'
 
 const test = suite('support')
 

@@ -1,12 +1,12 @@
 import { connect } from 'node:net'
 import pg from 'pg'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { CANCEL_REQUEST } from './pg-messages.ts'
 import { createDatabase } from './postgres.ts'
 import { rejection } from './rejection.ts'
 import { secondLook, type SecondLook } from './second-look.ts'
 import { splitSql } from './split-sql.ts'
+import { suite } from './suite.ts'
 import { until } from './until.ts'
 import { openWire, type Wire } from './wire.ts'
 

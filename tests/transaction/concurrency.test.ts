@@ -1,5 +1,4 @@
 /** What asynchrony adds: calls from outside while another one is under way. Those from inside follow Zope's rules. */
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   ConcurrentCallError,
@@ -8,6 +7,7 @@ import {
   TransactionEndedError,
   TransactionManager,
 } from '../../source/transaction/index.ts'
+import { suite } from '../support/suite.ts'
 import { Latch, Recorder, SavingRecorder, thrownBy } from './recorder.ts'
 
 const test = suite('calls while another is under way')

@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { inspect } from 'node:util'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import * as core from '../../source/transaction/index.ts'
+import { suite } from '../support/suite.ts'
 
 const test = suite('errors')
 

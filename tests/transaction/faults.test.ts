@@ -1,8 +1,8 @@
 /** An error in every method of every data manager of three, in every phase: who is called, and what comes out. */
 import { inspect } from 'node:util'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { TransactionFailedError, TransactionManager } from '../../source/transaction/index.ts'
+import { suite } from '../support/suite.ts'
 import { type Method, Recorder, thrownBy } from './recorder.ts'
 
 const test = suite('an error at each place')

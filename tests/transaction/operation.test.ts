@@ -1,8 +1,8 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Operation } from '../../source/transaction/operation.ts'
+import { suite } from '../support/suite.ts'
 import { thrownBy } from './recorder.ts'
 
 const test = suite('an operation')

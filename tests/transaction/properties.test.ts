@@ -1,7 +1,6 @@
 /** What holds for every plan of data managers, faults, savepoints, hooks and calls from outside. */
 import process from 'node:process'
 import fc from 'fast-check'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   ConcurrentCallError,
@@ -14,6 +13,7 @@ import {
   TransactionManager,
   TransactionUsageError,
 } from '../../source/transaction/index.ts'
+import { suite } from '../support/suite.ts'
 import { thrownBy } from './recorder.ts'
 
 const test = suite('properties')

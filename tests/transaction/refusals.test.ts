@@ -1,5 +1,4 @@
 /** What Zope permits by accident and this library refuses, and how it says so. */
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   Transaction,
@@ -9,6 +8,7 @@ import {
   TransactionManager,
   TransactionUsageError,
 } from '../../source/transaction/index.ts'
+import { suite } from '../support/suite.ts'
 import { Recorder, SavingRecorder, thrownBy } from './recorder.ts'
 
 const test = suite('refusals')

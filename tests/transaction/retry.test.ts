@@ -1,4 +1,3 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import {
   type Transaction,
@@ -6,6 +5,7 @@ import {
   TransactionManager,
   TransientError,
 } from '../../source/transaction/index.ts'
+import { suite } from '../support/suite.ts'
 import { Recorder, thrownBy } from './recorder.ts'
 
 const test = suite('trying again')

@@ -1,7 +1,7 @@
 /** Errors that no caller gets to see. */
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type SuppressedWhere, Transaction, TransactionManager } from '../../source/transaction/index.ts'
+import { suite } from '../support/suite.ts'
 import { warnings } from '../support/warnings.ts'
 import { Recorder, thrownBy } from './recorder.ts'
 

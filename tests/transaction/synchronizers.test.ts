@@ -1,8 +1,8 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { type Synchronizer, type TransactionError, TransactionManager } from '../../source/transaction/index.ts'
+import { suite } from '../support/suite.ts'
 import { Recorder, thrownBy } from './recorder.ts'
 
 const test = suite('synchronizers')

@@ -1,8 +1,8 @@
 /** `timeoutMs`: what becomes of a transaction when somebody never answers. */
 import process from 'node:process'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { CallTimeoutError, type Synchronizer, TransactionManager } from '../../source/transaction/index.ts'
+import { suite } from '../support/suite.ts'
 import { forever, Latch, Recorder, SavingRecorder, thrownBy } from './recorder.ts'
 
 const test = suite('participants that never answer')

@@ -1,6 +1,6 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { Transaction, type TransactionError, TransactionManager } from '../../source/transaction/index.ts'
+import { suite } from '../support/suite.ts'
 import { Recorder, SavingRecorder, thrownBy } from './recorder.ts'
 import { warnings } from '../support/warnings.ts'
 

@@ -4,10 +4,10 @@ import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { Result } from '../../scripts/truth/run.ts'
 import { postgres } from '../support/postgres.ts'
+import { suite } from '../support/suite.ts'
 
 const test = suite('truth')
 const SCRIPT = fileURLToPath(new URL('../../scripts/truth.ts', import.meta.url))

@@ -1,8 +1,8 @@
 /** The look-ups of `ctx.dbSession` that are no role. */
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { EngineRegistry } from '../../source/index.ts'
 import { openDatabase, openOrm, type TestOrm } from '../support/orms.ts'
+import { suite } from '../support/suite.ts'
 
 interface World {
   reader: TestOrm

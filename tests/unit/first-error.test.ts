@@ -1,10 +1,10 @@
 /** What is told where more than one thing fails: the first error is thrown, the others are warned of. */
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { EngineRegistry, type DataManager } from '../../source/index.ts'
 import { Author, Book } from '../support/entities.ts'
 import { DIALECTS, openDatabase } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
+import { suite } from '../support/suite.ts'
 import { warnings } from '../support/warnings.ts'
 
 type Database = Awaited<ReturnType<typeof openDatabase>>

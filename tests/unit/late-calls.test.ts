@@ -1,6 +1,5 @@
 /** Calls that nobody awaits and that meet the end of their unit of work, or one of their own session's. */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { EngineOptions, EngineRegistryOptions } from '../../source/index.ts'
 import { EngineRegistry, TransientError } from '../../source/index.ts'
@@ -10,6 +9,7 @@ import { poolIdle } from '../support/leaks.ts'
 import { DIALECTS, openDatabase } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
 import type { SecondLook } from '../support/second-look.ts'
+import { suite } from '../support/suite.ts'
 
 type World = Awaited<ReturnType<typeof openDatabase>>
 

@@ -1,4 +1,3 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { channel } from 'node:diagnostics_channel'
 import Koa, { type Context } from 'koa'
@@ -7,6 +6,7 @@ import { Author } from '../support/entities.ts'
 import { serve } from '../support/http.ts'
 import { openDatabase, openOrm, type TestOrm } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
+import { suite } from '../support/suite.ts'
 
 type Database = Awaited<ReturnType<typeof openDatabase>>
 interface World {

@@ -1,11 +1,11 @@
 /** em.transactional() beside and inside others that nobody awaits: what was answered is what is stored. */
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { EngineRegistry } from '../../source/index.ts'
 import { Author, Book } from '../support/entities.ts'
 import { DIALECTS, openDatabase } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
 import type { SecondLook } from '../support/second-look.ts'
+import { suite } from '../support/suite.ts'
 
 type World = Awaited<ReturnType<typeof openDatabase>>
 

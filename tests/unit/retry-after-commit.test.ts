@@ -1,10 +1,10 @@
 /** Once anything of a unit of work is committed, there is no other attempt at it. */
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { EngineRegistry, isRetryable, TransientError } from '../../source/index.ts'
 import { Author, Book } from '../support/entities.ts'
 import { DIALECTS, openDatabase } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
+import { suite } from '../support/suite.ts'
 import { warnings } from '../support/warnings.ts'
 
 interface World {

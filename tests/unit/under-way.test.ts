@@ -1,5 +1,4 @@
 /** What is still under way when a unit of work ends: what was answered as done is stored, or the unit fails. */
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import type { EngineOptions, EngineRegistryOptions } from '../../source/index.ts'
 import { EngineRegistry } from '../../source/index.ts'
@@ -8,6 +7,7 @@ import { poolIdle } from '../support/leaks.ts'
 import { DIALECTS, newDatabase, openDatabase, openOrm } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
 import type { SecondLook } from '../support/second-look.ts'
+import { suite } from '../support/suite.ts'
 import { openWire } from '../support/wire.ts'
 
 type World = Awaited<ReturnType<typeof openDatabase>>

@@ -1,4 +1,3 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { channel, tracingChannel } from 'node:diagnostics_channel'
 import { EngineRegistry, markChanged } from '../../source/index.ts'
@@ -6,6 +5,7 @@ import { Author } from '../support/entities.ts'
 import { DIALECTS, openDatabase } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
 import { addIn, SeveralDatabases } from '../support/several-databases.ts'
+import { suite } from '../support/suite.ts'
 
 type Database = Awaited<ReturnType<typeof openDatabase>>
 

@@ -1,4 +1,3 @@
-import { suite } from 'uvu'
 import * as assert from 'uvu/assert'
 import { EventEmitter } from 'node:events'
 import type pg from 'pg'
@@ -18,6 +17,7 @@ import { DIALECTS, openDatabase, openOrm, type TestOrm } from '../support/orms.t
 import { postgres } from '../support/postgres.ts'
 import { rejection } from '../support/rejection.ts'
 import type { SecondLook } from '../support/second-look.ts'
+import { suite } from '../support/suite.ts'
 import { until } from '../support/until.ts'
 import { warnings } from '../support/warnings.ts'
 

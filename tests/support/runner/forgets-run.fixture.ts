@@ -1,4 +1,4 @@
-import { suite } from 'uvu'
+import { suite } from '../suite.ts'
 
 const test = suite('forgetful')
 test('never runs', () => undefined)

@@ -1,5 +1,5 @@
 import { createServer } from 'node:net'
-import { suite } from 'uvu'
+import { suite } from '../suite.ts'
 
 const test = suite('endless')
 const server = createServer()

@@ -1,3 +1,3 @@
-import { suite } from 'uvu'
+import { suite } from '../suite.ts'
 
 suite('empty').run()

@@ -1,5 +1,5 @@
-import { suite, test } from 'uvu'
 import * as assert from 'uvu/assert'
+import { suite } from '../suite.ts'
 
 const order: string[] = []
 const hooked = suite('hooked', { given: 1 })
@@ -14,6 +14,7 @@ hooked('gets the state', (state) => {
 hooked('runs second', () => void order.push('test'))
 hooked.run()
 
+const test = suite()
 test('hooks run in order', () => {
   assert.is(order.join(), 'before,before each,test,after each,before each,test,after each,after')
 })

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import process from 'node:process'
-import { suite } from 'uvu'
 import { postgres } from '../postgres.ts'
+import { suite } from '../suite.ts'
 
 const test = suite('starter')
 test('starts a server, and ends otherwise than by its last line', async () => {

@@ -1,4 +1,4 @@
-import { suite } from 'uvu'
+import { suite } from '../suite.ts'
 
 const test = suite('careless')
 test('throws in a callback', async () => {

@@ -1,4 +1,4 @@
-import { suite } from 'uvu'
+import { suite } from '../suite.ts'
 
 const test = suite('endless')
 test('waits though nothing is left', () => new Promise<void>(() => undefined))
