@@ -1,7 +1,6 @@
-/** Reports an error that must not take the place of the one the caller is told. */
+import { warn } from '../transaction/warnings.ts'
+
+/** Warns of an error that must not replace the one thrown to the caller. */
 export function report(error: unknown, where: string): void {
-  process.emitWarning(`${where}: ${String(error)}`, {
-    code: 'SQLASSIST_SUPPRESSED_ERROR',
-    detail: String((error as Error)?.stack ?? error),
-  })
+  warn(`${where}: ${String(error)}`, { code: 'SQLASSIST_SUPPRESSED_ERROR', error })
 }

@@ -1,5 +1,5 @@
-import process from 'node:process'
 import type { DatabaseLink } from './database-link.ts'
+import { warn } from '../transaction/warnings.ts'
 import { ConnectionLostError } from './errors.ts'
 
 /** Rolls back and gives the connection back. One that cannot is closed; that never fails. */
@@ -10,9 +10,9 @@ export async function rollBackAndRelease(link: DatabaseLink): Promise<void> {
     // The database rolls back by itself when its connection goes.
     await link.release(true)
     if (error instanceof ConnectionLostError) return
-    process.emitWarning(`ROLLBACK failed and its connection was closed instead: ${String(error)}`, {
+    warn(`ROLLBACK failed and its connection was closed instead: ${String(error)}`, {
       code: 'SQLASSIST_ROLLBACK_FAILED',
-      detail: String((error as Error)?.stack ?? error),
+      error,
     })
     return
   }
