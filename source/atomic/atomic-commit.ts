@@ -8,7 +8,7 @@ import type { Branch, Member } from './prepared-branch.ts'
 import type { Engine } from '../role/role.ts'
 import { CommitGivenUpError, commitError } from './errors.ts'
 import { persistently } from './retry-for-a-while.ts'
-import { report } from './report.ts'
+import { report } from '../transaction/warnings.ts'
 
 /**
  * The commit of one transaction's sessions. Nothing happens before the last of them votes: only then it is known who

@@ -1,4 +1,4 @@
-import process from 'node:process'
+import { warn } from '../transaction/warnings.ts'
 import type { DatabaseLink } from './database.ts'
 import { ConnectionLostError } from './errors.ts'
 
@@ -10,9 +10,9 @@ export async function rollBackAndRelease(link: DatabaseLink): Promise<void> {
     // The database rolls back by itself when its connection goes.
     await link.release(true)
     if (error instanceof ConnectionLostError) return
-    process.emitWarning(`ROLLBACK failed and its connection was closed instead: ${String(error)}`, {
+    warn(`ROLLBACK failed and its connection was closed instead: ${String(error)}`, {
       code: 'SQLASSIST_ROLLBACK_FAILED',
-      detail: String((error as Error)?.stack ?? error),
+      error,
     })
     return
   }

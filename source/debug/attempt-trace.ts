@@ -1,8 +1,7 @@
 import type { UnitEndMessage } from '../registry/registry-messages.ts'
 import type { SessionMessage, StatementMessage, TransactionEndMessage } from '../session/session-channels.ts'
-import { SessionDataManager } from '../session/session-data-manager.ts'
 import { labelOf } from '../transaction/describe.ts'
-import type { CallMessage, JoinMessage, Savepoint, Transaction } from '../transaction/index.ts'
+import type { CallMessage, DataManager, JoinMessage, Savepoint, Transaction } from '../transaction/index.ts'
 import type { DebugPanelLimits } from './debug-panel-options.ts'
 import type {
   RecordedAttempt,
@@ -19,12 +18,12 @@ import { recordedStatement } from './recorded-statement.ts'
 const NAME_CHARACTERS = 300
 const BACKENDS = 20
 
-/** Of these an attempt has no more than are kept. */
+/** The lists of an attempt that have a limit. */
 type BoundedList = 'statements' | 'ends' | 'steps' | 'transactions'
 
 type Step = Pick<RecordedStep, 'step' | 'subject'> & Partial<Pick<RecordedStep, 'detail'>>
 
-/** Writes down what is told of one attempt. A record holds nothing but text and numbers; what else is needed is here. */
+/** Records one attempt. A record holds only text and numbers; references to other objects stay in this class. */
 export class AttemptTrace {
   readonly request: RecordedRequest
   readonly attempt: RecordedAttempt
@@ -34,10 +33,10 @@ export class AttemptTrace {
   #transactionCount = 0
   readonly #savepoints = new WeakMap<Savepoint, number>()
   #savepointCount = 0
-  /** The call that is under way, by transaction: it is over when the next step comes. */
+  /** The call under way, by transaction: it is over when the next step comes. */
   readonly #calls = new Map<Transaction, RecordedStep>()
 
-  /** `now` gives the milliseconds since the request began. */
+  /** `now` returns the milliseconds since the request began. */
   constructor(
     request: RecordedRequest,
     attempt: number,
@@ -59,12 +58,12 @@ export class AttemptTrace {
     attempt.reason = reason
     attempt.retries = retries
     attempt.tookMs = endedAt - attempt.atMs
-    // A request is over when its response is.
+    // A request ends with its response, a run with its last attempt.
     if (request.kind === 'run' && !retries) request.tookMs = endedAt
     for (const transaction of this.#transactions.keys()) this.#describe(transaction)
     this.#transactions.clear()
     this.#calls.clear()
-    // Last, since an error can be one that cannot be read.
+    // Comes last: reading an error may throw.
     if (error !== undefined) attempt.error = this.error(error)
   }
 
@@ -98,7 +97,7 @@ export class AttemptTrace {
 
   end(message: TransactionEndMessage): RecordedSpan | undefined {
     this.#heardOf(message)
-    // Counted apart from the statements, which would leave no room for the commit.
+    // Limited apart from the statements, which would leave no room for the commit.
     if (!this.#hasRoom('ends')) return undefined
     const { role, how, gid, decides = false, backend } = message
     const end = { ...this.#span(), role, how, gid, decides, backend }
@@ -114,21 +113,21 @@ export class AttemptTrace {
   }
 
   joined({ transaction, resource }: JoinMessage): void {
-    this.#point({ step: 'join', subject: participant(resource) }, transaction)
+    this.#point({ step: 'join', subject: participantName(resource) }, transaction)
   }
 
   called({ transaction, method, participant: called }: CallMessage): void {
-    const call = this.#step({ step: 'call', subject: participant(called), detail: method }, transaction)
+    const call = this.#step({ step: 'call', subject: participantName(called), detail: method }, transaction)
     if (call !== undefined) this.#calls.set(transaction, call)
   }
 
-  /** A commit, abort, savepoint or rollback begins. */
+  /** Starts the step of a commit, abort, savepoint or rollback. */
   started(step: RecordedStep['step'], transaction: Transaction, savepoint?: Savepoint): RecordedSpan | undefined {
     const number = step === 'savepoint' ? ++this.#savepointCount : this.#numberOf(savepoint)
     return this.#step({ step, subject: number === undefined ? '' : String(number) }, transaction)
   }
 
-  /** It is over; `made` is the savepoint. */
+  /** Ends a step; `made` is the savepoint it made. */
   finished(step: RecordedStep['step'], transaction: Transaction, made: Savepoint | undefined): void {
     this.#endCall(transaction)
     this.#describe(transaction)
@@ -137,7 +136,7 @@ export class AttemptTrace {
     if (step === 'abort' || transaction.status === 'Committed') this.#transactions.delete(transaction)
   }
 
-  /** Any span is over. */
+  /** Ends a span. */
   finishSpan(span: RecordedSpan, error: unknown): void {
     span.tookMs = this.#now() - span.atMs
     if (error !== undefined) span.error = this.error(error)
@@ -190,8 +189,9 @@ export class AttemptTrace {
   }
 
   /**
-   * Whether one more of these can be kept. All attempts at the request together hold so many; the latest attempt is worth more
-   * than those before it.
+   * Whether the list has room for one more entry. The limit is for all attempts of a request together.
+   *
+   * Drops entries of earlier attempts in favour of the latest one.
    */
   #hasRoom(list: BoundedList): boolean {
     const { attempts } = this.request
@@ -243,10 +243,10 @@ function newRole(role: string): RecordedRole {
   return { role, status: 'INIT', state: undefined, backends: [], statements: 0 }
 }
 
-/** A session is known by its role, which its data manager tells only as part of the key it is sorted by. */
-function participant(called: object): string {
-  if (called instanceof SessionDataManager) return `session ${called.sortKey().replace(/^[^:]*:/, '')}`
-  return labelOf(called)
+/** Names a participant by its label, or by its class or function. */
+function participantName(called: object): string {
+  const { label } = called as Partial<DataManager>
+  return typeof label === 'string' ? label : labelOf(called)
 }
 
 function cut(text: string): string {

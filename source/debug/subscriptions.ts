@@ -1,5 +1,5 @@
 import type { Channel, TracingChannel } from 'node:diagnostics_channel'
-import process from 'node:process'
+import { warn } from '../transaction/warnings.ts'
 import type { RecordedSpan } from './record.ts'
 
 /** What is done at both ends of something that takes time; `start` gives what is recorded of it. */
@@ -49,9 +49,9 @@ export class Subscriptions {
     } catch (error) {
       if (this.#warned) return
       this.#warned = true
-      process.emitWarning(`The debug panel could not record what it was told: ${String(error)}`, {
+      warn(`The debug panel could not record what it was told: ${String(error)}`, {
         code: 'SQLASSIST_DEBUG_PANEL',
-        detail: String((error as Error)?.stack ?? error),
+        error,
       })
     }
   }

@@ -1,7 +1,7 @@
-import process from 'node:process'
 import { ChangeSetType, EntityManager, EventType, type ChangeSet, type UnitOfWork } from '@mikro-orm/core'
 import type { SqlEntityManager } from '@mikro-orm/sql'
 import type { Kysely } from 'kysely'
+import { warn } from '../transaction/warnings.ts'
 
 type AnyChangeSet = ChangeSet<any>
 
@@ -113,10 +113,10 @@ function nothingElse(uow: Changes): boolean {
   return uow.getChangeSets().length === 1 && uow.getCollectionUpdates().length === 0 && uow.getExtraUpdates().size === 0
 }
 
-/** Tells of an error that came when everything was committed. */
+/** Warns of an error that came when everything was committed. */
 export function reportAfterCommit(role: string, error: unknown): void {
-  process.emitWarning(
-    `The session of role "${role}" is committed; MikroORM failed when it took the answer over: ${String(error)}`,
-    { code: 'SQLASSIST_FAILED_AFTER_COMMIT', detail: String((error as Error)?.stack ?? error) },
-  )
+  warn(`The session of role "${role}" is committed; MikroORM failed when it took the answer over: ${String(error)}`, {
+    code: 'SQLASSIST_FAILED_AFTER_COMMIT',
+    error,
+  })
 }

@@ -20,6 +20,10 @@ export class SessionDataManager implements DataManager {
     this.#pipelines = pipelines
   }
 
+  get label(): string {
+    return `session ${this.#session.role}`
+  }
+
   sortKey(): string {
     return `~mikro-orm:${this.#session.role}`
   }

@@ -25,6 +25,9 @@ import type { Transaction } from './transaction.ts'
  * Zope: `IDataManager`, `ISavepointDataManager`, `IRetryDataManager`.
  */
 export interface DataManager {
+  /** The name that the debug panel shows. Default: the name of the class. Not in Zope. */
+  readonly label?: string | undefined
+
   /** Forget all changes since the join. Called outside of a two-phase commit, and inside one before the vote. */
   abort(transaction: Transaction): void | PromiseLike<void>
 

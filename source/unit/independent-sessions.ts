@@ -2,7 +2,7 @@ import { hasChanges } from '../session/has-changes.ts'
 import type { Session } from '../session/session.ts'
 import type { Transaction } from '../transaction/index.ts'
 import type { Engine } from '../role/role.ts'
-import { report } from '../atomic/report.ts'
+import { report } from '../transaction/warnings.ts'
 
 /** A session that no transaction manager ends, and the transaction that it was opened beside, where there was one yet. */
 interface Independent {

@@ -25,7 +25,7 @@ import { NotRetriedError, TransactionsDisabledError } from './errors.ts'
 import { PartialCommitError } from '../atomic/errors.ts'
 import { IndependentSessions } from './independent-sessions.ts'
 import { PlainCommits } from './one-by-one-commits.ts'
-import { report } from '../atomic/report.ts'
+import { report } from '../transaction/warnings.ts'
 
 /** The registry that a unit of work was started by. */
 export interface UnitHost {

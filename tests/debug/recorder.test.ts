@@ -8,6 +8,7 @@ import { rejection } from '../support/rejection.ts'
 import { suite } from '../support/suite.ts'
 import { until } from '../support/until.ts'
 import { warnings } from '../support/warnings.ts'
+import { Recorder } from '../transaction/recorder.ts'
 import { openPanelWorld, type PanelWorld } from './panel-world.ts'
 
 function last({ attempts }: RequestSnapshot): RecordedAttempt {
@@ -90,6 +91,20 @@ for (const dialect of DIALECTS) {
       assert.type(span.tookMs, 'number')
       assert.ok(span.atMs >= 0 && span.atMs + span.tookMs! <= request.tookMs!)
     }
+  })
+
+  test('a data manager is named by its label, or else by its class', async ({ world }) => {
+    class Mailer extends Recorder {
+      readonly label = 'mail to ann'
+    }
+    const request = await world.record(async (ctx) => {
+      ctx.txn.join(new Mailer('mail', []))
+      ctx.txn.join(new Recorder('plain', []))
+    })
+    assert.equal(
+      stepsOf(request).filter((step) => step.startsWith('join')),
+      ['join mail to ann', 'join Recorder'],
+    )
   })
 
   test('the backends are PostgreSQL’s, and none on SQLite', async ({ world }) => {

@@ -133,7 +133,7 @@ test('an abort from outside waits for a savepoint under way, and nothing gets in
   const resource = new SavingRecorder('a', log)
   resource.onSavepoint = () => latch.pass()
   transaction.join(resource)
-  // Whoever waits for the savepoint goes on before the abort does; even so the abort comes first.
+  // Code that awaits the savepoint goes on before the abort does; even so the abort comes first.
   const next = transaction.savepoint().then(() => thrownBy(() => transaction.commit()))
   await latch.reached
   const aborts = [transaction.abort(), transaction.abort()]
@@ -238,7 +238,7 @@ test('who joins from inside while a savepoint is being made is not part of it, a
   assert.ok(log.includes('inner.tpcFinish'))
 })
 
-/** A manager with a synchronizer that stops at a latch when told of a new transaction. */
+/** A manager with a synchronizer that stops at a latch in newTransaction. */
 function stoppedBeginning(explicit: boolean) {
   const latch = new Latch()
   const log: string[] = []

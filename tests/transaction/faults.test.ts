@@ -22,7 +22,7 @@ const kinds = {
   },
 }
 
-/** What the calls should be, told another way than the code does: by position. */
+/** The expected calls, computed by position, which the code does not do. */
 function expectedCalls(pass: Method, position: number): string[] {
   const reached = passes.slice(0, passes.indexOf(pass)).flatMap((before) => names.map((name) => `${name}.${before}`))
   const last = names.slice(0, position + 1).map((name) => `${name}.${pass}`)

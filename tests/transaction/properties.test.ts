@@ -77,12 +77,11 @@ async function turnsOfTheQueue(turns: number): Promise<void> {
   for (let turn = 0; turn < turns; turn++) await Promise.resolve()
 }
 
-/** An error that tells where it came from, so that each one thrown is another one. */
+/** An error that names its origin, so that each one thrown is another one. */
 class Fault extends Error {}
 
 /**
- * A data manager as they should be: it ends once, by tpcFinish or by the first abort or tpcAbort, whatever it is called
- * afterwards.
+ * A data manager that keeps the contract: it ends once, by tpcFinish or by the first abort or tpcAbort, and ignores later calls.
  */
 class Participant implements DataManager {
   readonly plan: ResourcePlan

@@ -4,7 +4,7 @@ export type Method = 'abort' | 'tpcBegin' | 'commit' | 'tpcVote' | 'tpcFinish' |
 
 type Play = Partial<Record<Method, (transaction: Transaction) => unknown>>
 
-/** A data manager that notes what it is called, and does what it is told to. Its name is its sort key. */
+/** A data manager that notes its calls and answers as `play` says. Its name is its sort key. */
 export class Recorder implements DataManager {
   readonly name: string
   readonly log: string[]
@@ -80,7 +80,7 @@ export class Latch {
   }
 }
 
-/** What a call throws, or its promise rejects with, whatever value that is; a call that does neither fails the test. */
+/** The value a call throws or its promise rejects with; a call that does neither fails the test. */
 export async function thrownBy(call: () => unknown): Promise<unknown> {
   try {
     await call()

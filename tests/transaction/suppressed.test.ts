@@ -29,7 +29,7 @@ test('every one is kept, with where it came up, and reported once; the first err
     { error: 'abort', where: { method: 'abort', participant: resource, transaction } },
     { error: 'tpcAbort', where: { method: 'tpcAbort', participant: resource, transaction } },
     { error: 'hook', where: { method: 'afterCommitHook', participant: hook, transaction } },
-    // After the hook everybody is told once more.
+    // After the hook every data manager is aborted once more.
     { error: 'abort', where: { method: 'abort', participant: resource, transaction } },
   ]
   assert.equal(transaction.suppressedErrors, expected)
