@@ -2,7 +2,7 @@
 import { IndependentSessions } from '../../source/unit/independent-sessions.ts'
 import { DisconnectWatch } from '../../source/koa/disconnect.ts'
 import { IdentityMapSnapshot } from '../../source/memory/session-snapshot.ts'
-import { PostgresLink } from '../../source/database/postgres/postgres-connection.ts'
+import { PostgresConnection } from '../../source/database/postgres/postgres-connection.ts'
 import { PreparedTransaction } from '../../source/database/prepared-transaction.ts'
 import { DatabaseTransaction } from '../../source/session/database-transaction.ts'
 import { Session } from '../../source/session/session.ts'
@@ -15,8 +15,8 @@ export const BREAKAGES: Readonly<Record<string, () => void>> = {
   /** A COMMIT that PostgreSQL turned into a ROLLBACK is taken for one. */
   'commit-believed'() {
     DatabaseTransaction.prototype.assertCommittable = () => undefined
-    const { commit } = PostgresLink.prototype
-    PostgresLink.prototype.commit = async function (...args) {
+    const { commit } = PostgresConnection.prototype
+    PostgresConnection.prototype.commit = async function (...args) {
       const answer = await commit.apply(this, args)
       return answer.outcome === 'rolled back' ? { outcome: 'committed' } : answer
     }

@@ -3,11 +3,11 @@ import { CommitFencedError, CommitOutcomeUnknownError, ConnectionLostError } fro
 import { CommittedTooEarlyError, EndlessFlushError } from '../session/errors.ts'
 import type { Finish } from '../database/prepared.ts'
 import type { Session } from '../session/session.ts'
-import type { AtomicCommits, Plan, PlannedDecision } from './commit-planner.ts'
-import type { Branch, Member } from './prepared-branch.ts'
+import type { CommitPlanner, Plan, PlannedDecision } from './commit-planner.ts'
+import type { PreparedBranch, Member } from './prepared-branch.ts'
 import type { Engine } from '../role/role.ts'
 import { CommitGivenUpError, commitError } from './errors.ts'
-import { persistently } from './retry-for-a-while.ts'
+import { retryForAWhile } from './retry-for-a-while.ts'
 import { report } from '../transaction/warnings.ts'
 
 /**
@@ -21,7 +21,7 @@ import { report } from '../transaction/warnings.ts'
  * 3. Those that can neither be prepared nor decide commit just before the commit point: such a commit is not atomic.
  */
 export class AtomicCommit implements CommitGroup {
-  readonly #commits: AtomicCommits
+  readonly #commits: CommitPlanner
   readonly #members: Member[] = []
   readonly #committed = new Set<Session>()
   #entered = 0
@@ -33,7 +33,7 @@ export class AtomicCommit implements CommitGroup {
   #voting: Promise<void> | undefined
   #finishing: Promise<void> | undefined
 
-  constructor(commits: AtomicCommits) {
+  constructor(commits: CommitPlanner) {
     this.#commits = commits
   }
 
@@ -160,7 +160,7 @@ export class AtomicCommit implements CommitGroup {
    * @throws when it cannot be told
    */
   async #wasCommitted({ database: { decisions } }: Engine, { id, database }: PlannedDecision): Promise<boolean> {
-    return (await persistently(() => decisions.fence(id, database, () => this.#isFinished()))) === 'commit'
+    return (await retryForAWhile(() => decisions.fence(id, database, () => this.#isFinished()))) === 'commit'
   }
 
   async #isFinished(): Promise<boolean> {
@@ -168,7 +168,7 @@ export class AtomicCommit implements CommitGroup {
     return !prepared.includes(true)
   }
 
-  get #branches(): readonly Branch[] {
+  get #branches(): readonly PreparedBranch[] {
     return this.#plan?.branches ?? []
   }
 

@@ -1,4 +1,4 @@
-import { Branch, type Member } from './prepared-branch.ts'
+import { PreparedBranch, type Member } from './prepared-branch.ts'
 import type { Engine } from '../role/role.ts'
 import { NotAtomicError } from './errors.ts'
 import { globalId, newDecisionId, participantsText } from './global-id.ts'
@@ -17,7 +17,7 @@ export interface PlannedDecision {
 
 /** How several changed databases are committed. @internal */
 export interface Plan {
-  readonly branches: readonly Branch[]
+  readonly branches: readonly PreparedBranch[]
   /** Those that can neither be prepared nor decide. */
   readonly plain: readonly Member[]
   /** The commit point: it commits last, and decides. */
@@ -27,7 +27,7 @@ export interface Plan {
 }
 
 /** @internal */
-export interface AtomicCommitsOptions {
+export interface CommitPlannerOptions {
   readonly application: string
   readonly atomic: Atomic
   readonly defaultRole: string | undefined
@@ -38,13 +38,13 @@ export interface AtomicCommitsOptions {
 }
 
 /** Decides how the transactions of one registry are committed when they changed several databases. @internal */
-export class AtomicCommits {
+export class CommitPlanner {
   readonly needRecovery: () => void
-  readonly #options: AtomicCommitsOptions
+  readonly #options: CommitPlannerOptions
   /** The sets of roles that were warned of. */
   readonly #warned: ReadonlySet<string>[] = []
 
-  constructor(options: AtomicCommitsOptions) {
+  constructor(options: CommitPlannerOptions) {
     this.#options = options
     this.needRecovery = options.needRecovery
   }
@@ -64,7 +64,7 @@ export class AtomicCommits {
       prepared.map(async ({ engine }) => ({ role: engine.role, database: await engine.databaseName() })),
     )
     return {
-      branches: prepared.map((member) => new Branch(member, globalId(id, member.engine.role))),
+      branches: prepared.map((member) => new PreparedBranch(member, globalId(id, member.engine.role))),
       plain,
       point,
       decision: {

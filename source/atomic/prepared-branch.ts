@@ -12,7 +12,7 @@ export interface Member {
 }
 
 /** One of several changed databases in a commit: prepared there, and finished when the commit point has decided. */
-export class Branch {
+export class PreparedBranch {
   readonly gid: string
   readonly #member: Member
   #prepared: PreparedTransaction | undefined

@@ -15,9 +15,9 @@ export interface StatementResult {
 
 /**
  * One checked-out connection of one database, held for one transaction, to its COMMIT or ROLLBACK.
- * Statements are sent one at a time; whoever holds the link sees to that.
+ * Statements are sent one at a time; whoever holds the connection sees to that.
  */
-export interface DatabaseLink {
+export interface DatabaseConnection {
   /** The number of the server's process behind it, where there is one. */
   readonly backend?: number | undefined
   /** Whether nothing was sent in it yet. */
@@ -114,7 +114,7 @@ export interface Database {
    * Takes a connection for a transaction of `em`, which is begun by then, or together with its first statement; nothing stays
    * checked out when that fails.
    */
-  begin(options: BeginOptions, em: SqlEntityManager): Promise<DatabaseLink>
+  begin(options: BeginOptions, em: SqlEntityManager): Promise<DatabaseConnection>
   /** What was decided in it about commits over several databases. */
   readonly decisions: Decisions
   /** What is prepared in it, where the database knows PREPARE TRANSACTION. */

@@ -1,33 +1,33 @@
-import type { DatabaseLink } from './database.ts'
+import type { DatabaseConnection } from './database.ts'
 import { isFinishedAlready, type Finish } from './prepared.ts'
 
 /** A transaction that was prepared, and the connection over which it was: the nearest one to finish it. */
 export class PreparedTransaction {
   readonly gid: string
-  #link: DatabaseLink | undefined
+  #connection: DatabaseConnection | undefined
 
-  constructor(gid: string, link: DatabaseLink) {
+  constructor(gid: string, connection: DatabaseConnection) {
     this.gid = gid
-    this.#link = link
+    this.#connection = connection
   }
 
   /** Finishes it and gives the connection back, whatever comes of it. @throws the driver's error: it may still be there */
   async finish(how: Finish): Promise<void> {
-    const link = this.#link
-    this.#link = undefined
+    const connection = this.#connection
+    this.#connection = undefined
     try {
-      await link?.finishPrepared?.(this.gid, how)
+      await connection?.finishPrepared?.(this.gid, how)
     } catch (error) {
       if (!isFinishedAlready(error)) throw error
     } finally {
-      await link?.release()
+      await connection?.release()
     }
   }
 
   /** Leaves it as it is, to recovery, and gives the connection back. */
   leave(): void {
-    void this.#link?.release()
-    this.#link = undefined
+    void this.#connection?.release()
+    this.#connection = undefined
   }
 }
 

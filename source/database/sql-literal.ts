@@ -1,4 +1,4 @@
 /** As a literal of SQL. What goes in is made by this library: it has no backslashes. */
-export function quoted(text: string): string {
+export function sqlLiteral(text: string): string {
   return `'${text.replaceAll("'", "''")}'`
 }

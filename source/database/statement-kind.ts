@@ -57,5 +57,5 @@ function carriesWrite(text: string): boolean {
 }
 
 function withoutQuoted(text: string): string {
-  return text.replace(QUOTED_OR_COMMENT, (quoted) => (quoted.startsWith('"') ? 'x' : ' '))
+  return text.replace(QUOTED_OR_COMMENT, (sqlLiteral) => (sqlLiteral.startsWith('"') ? 'x' : ' '))
 }

@@ -1,21 +1,21 @@
 /** Lets one in after the other, in the order in which they came. */
-export class Turns {
+export class StatementQueue {
   #taken = false
   #waiting: (() => void)[] | undefined
   #free: PromiseWithResolvers<void> | undefined
 
   /** Whether somebody has a turn. */
-  get taken(): boolean {
+  get isTaken(): boolean {
     return this.#taken
   }
 
   /** Whether somebody waits for the turn after the present one. */
-  get awaited(): boolean {
+  get hasWaiting(): boolean {
     return this.#waiting !== undefined && this.#waiting.length > 0
   }
 
-  /** Takes a turn, at once where there is nothing to wait for; whoever takes one owes `pass`. */
-  take(): Promise<void> | undefined {
+  /** Takes a turn, at once where there is nothing to wait for; whoever takes one owes `leave`. */
+  enter(): Promise<void> | undefined {
     if (this.#taken) {
       const waiting = (this.#waiting ??= [])
       return new Promise((resolve) => waiting.push(resolve))
@@ -25,7 +25,7 @@ export class Turns {
   }
 
   /** Hands the turn to whoever came next. */
-  pass(): void {
+  leave(): void {
     const next = this.#waiting?.shift()
     if (next === undefined) this.#end()
     else next()

@@ -1,4 +1,4 @@
-import { AtomicCommits } from '../atomic/commit-planner.ts'
+import { CommitPlanner } from '../atomic/commit-planner.ts'
 import { attachOrm } from '../role/attach-orm.ts'
 import { registryCloseChannel } from '../unit/unit-channels.ts'
 import { ownContextName } from '../role/context-names.ts'
@@ -24,7 +24,7 @@ import { reportOfPrepared, reportOfRole, type PreparedReport, type RegistryRepor
 import { checkRoleLength, defaultRole, resolveEngines } from './resolve-engines.ts'
 import { run, type RunContext, type RunOptions } from '../unit/run.ts'
 import { adviseOnJournalMode, adviseOnSharedWriters, rolesOfSharedFiles } from '../role/shared-sqlite-files.ts'
-import { Tally } from './under-way-count.ts'
+import { UnderWayCount } from './under-way-count.ts'
 import { UnitOfWork, type UnitOfWorkOptions } from '../unit/unit-of-work.ts'
 
 /** The entity manager of a session that its caller closes. */
@@ -57,11 +57,11 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
   readonly #application: string
   readonly #unitDefaults: UnitOfWorkOptions
   readonly #detach: (() => void)[] = []
-  readonly #units = new Tally()
-  readonly #background = new Tally()
+  readonly #units = new UnderWayCount()
+  readonly #background = new UnderWayCount()
   readonly #recovery: RecoverySchedule
   /** How several databases are committed as one. For the unit of work. @internal */
-  readonly atomicCommits: AtomicCommits
+  readonly commitPlanner: CommitPlanner
   #closing: Promise<void> | undefined
 
   constructor(engines: E, registryOptions: EngineRegistryOptions<Sessions> = {}) {
@@ -105,7 +105,7 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
       },
       everyMs,
     )
-    this.atomicCommits = new AtomicCommits({
+    this.commitPlanner = new CommitPlanner({
       application: name,
       atomic,
       defaultRole: this.#default,
@@ -294,7 +294,7 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
     if (joining.length < 2) return
     const preparing = joining.filter(({ mayPrepare }) => mayPrepare)
     // A database that cannot be asked yet is asked when it is needed.
-    const advised = this.atomicCommits.advise().catch(() => undefined)
+    const advised = this.commitPlanner.advise().catch(() => undefined)
     if (preparing.length === 0) {
       this.watch(advised)
       return

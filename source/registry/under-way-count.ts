@@ -4,7 +4,7 @@
  * A Set of those under way would keep many that have ended in memory: V8 does not empty a table that a Set has outgrown, a
  * Set that is added to and deleted from outgrows one every few requests, and each of them leads to the next.
  */
-export class Tally {
+export class UnderWayCount {
   #count = 0
   #empty: PromiseWithResolvers<void> | undefined
 

@@ -1,5 +1,5 @@
 import { SqlassistError } from '../transaction/index.ts'
-import type { CommitAnswer, DatabaseLink, PrepareAnswer, StatementResult } from '../database/database.ts'
+import type { CommitAnswer, DatabaseConnection, PrepareAnswer, StatementResult } from '../database/database.ts'
 import {
   CannotPrepareError,
   CommitOutcomeUnknownError,
@@ -13,14 +13,14 @@ import { rollBackAndRelease } from '../database/roll-back-and-release.ts'
 import { Scopes, type Scope } from './scopes.ts'
 import type { SessionSettings } from './session-options.ts'
 import { traceEnd, type Traceable } from './trace.ts'
-import { Turns } from '../database/statement-queue.ts'
+import { StatementQueue } from '../database/statement-queue.ts'
 import { WriteState, type WrittenThen } from './write-state.ts'
 
 /** What it needs of its session. */
 export interface TransactionHost extends Traceable {
   readonly role: string
   /** Takes a connection. */
-  begin(): Promise<DatabaseLink>
+  begin(): Promise<DatabaseConnection>
   /** The error for a statement that comes when it is over. */
   tooLate(): Error
   /** A COMMIT was carried out. */
@@ -37,11 +37,11 @@ export class DatabaseTransaction {
   readonly #host: TransactionHost
   /** The end of the transaction before this one, on the same session. */
   readonly #after: Promise<void> | undefined
-  readonly #turns = new Turns()
+  readonly #queue = new StatementQueue()
   readonly #failures = new Failures()
   readonly #scopes: Scopes
-  #opening: Promise<DatabaseLink> | undefined
-  #link: DatabaseLink | undefined
+  #opening: Promise<DatabaseConnection> | undefined
+  #connection: DatabaseConnection | undefined
   #sealed = false
   #ended = false
   #cancelled = false
@@ -84,15 +84,19 @@ export class DatabaseTransaction {
    * Runs a statement of the program at this depth of nested transactions, while no other is on its way; not where `signal` was
    * aborted meanwhile.
    */
-  async exclusive<T>(work: (link: DatabaseLink) => Promise<T>, depth = 0, signal?: AbortSignal): Promise<T> {
-    const turn = this.#turns.take()
+  async exclusive<T>(
+    work: (connection: DatabaseConnection) => Promise<T>,
+    depth = 0,
+    signal?: AbortSignal,
+  ): Promise<T> {
+    const turn = this.#queue.enter()
     if (turn !== undefined) await turn
     const { version } = this.writes
     try {
       if (this.#ended || this.#cancelled || this.#sealed) throw this.#host.tooLate()
-      const link = this.#link ?? (await this.#open())
+      const connection = this.#connection ?? (await this.#open())
       // It may have waited for the connection.
-      return signal?.aborted === true ? (signal.throwIfAborted() as never) : await work(link)
+      return signal?.aborted === true ? (signal.throwIfAborted() as never) : await work(connection)
     } catch (error) {
       // What was refused here never reached the database.
       const isSent = !(error instanceof SqlassistError) && !(signal?.aborted === true && error === signal.reason)
@@ -100,41 +104,41 @@ export class DatabaseTransaction {
       throw error
     } finally {
       if (this.writes.version !== version) this.#noteWriteAt(depth)
-      this.#turns.pass()
+      this.#queue.leave()
     }
   }
 
   async #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#turns.take()
+    const turn = this.#queue.enter()
     if (turn !== undefined) await turn
     try {
       if (this.#ended || this.#cancelled) throw this.#host.tooLate()
       return await work()
     } finally {
-      this.#turns.pass()
+      this.#queue.leave()
     }
   }
 
-  async #open(): Promise<DatabaseLink> {
+  async #open(): Promise<DatabaseConnection> {
     this.#opening ??= this.#begin()
-    this.#link = await this.#opening
+    this.#connection = await this.#opening
     // The connection may have been waited for, and what was to be done with it be moot by now.
     if (this.#cancelled) throw this.#host.tooLate()
-    return this.#link
+    return this.#connection
   }
 
-  #begin(): Promise<DatabaseLink> {
+  #begin(): Promise<DatabaseConnection> {
     return this.#after === undefined ? this.#host.begin() : this.#after.then(() => this.#host.begin())
   }
 
   /** Whether no statement is on its way. */
   get isIdle(): boolean {
-    return !this.#turns.taken
+    return !this.#queue.isTaken
   }
 
   /** Waits until no statement is on its way. */
   async idle(): Promise<void> {
-    await this.#turns.whenFree()
+    await this.#queue.whenFree()
   }
 
   /** Whether it takes no further statement of the program. */
@@ -151,8 +155,8 @@ export class DatabaseTransaction {
 
   /** Opens a nested transaction in `outer`: a savepoint of MikroORM's, called `name`. */
   async openScope(name: string, outer: Scope | undefined): Promise<Scope> {
-    return await this.exclusive(async (link) => {
-      await link.execute(`savepoint ${name}`, [])
+    return await this.exclusive(async (connection) => {
+      await connection.execute(`savepoint ${name}`, [])
       return this.#scopes.open(name, outer, this.writes.now())
     }, this.depthOf(outer))
   }
@@ -162,7 +166,7 @@ export class DatabaseTransaction {
     const depth = this.depthOf(scope)
     const failure = this.#failures.first(depth)
     if (failure !== undefined) throw this.#aborted(failure.error)
-    await this.exclusive(async (link) => await link.execute(`release ${scope.name}`, []), depth)
+    await this.exclusive(async (connection) => await connection.execute(`release ${scope.name}`, []), depth)
     this.#scopes.end(scope)
   }
 
@@ -172,7 +176,10 @@ export class DatabaseTransaction {
     const depth = this.depthOf(scope)
     this.#scopes.end(scope)
     if (this.#ended || this.#sealed || this.#cancelled) return
-    const undoing = this.exclusive(async (link) => await link.execute(`rollback to ${scope.name}`, []), depth)
+    const undoing = this.exclusive(
+      async (connection) => await connection.execute(`rollback to ${scope.name}`, []),
+      depth,
+    )
     // The nested transaction waits for its answer.
     void scope.undo?.()
     await undoing
@@ -212,7 +219,7 @@ export class DatabaseTransaction {
 
   /** Has the database give up the statement on its way. */
   cancelStatement(): void {
-    if (!this.#ended) this.#link?.cancel()
+    if (!this.#ended) this.#connection?.cancel()
   }
 
   // The end
@@ -222,13 +229,13 @@ export class DatabaseTransaction {
    * and the connection given back.
    * @throws CommitOutcomeUnknownError; the driver's error when nothing was committed
    */
-  async executeLast(link: DatabaseLink, sql: string): Promise<StatementResult> {
-    if (link.executeAndCommit === undefined || this.#turns.awaited) return await link.execute(sql, [])
-    const { result, answer } = await link.executeAndCommit(sql)
+  async executeLast(connection: DatabaseConnection, sql: string): Promise<StatementResult> {
+    if (connection.executeAndCommit === undefined || this.#queue.hasWaiting) return await connection.execute(sql, [])
+    const { result, answer } = await connection.executeAndCommit(sql)
     if (answer === undefined) return result
     this.#ended = true
     this.#earlyAnswer = answer
-    const releasing = releaseAfter(answer, link)
+    const releasing = releaseAfter(answer, connection)
     if (releasing !== undefined) await releasing
     this.assertOutcomeKnown()
     this.#host.committed()
@@ -250,8 +257,8 @@ export class DatabaseTransaction {
     if (this.committedEarly) return undefined
     const failure = this.#failures.first()
     if (failure === undefined && !this.begun) return undefined
-    const isIdle = failure === undefined && !this.#ended && !this.#cancelled && !this.#turns.taken
-    return isIdle && this.#link?.isIntact === true ? undefined : this.#askWhetherCommittable()
+    const isIdle = failure === undefined && !this.#ended && !this.#cancelled && !this.#queue.isTaken
+    return isIdle && this.#connection?.isIntact === true ? undefined : this.#askWhetherCommittable()
   }
 
   async #askWhetherCommittable(): Promise<void> {
@@ -285,12 +292,12 @@ export class DatabaseTransaction {
 
   async #commit(decision: string | undefined): Promise<CommitAnswer | undefined> {
     const ending = this.#end()
-    const link = ending instanceof Promise ? await ending : ending
-    if (link === undefined) return undefined
-    const answer = await link.commit(decision)
-    if (answer.outcome === 'refused') await rollBackAndRelease(link)
+    const connection = ending instanceof Promise ? await ending : ending
+    if (connection === undefined) return undefined
+    const answer = await connection.commit(decision)
+    if (answer.outcome === 'refused') await rollBackAndRelease(connection)
     else {
-      const releasing = releaseAfter(answer, link)
+      const releasing = releaseAfter(answer, connection)
       if (releasing !== undefined) await releasing
     }
     return answer
@@ -304,10 +311,10 @@ export class DatabaseTransaction {
    */
   async prepare(gid: string): Promise<PreparedTransaction> {
     const { role } = this.#host
-    const { answer, link } = await traceEnd(this.#host, { how: 'prepare', gid }, () => this.#prepare(gid))
+    const { answer, connection } = await traceEnd(this.#host, { how: 'prepare', gid }, () => this.#prepare(gid))
     switch (answer.outcome) {
       case 'prepared':
-        return new PreparedTransaction(gid, link)
+        return new PreparedTransaction(gid, connection)
       case 'rolled back':
         throw this.#aborted()
       case 'lost':
@@ -320,12 +327,12 @@ export class DatabaseTransaction {
   }
 
   async #prepare(gid: string) {
-    const link = await this.#end()
-    if (link?.prepare === undefined) throw this.#host.tooLate()
-    const answer = await link.prepare(gid)
-    if (answer.outcome === 'refused') await rollBackAndRelease(link)
-    else if (answer.outcome !== 'prepared') await releaseAfter(answer, link)
-    return { answer, link }
+    const connection = await this.#end()
+    if (connection?.prepare === undefined) throw this.#host.tooLate()
+    const answer = await connection.prepare(gid)
+    if (answer.outcome === 'refused') await rollBackAndRelease(connection)
+    else if (answer.outcome !== 'prepared') await releaseAfter(answer, connection)
+    return { answer, connection }
   }
 
   /**
@@ -339,30 +346,30 @@ export class DatabaseTransaction {
   }
 
   async #rollBack(): Promise<void> {
-    let link: DatabaseLink | undefined
+    let connection: DatabaseConnection | undefined
     try {
-      link = await this.#end()
+      connection = await this.#end()
     } catch {
       return // BEGIN failed, as whoever sent the first statement was told: nothing is open.
     }
-    if (link !== undefined) await rollBackAndRelease(link)
+    if (connection !== undefined) await rollBackAndRelease(connection)
   }
 
   /** Refuses any further statement, and hands out the connection to whoever comes first. */
-  #end(): DatabaseLink | Promise<DatabaseLink | undefined> | undefined {
-    if (this.#turns.taken || this.#link === undefined) return this.#endInTurn()
-    const link = this.#ended ? undefined : this.#link
+  #end(): DatabaseConnection | Promise<DatabaseConnection | undefined> | undefined {
+    if (this.#queue.isTaken || this.#connection === undefined) return this.#endInTurn()
+    const connection = this.#ended ? undefined : this.#connection
     this.#ended = true
-    return link
+    return connection
   }
 
   /** Behind the statements under way. */
-  async #endInTurn(): Promise<DatabaseLink | undefined> {
-    const turn = this.#turns.take()
+  async #endInTurn(): Promise<DatabaseConnection | undefined> {
+    const turn = this.#queue.enter()
     if (turn !== undefined) await turn
     const opening = this.#ended ? undefined : this.#opening
     this.#ended = true
-    this.#turns.pass()
+    this.#queue.leave()
     return await opening
   }
 
@@ -376,6 +383,9 @@ export class DatabaseTransaction {
 }
 
 /** Gives the connection back after a COMMIT or PREPARE that left no transaction open on it, or closes it. */
-function releaseAfter({ outcome }: CommitAnswer | PrepareAnswer, link: DatabaseLink): Promise<void> | undefined {
-  return link.release(outcome === 'unknown' || outcome === 'lost')
+function releaseAfter(
+  { outcome }: CommitAnswer | PrepareAnswer,
+  connection: DatabaseConnection,
+): Promise<void> | undefined {
+  return connection.release(outcome === 'unknown' || outcome === 'lost')
 }

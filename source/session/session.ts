@@ -10,7 +10,7 @@ import {
   type SessionCloseMessage,
   type SessionMessage,
 } from './session-channels.ts'
-import type { Database, DatabaseLink, StatementResult } from '../database/database.ts'
+import type { Database, DatabaseConnection, StatementResult } from '../database/database.ts'
 import { CommittedTooEarlyError, SessionContextError, SessionEndedError, SessionFailedError } from './errors.ts'
 import { flushAndCommit, reportAfterCommit } from './pipelined-commit.ts'
 import { forgetScheduled, holdingFlushes } from './flush-in-turn.ts'
@@ -223,9 +223,9 @@ export class Session implements TransactionHost, StatementTarget, NestingHost {
     const here = this.#depthHere(scope)
     try {
       return await transaction.exclusive(
-        (link) => {
-          const send = () => this.#send(transaction, link, query, origin, here, isLast)
-          return traceStatement(this, query, () => detailsOf(link), send, rowsOfResult)
+        (connection) => {
+          const send = () => this.#send(transaction, connection, query, origin, here, isLast)
+          return traceStatement(this, query, () => detailsOf(connection), send, rowsOfResult)
         },
         here,
         signal,
@@ -238,19 +238,19 @@ export class Session implements TransactionHost, StatementTarget, NestingHost {
 
   #send(
     transaction: DatabaseTransaction,
-    link: DatabaseLink,
+    connection: DatabaseConnection,
     query: CompiledQuery,
     origin: StatementOrigin,
     depth: number,
     isLast: Execution['isLast'],
   ): Promise<StatementResult> {
     const { sql, parameters } = query
-    const kind = link.kindOf(sql)
+    const kind = connection.kindOf(sql)
     transaction.writes.admit(kind, query, origin)
     if (isLast !== undefined && kind === 'write' && parameters.length === 0 && isLast()) {
-      return transaction.executeLast(link, sql)
+      return transaction.executeLast(connection, sql)
     }
-    const executing = link.execute(sql, parameters)
+    const executing = connection.execute(sql, parameters)
     return goesBackToSavepoint(sql)
       ? executing.then((result) => (transaction.forgetFailedStatements(depth), result))
       : executing
@@ -274,13 +274,13 @@ export class Session implements TransactionHost, StatementTarget, NestingHost {
     this.assertUsable()
     const transaction = this.#transaction
     const depth = transaction.depthOf(scope)
-    const exclusive = <T>(work: (link: DatabaseLink) => Promise<T>) => transaction.exclusive(work, depth)
-    const link = await exclusive(async (opened) => opened)
-    const chunks = this.#chunks(transaction, link, query, chunkSize, origin, depth)
+    const exclusive = <T>(work: (connection: DatabaseConnection) => Promise<T>) => transaction.exclusive(work, depth)
+    const connection = await exclusive(async (opened) => opened)
+    const chunks = this.#chunks(transaction, connection, query, chunkSize, origin, depth)
     yield* traceStream(
       this,
       query,
-      () => detailsOf(link),
+      () => detailsOf(connection),
       chunks,
       (rows) => rows.length,
     )
@@ -289,14 +289,14 @@ export class Session implements TransactionHost, StatementTarget, NestingHost {
   /** Over the connection of `transaction`, which is somebody else's when that is over. */
   async *#chunks(
     transaction: DatabaseTransaction,
-    link: DatabaseLink,
+    connection: DatabaseConnection,
     query: CompiledQuery,
     chunkSize: number,
     origin: StatementOrigin,
     depth: number,
   ): AsyncIterable<unknown[]> {
-    transaction.writes.admit(link.kindOf(query.sql), query, origin)
-    yield* link.stream(query.sql, query.parameters, chunkSize, (work) => transaction.exclusive(work, depth))
+    transaction.writes.admit(connection.kindOf(query.sql), query, origin)
+    yield* connection.stream(query.sql, query.parameters, chunkSize, (work) => transaction.exclusive(work, depth))
   }
 
   /** Makes `rows` a stream of this session's, which ends with it. */
@@ -418,7 +418,7 @@ export class Session implements TransactionHost, StatementTarget, NestingHost {
     const name = transaction.begun ? this.remembering().newName() : undefined
     // In one go with the savepoint's place among the statements.
     const wayBack = this.#wayBackTo(name)
-    if (name !== undefined) await transaction.exclusive((link) => link.execute(`savepoint ${name}`, []))
+    if (name !== undefined) await transaction.exclusive((connection) => connection.execute(`savepoint ${name}`, []))
     return wayBack
   }
 
@@ -444,7 +444,7 @@ export class Session implements TransactionHost, StatementTarget, NestingHost {
       const undone =
         name === undefined
           ? this.#startOver()
-          : transaction.exclusive((link) => link.execute(`rollback to ${name}`, []))
+          : transaction.exclusive((connection) => connection.execute(`rollback to ${name}`, []))
       this.#transaction.goBackTo(written, name !== undefined)
       await Promise.all([undone, holdingFlushes(this.em, savepoints.restore(snapshot))])
     }
@@ -768,7 +768,7 @@ export class Session implements TransactionHost, StatementTarget, NestingHost {
   }
 
   /** For its transaction. What is thrown rejects, so that the failure stays. */
-  async begin(): Promise<DatabaseLink> {
+  async begin(): Promise<DatabaseConnection> {
     this.#options.beforeBegin?.()
     return await this.#database.begin(this.#settings.begin, this.em)
   }
@@ -784,6 +784,6 @@ export class Session implements TransactionHost, StatementTarget, NestingHost {
   }
 }
 
-function detailsOf({ isFresh, backend }: DatabaseLink): StatementDetails {
+function detailsOf({ isFresh, backend }: DatabaseConnection): StatementDetails {
   return { inTransaction: true, begins: isFresh, backend }
 }

@@ -8,7 +8,7 @@ import { commitError } from '../atomic/errors.ts'
  * Stands in for all sessions of a unit of work while transactions are disabled: commits them one by one, in the order
  * they were opened, each with its own plain COMMIT.
  */
-export class PlainCommits implements DataManager {
+export class OneByOneCommits implements DataManager {
   readonly #sessions: Session[] = []
   /** The ways back to the opening of those that were opened after a savepoint. */
   readonly #beginnings = new Map<Session, DataManagerSavepoint>()

@@ -10,7 +10,7 @@ import { isRetryable } from '../database/retryable.ts'
 import { SessionDataManager } from '../session/session-data-manager.ts'
 import type { Session } from '../session/session.ts'
 import { AtomicCommit } from '../atomic/atomic-commit.ts'
-import type { AtomicCommits } from '../atomic/commit-planner.ts'
+import type { CommitPlanner } from '../atomic/commit-planner.ts'
 import {
   unitEndChannel,
   unitStartChannel,
@@ -24,13 +24,13 @@ import type { Engine } from '../role/role.ts'
 import { NotRetriedError, TransactionsDisabledError } from './errors.ts'
 import { PartialCommitError } from '../atomic/errors.ts'
 import { IndependentSessions } from './independent-sessions.ts'
-import { PlainCommits } from './one-by-one-commits.ts'
+import { OneByOneCommits } from './one-by-one-commits.ts'
 import { report } from '../transaction/warnings.ts'
 
 /** The registry that a unit of work was started by. */
 export interface UnitHost {
   readonly names: readonly string[]
-  readonly atomicCommits: AtomicCommits
+  readonly commitPlanner: CommitPlanner
   has(role: string): boolean
   /** @throws UnknownRoleError; ConfigurationError for `'!default'` where no role is the default */
   engine(role: string): Engine
@@ -99,7 +99,7 @@ export class UnitOfWork implements SessionSource {
   #begunLater: Transaction | undefined
   /** How the sessions of the transaction last used are committed. */
   #atomicCommit: { readonly transaction: Transaction; readonly commit: AtomicCommit } | undefined
-  #plainCommits: { readonly transaction: Transaction; readonly resource: PlainCommits } | undefined
+  #oneByOneCommits: { readonly transaction: Transaction; readonly resource: OneByOneCommits } | undefined
   /** What may read from read-only roles when this has ended well. */
   #lateReader: LateReader | undefined
   #mayReadLate = false
@@ -541,18 +541,18 @@ export class UnitOfWork implements SessionSource {
 
   #atomicCommitOf(transaction: Transaction): AtomicCommit {
     if (this.#atomicCommit?.transaction !== transaction) {
-      this.#atomicCommit = { transaction, commit: new AtomicCommit(this.#host.atomicCommits) }
+      this.#atomicCommit = { transaction, commit: new AtomicCommit(this.#host.commitPlanner) }
     }
     return this.#atomicCommit.commit
   }
 
-  #plainCommitsOf(transaction: Transaction): PlainCommits {
-    if (this.#plainCommits?.transaction !== transaction) {
-      const resource = new PlainCommits()
+  #plainCommitsOf(transaction: Transaction): OneByOneCommits {
+    if (this.#oneByOneCommits?.transaction !== transaction) {
+      const resource = new OneByOneCommits()
       transaction.join(resource)
-      this.#plainCommits = { transaction, resource }
+      this.#oneByOneCommits = { transaction, resource }
     }
-    return this.#plainCommits.resource
+    return this.#oneByOneCommits.resource
   }
 
   #status(role: string): RoleStatus {
@@ -571,7 +571,7 @@ function managerFor(
 }
 
 function isOfSessions(resource: DataManager): boolean {
-  return resource instanceof SessionDataManager || resource instanceof PlainCommits
+  return resource instanceof SessionDataManager || resource instanceof OneByOneCommits
 }
 
 function managerAskedTooLate(): Error {
@@ -579,5 +579,5 @@ function managerAskedTooLate(): Error {
 }
 
 function refuseAllButSessions(resource: unknown): void {
-  if (!(resource instanceof PlainCommits)) throw new TransactionsDisabledError()
+  if (!(resource instanceof OneByOneCommits)) throw new TransactionsDisabledError()
 }

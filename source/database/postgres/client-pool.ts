@@ -1,15 +1,15 @@
 import type { AbstractSqlConnection, SqlEntityManager } from '@mikro-orm/sql'
-import { ClientHooks } from './connection-hooks.ts'
-import { HeldClient } from './pooled-client.ts'
+import { ConnectionHooks } from './connection-hooks.ts'
+import { PooledClient } from './pooled-client.ts'
 import { isExhausted } from '../pool-report.ts'
 import { reportOfPool, type PoolOfClients } from './side-connection.ts'
 
 /** Takes clients out of the pool of one of an ORM's connections: to the primary, or to a replica. */
-export class ClientSource {
+export class ClientPool {
   readonly #connection: AbstractSqlConnection
   readonly #role: string
   #pool: PoolOfClients | undefined
-  #hooks: ClientHooks | undefined
+  #hooks: ConnectionHooks | undefined
   /** Of which Kysely client that pool is; the connection makes another when it is opened again. */
   #kysely: unknown
 
@@ -19,10 +19,10 @@ export class ClientSource {
   }
 
   /** Takes one for a session, whose entity manager is `em`, as MikroORM would: its hooks have run. */
-  async take(em: SqlEntityManager): Promise<HeldClient> {
+  async take(em: SqlEntityManager): Promise<PooledClient> {
     const pool = this.#known() ?? (await this.pool())
     const client = await pool.connect()
-    const held = new HeldClient(client, pool, this.#role)
+    const held = new PooledClient(client, pool, this.#role)
     if (this.#hooks !== undefined) await this.#hooks.run(client, held, em)
     return held
   }
@@ -40,7 +40,7 @@ export class ClientSource {
     const pool = (await this.#connection.getNativeClient()) as PoolOfClients
     this.#pool = pool
     this.#kysely = this.#connection.getClient()
-    this.#hooks = ClientHooks.of(this.#connection)
+    this.#hooks = ConnectionHooks.of(this.#connection)
     return pool
   }
 

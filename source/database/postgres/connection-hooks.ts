@@ -2,7 +2,7 @@ import type { SessionContext } from '@mikro-orm/core'
 import type { AbstractSqlConnection, SqlEntityManager } from '@mikro-orm/sql'
 import type { CompiledQuery, QueryResult } from 'kysely'
 import type { PoolClient } from 'pg'
-import type { HeldClient } from './pooled-client.ts'
+import type { PooledClient } from './pooled-client.ts'
 import { resultOf } from './postgres-connection.ts'
 
 /** As much of a Kysely connection as the hooks are given. */
@@ -23,7 +23,7 @@ interface Internals {
  * What MikroORM has Kysely do to a connection before it is used: the hooks `onCreateConnection` and `onReserveConnection`,
  * and with `sessionContext: 'connection'` the variables and the role of row level security.
  */
-export class ClientHooks {
+export class ConnectionHooks {
   readonly #connection: Internals
   readonly #create: Hook | undefined
   readonly #reserve: Hook | undefined
@@ -32,8 +32,8 @@ export class ClientHooks {
   static readonly #created = new WeakSet<PoolClient>()
 
   /** Undefined where there is nothing to be done. */
-  static of(connection: AbstractSqlConnection): ClientHooks | undefined {
-    const hooks = new ClientHooks(connection as unknown as Internals)
+  static of(connection: AbstractSqlConnection): ConnectionHooks | undefined {
+    const hooks = new ConnectionHooks(connection as unknown as Internals)
     const isNeeded = hooks.#create !== undefined || hooks.#reserve !== undefined || hooks.#setsContext
     return isNeeded ? hooks : undefined
   }
@@ -46,7 +46,7 @@ export class ClientHooks {
   }
 
   /** Runs them for a session, whose entity manager is `em`. A client of which one fails is closed. */
-  async run(client: PoolClient, held: HeldClient, em: SqlEntityManager): Promise<void> {
+  async run(client: PoolClient, held: PooledClient, em: SqlEntityManager): Promise<void> {
     const hooked: HookedConnection = {
       async executeQuery({ sql, parameters }) {
         const { rows } = resultOf(await held.query(sql, parameters))
@@ -54,8 +54,8 @@ export class ClientHooks {
       },
     }
     try {
-      if (!ClientHooks.#created.has(client)) await this.#create?.(hooked)
-      ClientHooks.#created.add(client)
+      if (!ConnectionHooks.#created.has(client)) await this.#create?.(hooked)
+      ConnectionHooks.#created.add(client)
       if (this.#setsContext) await this.#setContext(hooked, em)
       await this.#reserve?.(hooked)
     } catch (error) {

@@ -12,7 +12,7 @@ type Results = QueryResult | QueryResult[]
  * An error with a SQLSTATE, on a connection that lives on, is the server's answer to its statement. Where the connection is
  * lost, each statement throws a ConnectionLostError, and the server's last word, or the network's, is its cause.
  */
-export class HeldClient {
+export class PooledClient {
   readonly #client: PoolClient
   readonly #pool: PoolOfClients
   readonly #role: string

@@ -2,17 +2,17 @@ import type { QueryResult } from 'pg'
 import type {
   CommitAnswer,
   CommittedStatement,
-  DatabaseLink,
+  DatabaseConnection,
   Exclusive,
   PrepareAnswer,
   StatementResult,
 } from '../database.ts'
 import { ConnectionLostError, TransactionAbortedError } from '../errors.ts'
-import type { HeldClient } from './pooled-client.ts'
+import type { PooledClient } from './pooled-client.ts'
 import { AS_WHO_LOGGED_IN } from './postgres-decisions.ts'
 import type { Finish } from '../prepared.ts'
 import { finishSql } from './prepared-transactions.ts'
-import { quoted } from '../sql-literal.ts'
+import { sqlLiteral } from '../sql-literal.ts'
 import { hasSqlState } from './server-errors.ts'
 import { statementKind } from '../statement-kind.ts'
 
@@ -24,8 +24,8 @@ const COUNTED = new Set(['INSERT', 'UPDATE', 'DELETE', 'MERGE'])
  * Kysely's ControlledTransaction is not used: it takes the COMMIT of a failed transaction for a success, and a rollback
  * that fails keeps its connection out of the pool for ever (https://github.com/kysely-org/kysely/issues/1990).
  */
-export class PostgresLink implements DatabaseLink {
-  readonly #held: HeldClient
+export class PostgresConnection implements DatabaseConnection {
+  readonly #held: PooledClient
   readonly #role: string
   /** What begins the transaction; undefined when it was sent. */
   #start: readonly string[] | undefined
@@ -33,7 +33,7 @@ export class PostgresLink implements DatabaseLink {
   #firstError: unknown
 
   /** `start` begins the transaction: it travels with the first statement. */
-  constructor(held: HeldClient, role: string, start: readonly string[]) {
+  constructor(held: PooledClient, role: string, start: readonly string[]) {
     this.#held = held
     this.#role = role
     this.#start = start
@@ -114,7 +114,7 @@ export class PostgresLink implements DatabaseLink {
   }
 
   prepare(gid: string): Promise<PrepareAnswer> {
-    return this.#end('prepared', 'PREPARE', `${AS_WHO_LOGGED_IN}; prepare transaction ${quoted(gid)}`)
+    return this.#end('prepared', 'PREPARE', `${AS_WHO_LOGGED_IN}; prepare transaction ${sqlLiteral(gid)}`)
   }
 
   async finishPrepared(gid: string, how: Finish): Promise<void> {

@@ -1,12 +1,12 @@
 import type { SessionContext } from '@mikro-orm/core'
 import type { AbstractSqlConnection, AbstractSqlDriver, SqlEntityManager } from '@mikro-orm/sql'
-import type { BeginOptions, Database, DatabaseLink } from '../database.ts'
-import { ClientSource } from './client-pool.ts'
-import type { HeldClient } from './pooled-client.ts'
+import type { BeginOptions, Database, DatabaseConnection } from '../database.ts'
+import { ClientPool } from './client-pool.ts'
+import type { PooledClient } from './pooled-client.ts'
 import type { PoolReport } from '../pool-report.ts'
 import { aside, reportOfPool, type PoolOfClients } from './side-connection.ts'
 import { PostgresDecisions, type Aside } from './postgres-decisions.ts'
-import { PostgresLink } from './postgres-connection.ts'
+import { PostgresConnection } from './postgres-connection.ts'
 import { PostgresPrepared } from './prepared-transactions.ts'
 import { PostgresReads } from './postgres-reads.ts'
 import type { StreamingClients } from './postgres-streaming.ts'
@@ -19,7 +19,7 @@ export class PostgresDatabase implements Database {
   readonly #role: string
   readonly #driver: AbstractSqlDriver
   /** One for the primary and one for each replica. */
-  readonly #sources = new Map<AbstractSqlConnection, ClientSource>()
+  readonly #sources = new Map<AbstractSqlConnection, ClientPool>()
   /** The clients over which a session streams outside of a transaction. */
   readonly #streaming: StreamingClients = new WeakMap()
 
@@ -39,11 +39,11 @@ export class PostgresDatabase implements Database {
     return new PostgresReads(this.#role, this.#clientsOf(connection), em, this.#streaming)
   }
 
-  async begin(options: BeginOptions, em: SqlEntityManager): Promise<DatabaseLink> {
+  async begin(options: BeginOptions, em: SqlEntityManager): Promise<DatabaseConnection> {
     const connection = this.#driver.getConnection(options.readOnly === true ? 'read' : 'write')
     const sessionContext = em.getTransactionSessionContext()
     const held = await this.#clientsOf(connection).take(em)
-    return new PostgresLink(held, this.#role, startOf(options, sessionContext, held))
+    return new PostgresConnection(held, this.#role, startOf(options, sessionContext, held))
   }
 
   async pool(): Promise<PoolReport> {
@@ -54,13 +54,13 @@ export class PostgresDatabase implements Database {
     return await this.#primary().pool()
   }
 
-  #primary(): ClientSource {
+  #primary(): ClientPool {
     return this.#clientsOf(this.#driver.getConnection('write'))
   }
 
-  #clientsOf(connection: AbstractSqlConnection): ClientSource {
+  #clientsOf(connection: AbstractSqlConnection): ClientPool {
     let source = this.#sources.get(connection)
-    if (source === undefined) this.#sources.set(connection, (source = new ClientSource(connection, this.#role)))
+    if (source === undefined) this.#sources.set(connection, (source = new ClientPool(connection, this.#role)))
     return source
   }
 }
@@ -69,7 +69,7 @@ export class PostgresDatabase implements Database {
 function startOf(
   { isolationLevel, readOnly }: BeginOptions,
   sessionContext: SessionContext | undefined,
-  held: HeldClient,
+  held: PooledClient,
 ): string[] {
   const isolation = isolationLevel === undefined ? '' : ` isolation level ${isolationLevel}`
   const start = [`begin${isolation}${readOnly === true ? ' read only' : ''}`]

@@ -19,7 +19,7 @@ import {
 } from '../decisions.ts'
 import { DecisionTableError } from '../errors.ts'
 import { whereaboutsOf } from './postgres-identity.ts'
-import { quoted } from '../sql-literal.ts'
+import { sqlLiteral } from '../sql-literal.ts'
 
 /** Runs its work over a connection outside the pool. */
 export type Aside = <T>(work: (client: Client) => Promise<T>) => Promise<T>
@@ -87,9 +87,9 @@ export class PostgresDecisions implements Decisions {
       if (table === undefined) throw new Error(`its table ${DECISION_TABLE} is missing`)
       const results = (await client.query(
         `${BEGIN}; ${DURABLY}; set local lock_timeout = ${LOCK_TIMEOUT_MS}; ` +
-          `insert into ${table} (id, decision) select ${quoted(id)}, 'abort' where exists (select from ${table} ` +
-          `where ${IS_DATABASE_ROW} and decision = ${quoted(database)}) on conflict (id) do nothing; ` +
-          `select decision from ${table} where id = ${quoted(id)}`,
+          `insert into ${table} (id, decision) select ${sqlLiteral(id)}, 'abort' where exists (select from ${table} ` +
+          `where ${IS_DATABASE_ROW} and decision = ${sqlLiteral(database)}) on conflict (id) do nothing; ` +
+          `select decision from ${table} where id = ${sqlLiteral(id)}`,
       )) as unknown as QueryResult<{ decision: Decision }>[]
       const decision = results.at(-1)?.rows[0]?.decision
       if (decision === undefined) throw notNamed(id)
@@ -151,7 +151,7 @@ export class PostgresDecisions implements Decisions {
       database,
       commitSql: ({ id, participants }) =>
         `${AS_WHO_LOGGED_IN}; ${DURABLY}; insert into ${table} (id, decision, participants) ` +
-        `values (${quoted(id)}, 'commit', ${quoted(participants)})`,
+        `values (${sqlLiteral(id)}, 'commit', ${sqlLiteral(participants)})`,
     }
   }
 
@@ -172,8 +172,8 @@ export class PostgresDecisions implements Decisions {
   async #nameDatabase(client: Client, table: string, names: DatabaseNames): Promise<string> {
     const { text } = await whereaboutsOf(client)
     await client.query(
-      `${BEGIN}; ${DURABLY}; insert into ${table} (id, decision, participants) values (${quoted(nameRowId(names))}, ` +
-        `'${newDatabaseName()}', ${quoted(text)}) on conflict (id) do nothing; commit`,
+      `${BEGIN}; ${DURABLY}; insert into ${table} (id, decision, participants) values (${sqlLiteral(nameRowId(names))}, ` +
+        `'${newDatabaseName()}', ${sqlLiteral(text)}) on conflict (id) do nothing; commit`,
     )
     const { name } = await namesIn(client, table)
     if (name !== undefined) return name

@@ -1,8 +1,8 @@
 import type { SqlEntityManager } from '@mikro-orm/sql'
 import type { CompiledQuery } from 'kysely'
 import type { Admit, Reads, StatementResult } from '../database.ts'
-import type { ClientSource } from './client-pool.ts'
-import type { HeldClient } from './pooled-client.ts'
+import type { ClientPool } from './client-pool.ts'
+import type { PooledClient } from './pooled-client.ts'
 import { resultOf } from './postgres-connection.ts'
 import { StreamingClient, type StreamingClients } from './postgres-streaming.ts'
 import { statementKind } from '../statement-kind.ts'
@@ -10,12 +10,12 @@ import { statementKind } from '../statement-kind.ts'
 /** Reads outside of any transaction, each over a client that is taken for it. */
 export class PostgresReads implements Reads {
   readonly #role: string
-  readonly #clients: ClientSource
+  readonly #clients: ClientPool
   readonly #em: SqlEntityManager
   readonly #streaming: StreamingClients
-  readonly #held = new Set<HeldClient>()
+  readonly #held = new Set<PooledClient>()
 
-  constructor(role: string, clients: ClientSource, em: SqlEntityManager, streaming: StreamingClients) {
+  constructor(role: string, clients: ClientPool, em: SqlEntityManager, streaming: StreamingClients) {
     this.#role = role
     this.#clients = clients
     this.#em = em
@@ -56,7 +56,7 @@ export class PostgresReads implements Reads {
     this.#held.add(client.held)
     try {
       admit(statementKind(sql), client.held.backend)
-      yield* client.link.stream(sql, parameters, chunkSize, client.exclusive)
+      yield* client.connection.stream(sql, parameters, chunkSize, client.exclusive)
     } finally {
       this.#held.delete(client.held)
       await this.#leave(client)

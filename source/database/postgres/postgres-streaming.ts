@@ -1,10 +1,10 @@
 import type { SqlEntityManager } from '@mikro-orm/sql'
 import type { CompiledQuery } from 'kysely'
 import type { Exclusive, StatementResult } from '../database.ts'
-import type { HeldClient } from './pooled-client.ts'
-import { PostgresLink } from './postgres-connection.ts'
+import type { PooledClient } from './pooled-client.ts'
+import { PostgresConnection } from './postgres-connection.ts'
 import { rollBackAndRelease } from '../roll-back-and-release.ts'
-import { Turns } from '../statement-queue.ts'
+import { StatementQueue } from '../statement-queue.ts'
 
 /** By session. */
 export type StreamingClients = WeakMap<SqlEntityManager, Set<StreamingClient>>
@@ -14,14 +14,14 @@ export type StreamingClients = WeakMap<SqlEntityManager, Set<StreamingClient>>
  * no other one left: they would wait for the stream, which waits for them.
  */
 export class StreamingClient {
-  readonly held: HeldClient
-  readonly link: PostgresLink
-  readonly #turns = new Turns()
+  readonly held: PooledClient
+  readonly connection: PostgresConnection
+  readonly #queue = new StatementQueue()
   #streams = 0
 
-  constructor(held: HeldClient, role: string) {
+  constructor(held: PooledClient, role: string) {
     this.held = held
-    this.link = new PostgresLink(held, role, ['begin read only'])
+    this.connection = new PostgresConnection(held, role, ['begin read only'])
   }
 
   enter(): void {
@@ -34,31 +34,31 @@ export class StreamingClient {
   }
 
   readonly exclusive: Exclusive = async (work) => {
-    const turn = this.#turns.take()
+    const turn = this.#queue.enter()
     if (turn !== undefined) await turn
     try {
       return await work()
     } finally {
-      this.#turns.pass()
+      this.#queue.leave()
     }
   }
 
   /** Between two chunks of the stream, which survives when the statement fails. */
   async execute({ sql, parameters }: CompiledQuery): Promise<StatementResult> {
     return await this.exclusive(async () => {
-      await this.link.execute('savepoint sqlassist_read', [])
+      await this.connection.execute('savepoint sqlassist_read', [])
       try {
-        const result = await this.link.execute(sql, parameters)
-        await this.link.execute('release sqlassist_read', [])
+        const result = await this.connection.execute(sql, parameters)
+        await this.connection.execute('release sqlassist_read', [])
         return result
       } catch (error) {
-        await this.link.execute('rollback to sqlassist_read', []).catch(() => undefined)
+        await this.connection.execute('rollback to sqlassist_read', []).catch(() => undefined)
         throw error
       }
     })
   }
 
   async close(): Promise<void> {
-    await this.exclusive(() => rollBackAndRelease(this.link))
+    await this.exclusive(() => rollBackAndRelease(this.connection))
   }
 }

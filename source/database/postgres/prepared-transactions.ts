@@ -1,7 +1,7 @@
 import type { Aside } from './postgres-decisions.ts'
 import { whereaboutsOf } from './postgres-identity.ts'
 import { isFinishedAlready, type Finish, type PreparedSurvey, type PreparedTransactions } from '../prepared.ts'
-import { quoted } from '../sql-literal.ts'
+import { sqlLiteral } from '../sql-literal.ts'
 
 /** Sees and finishes prepared transactions over a connection of its own. */
 export class PostgresPrepared implements PreparedTransactions {
@@ -19,7 +19,7 @@ export class PostgresPrepared implements PreparedTransactions {
       )
       const { rows } = await client.query<{ gid: string; age: number }>(
         `select gid, (extract(epoch from clock_timestamp() - prepared) * 1000)::float8 as age from pg_prepared_xacts ` +
-          `where database = current_database() and left(gid, ${prefix.length}) = ${quoted(prefix)} order by prepared`,
+          `where database = current_database() and left(gid, ${prefix.length}) = ${sqlLiteral(prefix)} order by prepared`,
       )
       const maxPrepared = settings[0]?.max ?? 0
       return { identity, maxPrepared, rows: rows.map(({ gid, age }) => ({ gid, ageMs: age })) }
@@ -47,5 +47,5 @@ export class PostgresPrepared implements PreparedTransactions {
 }
 
 export function finishSql(gid: string, how: Finish): string {
-  return `${how} prepared ${quoted(gid)}`
+  return `${how} prepared ${sqlLiteral(gid)}`
 }

@@ -1,12 +1,12 @@
 import type { Database as SqliteHandle, Statement } from 'better-sqlite3'
 import { TransactionAbortedError } from '../errors.ts'
-import type { CommitAnswer, DatabaseLink, Exclusive, StatementResult } from '../database.ts'
+import type { CommitAnswer, DatabaseConnection, Exclusive, StatementResult } from '../database.ts'
 import { control, kindOf, runPrepared } from './sqlite-statements.ts'
 import type { StatementKind } from '../statement-kind.ts'
 import { waitOutsideOfWal } from './wait-while-busy.ts'
 
 /** One transaction on the only handle of a SQLite database. */
-export class SqliteLink implements DatabaseLink {
+export class SqliteConnection implements DatabaseConnection {
   readonly #handle: SqliteHandle
   readonly #role: string
   readonly #release: () => void

@@ -1,9 +1,9 @@
 import type { AbstractSqlConnection, AbstractSqlDriver } from '@mikro-orm/sql'
 import type { Database as SqliteHandle } from 'better-sqlite3'
-import type { BeginOptions, Database, DatabaseLink } from '../database.ts'
+import type { BeginOptions, Database, DatabaseConnection } from '../database.ts'
 import { SqliteDecisions } from './sqlite-decisions.ts'
 import { SqliteReads } from './sqlite-reads.ts'
-import { SqliteLink } from './sqlite-connection.ts'
+import { SqliteConnection } from './sqlite-connection.ts'
 import { control } from './sqlite-statements.ts'
 import { waitWhileBusy } from './wait-while-busy.ts'
 
@@ -34,12 +34,15 @@ export class SqliteDatabase implements Database {
     return undefined
   }
 
-  async begin(options: BeginOptions): Promise<DatabaseLink> {
+  async begin(options: BeginOptions): Promise<DatabaseConnection> {
     const decides = this.#mayDecide && options.readOnly !== true
     return await this.#begin(options, decides ? (handle) => this.decisions.makeReady(handle) : undefined)
   }
 
-  async #begin({ readOnly }: BeginOptions, first?: (handle: SqliteHandle) => Promise<void>): Promise<DatabaseLink> {
+  async #begin(
+    { readOnly }: BeginOptions,
+    first?: (handle: SqliteHandle) => Promise<void>,
+  ): Promise<DatabaseConnection> {
     const connection = this.#driver.getConnection('write')
     const handle = (await connection.getNativeClient()) as SqliteHandle
     const released = Promise.withResolvers<void>()
@@ -62,6 +65,6 @@ export class SqliteDatabase implements Database {
       released.resolve()
       throw error
     }
-    return new SqliteLink(handle, this.#role, released.resolve)
+    return new SqliteConnection(handle, this.#role, released.resolve)
   }
 }

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs'
 import { hostname } from 'node:os'
 import type { Database as SqliteHandle } from 'better-sqlite3'
-import type { DatabaseLink } from '../database.ts'
+import type { DatabaseConnection } from '../database.ts'
 import {
   databaseNames,
   IS_DATABASE_ROW,
@@ -23,7 +23,7 @@ import {
   type DecisionTable,
 } from '../decisions.ts'
 import { DecisionTableError } from '../errors.ts'
-import { quoted } from '../sql-literal.ts'
+import { sqlLiteral } from '../sql-literal.ts'
 import { control } from './sqlite-statements.ts'
 import { waitWhileBusy } from './wait-while-busy.ts'
 
@@ -37,11 +37,11 @@ const ABORTS_KEPT = '-1 day'
  */
 export class SqliteDecisions implements Decisions {
   readonly #role: string
-  readonly #begin: (readOnly: boolean) => Promise<DatabaseLink>
+  readonly #begin: (readOnly: boolean) => Promise<DatabaseConnection>
   readonly #tables = new WeakMap<SqliteHandle, DecisionTable | Error>()
   #last: SqliteHandle | undefined
 
-  constructor(role: string, begin: (readOnly: boolean) => Promise<DatabaseLink>) {
+  constructor(role: string, begin: (readOnly: boolean) => Promise<DatabaseConnection>) {
     this.#role = role
     this.#begin = begin
   }
@@ -58,7 +58,7 @@ export class SqliteDecisions implements Decisions {
         database,
         commitSql: ({ id, participants }) =>
           `insert into ${DECISION_TABLE} (id, decision, participants) ` +
-          `values (${quoted(id)}, 'commit', ${quoted(participants)})`,
+          `values (${sqlLiteral(id)}, 'commit', ${sqlLiteral(participants)})`,
       })
     } catch (error) {
       this.#tables.set(handle, error as Error)
@@ -88,34 +88,34 @@ export class SqliteDecisions implements Decisions {
 
   async fence(id: string, database: string, isFinished?: () => Promise<boolean>): Promise<Decision> {
     // The write lock is had before anything is read: as long as the commit point is at work, it has it.
-    return await this.#inTransaction(false, async (link) => {
-      const { numAffectedRows } = await link.execute(
+    return await this.#inTransaction(false, async (connection) => {
+      const { numAffectedRows } = await connection.execute(
         `insert into ${DECISION_TABLE} (id, decision) select ?, 'abort' where exists (select 1 from ${DECISION_TABLE} ` +
           `where ${IS_DATABASE_ROW} and decision = ?) on conflict (id) do nothing`,
         [id, database],
       )
-      const decision = await decisionIn(link, id)
+      const decision = await decisionIn(connection, id)
       if (decision === undefined) throw notNamed(id)
       if (numAffectedRows !== 1n || (await isFinished?.()) !== true) return decision
-      await link.execute(`delete from ${DECISION_TABLE} where id = ?`, [id])
+      await connection.execute(`delete from ${DECISION_TABLE} where id = ?`, [id])
       return 'commit'
     })
   }
 
   async find(id: string): Promise<Decision | undefined> {
-    return await this.#inTransaction(true, async (link) => {
-      return (await hasTable(link)) ? await decisionIn(link, id) : undefined
+    return await this.#inTransaction(true, async (connection) => {
+      return (await hasTable(connection)) ? await decisionIn(connection, id) : undefined
     })
   }
 
   async survey(olderThanMs: number): Promise<DecisionSurvey> {
-    return await this.#inTransaction(true, async (link) => {
-      const whereabouts = whereaboutsOf((await link.execute(FILE, [])).rows)
-      const isThere = await hasTable(link)
-      const names = databaseNames(whereabouts, isThere ? ((await link.execute(NAMES, [])).rows as NameRow[]) : [])
+    return await this.#inTransaction(true, async (connection) => {
+      const whereabouts = whereaboutsOf((await connection.execute(FILE, [])).rows)
+      const isThere = await hasTable(connection)
+      const names = databaseNames(whereabouts, isThere ? ((await connection.execute(NAMES, [])).rows as NameRow[]) : [])
       this.#compare(names)
       if (!isThere) return { ...names, committed: [] }
-      const committed = await link.execute(
+      const committed = await connection.execute(
         `select id, participants from ${DECISION_TABLE} where decision = 'commit' ` +
           `and at <= strftime('%Y-%m-%d %H:%M:%f', 'now', ?) order by at desc limit ${ROWS_A_LOOK}`,
         [`-${olderThanMs / 1000} seconds`],
@@ -125,10 +125,10 @@ export class SqliteDecisions implements Decisions {
   }
 
   async remove(ids: readonly string[]): Promise<void> {
-    await this.#inTransaction(false, async (link) => {
-      if (!(await hasTable(link))) return
-      for (const id of ids) await link.execute(`delete from ${DECISION_TABLE} where id = ?`, [id])
-      await link.execute(
+    await this.#inTransaction(false, async (connection) => {
+      if (!(await hasTable(connection))) return
+      for (const id of ids) await connection.execute(`delete from ${DECISION_TABLE} where id = ?`, [id])
+      await connection.execute(
         `delete from ${DECISION_TABLE} where decision = 'abort' ` +
           `and at < strftime('%Y-%m-%d %H:%M:%f', 'now', '${ABORTS_KEPT}')`,
         [],
@@ -145,16 +145,16 @@ export class SqliteDecisions implements Decisions {
     if (known !== undefined && !(known instanceof Error) && known.database !== name) this.lookAgain()
   }
 
-  async #inTransaction<T>(readOnly: boolean, work: (link: DatabaseLink) => Promise<T>): Promise<T> {
-    const link = await this.#begin(readOnly)
+  async #inTransaction<T>(readOnly: boolean, work: (connection: DatabaseConnection) => Promise<T>): Promise<T> {
+    const connection = await this.#begin(readOnly)
     try {
-      const result = await work(link)
-      const answer = await link.commit()
+      const result = await work(connection)
+      const answer = await connection.commit()
       if (answer.outcome === 'refused') throw answer.error
       return result
     } finally {
-      await link.rollback()
-      await link.release()
+      await connection.rollback()
+      await connection.release()
     }
   }
 }
@@ -192,11 +192,11 @@ const FILE = `select coalesce(file, '') as file from pragma_database_list where 
 const NAMES = `select decision as name, participants as whereabouts from ${DECISION_TABLE} where ${IS_DATABASE_ROW}`
 const HAS_TABLE = `select 1 from sqlite_master where type = 'table' and name = '${DECISION_TABLE}'`
 
-async function hasTable(link: DatabaseLink): Promise<boolean> {
-  return (await link.execute(HAS_TABLE, [])).rows.length > 0
+async function hasTable(connection: DatabaseConnection): Promise<boolean> {
+  return (await connection.execute(HAS_TABLE, [])).rows.length > 0
 }
 
-async function decisionIn(link: DatabaseLink, id: string): Promise<Decision | undefined> {
-  const { rows } = await link.execute(`select decision from ${DECISION_TABLE} where id = ?`, [id])
+async function decisionIn(connection: DatabaseConnection, id: string): Promise<Decision | undefined> {
+  const { rows } = await connection.execute(`select decision from ${DECISION_TABLE} where id = ?`, [id])
   return (rows as { decision: Decision }[])[0]?.decision
 }
