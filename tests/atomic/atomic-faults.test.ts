@@ -9,7 +9,7 @@ import {
   type EngineRegistry,
 } from '../../source/index.ts'
 import { Author } from '../support/entities.ts'
-import { poolIdle } from '../support/leaks.ts'
+import { ormsIdle } from '../support/leaks.ts'
 import { rejection } from '../support/rejection.ts'
 import { addIn, decisionsIn, has, preparedIn, SeveralDatabases } from '../support/several-databases.ts'
 import { suite } from '../support/suite.ts'
@@ -230,11 +230,7 @@ test.before(async (world) => {
   world.registry = await world.several.warmRegistry()
 })
 test.before.each(async ({ several }) => await several.reset())
-test.after.each(async ({ several }) => {
-  for (const { dialect, orm } of several.places) {
-    if (dialect === 'postgresql') await poolIdle((await orm.em.getConnection().getNativeClient()) as never)
-  }
-})
+test.after.each(async ({ several }) => await ormsIdle(...several.places.map(({ orm }) => orm)))
 test.after(async ({ several, registry }) => {
   await registry.close()
   await several.close()

@@ -13,7 +13,7 @@ import {
 } from '../../source/index.ts'
 import { Author } from '../support/entities.ts'
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '../support/embedded-postgres.ts'
-import { poolIdle } from '../support/leaks.ts'
+import { ormsIdle } from '../support/leaks.ts'
 import { newDatabase, openOrm, type TestOrm } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
 import { secondLook } from '../support/second-look.ts'
@@ -47,8 +47,7 @@ async function nothingAnywhere({ several }: World, name: string): Promise<void> 
     assert.is(await has(place, name), 0, place.role)
     assert.equal(await preparedIn(place), [])
     assert.equal((await decisionsIn(place)) ?? [], [])
-    const pool = await place.orm.em.getConnection().getNativeClient()
-    if (place.dialect === 'postgresql') await poolIdle(pool as never)
+    await ormsIdle(place.orm)
   }
 }
 

@@ -1,10 +1,9 @@
 import * as assert from 'uvu/assert'
 import { CompiledQuery, type DatabaseConnection } from 'kysely'
-import type pg from 'pg'
 import { EngineRegistry, type EngineOptions } from '../../source/index.ts'
 import { Author } from '../support/entities.ts'
-import { poolIdle } from '../support/leaks.ts'
-import { newDatabase, openOrm, type TestOrm } from '../support/orms.ts'
+import { poolIdle, ormsIdle } from '../support/leaks.ts'
+import { newDatabase, openOrm, poolOf, type TestOrm } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
 import { suite } from '../support/suite.ts'
 
@@ -25,16 +24,12 @@ async function inRole<T>(orm: TestOrm, options: Omit<EngineOptions, 'orm'>, work
   return await new EngineRegistry({ role: { orm, ...options } }).run(({ dbSession }) => work(dbSession.role))
 }
 
-async function poolOf(orm: TestOrm): Promise<pg.Pool> {
-  return (await orm.em.getConnection().getNativeClient()) as unknown as pg.Pool
-}
-
 for (const [name, options] of Object.entries(ROLES)) {
   test(`onCreateConnection and onReserveConnection are called for a role that is ${name}`, async ({ target }) => {
     const called: string[] = []
     const orm = await openOrm(target)
     const config: any = orm.config
-    await poolIdle(await poolOf(orm))
+    await ormsIdle(orm)
     config.set('onCreateConnection', async () => void called.push('create'))
     config.set('onReserveConnection', async (connection: unknown) => {
       called.push('reserve')
@@ -42,7 +37,7 @@ for (const [name, options] of Object.entries(ROLES)) {
       await (connection as DatabaseConnection).executeQuery(CompiledQuery.raw(set))
     })
     assert.equal(await inRole(orm, options, (em) => em.execute(SEEN)), [{ seen: 'reserved 2' }])
-    await poolIdle(await poolOf(orm))
+    await ormsIdle(orm)
     assert.equal(await inRole(orm, options, (em) => em.execute(SEEN)), [{ seen: 'reserved 3' }])
     assert.equal(called, ['create', 'reserve', 'reserve'])
     await orm.close()
@@ -70,10 +65,10 @@ for (const [name, options] of Object.entries(ROLES)) {
     for (const seen of ['one', `o'hara`]) {
       const rows = await inRole(orm, { ...options, fork: fork(seen) }, (em) => em.execute(SEEN))
       assert.equal(rows, [{ seen }])
-      await poolIdle(await poolOf(orm))
+      await ormsIdle(orm)
     }
     assert.equal(await inRole(orm, options, (em) => em.execute(SEEN)), [{ seen: '' }])
-    await poolIdle(await poolOf(orm))
+    await ormsIdle(orm)
     await orm.close()
   })
 }

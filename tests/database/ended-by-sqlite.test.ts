@@ -1,32 +1,19 @@
 /** SQLite ends a transaction after some errors; what comes later must not run in autocommit. */
 import * as assert from 'uvu/assert'
 import { EngineRegistry, TransactionAbortedError } from '../../source/index.ts'
+import { databaseSuite } from '../support/database-suite.ts'
 import { Author, Book } from '../support/entities.ts'
-import { openDatabase, type TestOrm } from '../support/orms.ts'
+import type { TestOrm } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
-import type { SecondLook } from '../support/second-look.ts'
-import { suite } from '../support/suite.ts'
 
 type Em = any
 
-interface World {
-  orm: TestOrm
-  look: SecondLook
-  close(): Promise<void>
-}
-
-const test = suite<World>('a transaction that SQLite has ended')
+const test = databaseSuite('a transaction that SQLite has ended', 'sqlite')
 
 test.before(async (world) => {
-  Object.assign(world, await openDatabase('sqlite'))
   await world.look.rows(`create trigger no_bad before insert on author when new.name = 'bad'
     begin select raise(rollback, 'no bad names'); end`)
 })
-test.before.each(async ({ look }) => {
-  await look.rows('delete from author')
-  await look.rows('delete from book')
-})
-test.after((world) => world.close())
 
 const codeOf = (error: unknown): unknown => (error as { code?: unknown }).code
 

@@ -9,32 +9,23 @@ import {
 } from '../../source/index.ts'
 import { Author } from '../support/entities.ts'
 import { poolIdle } from '../support/leaks.ts'
-import { newDatabase, openOrm, type TestOrm } from '../support/orms.ts'
+import { openOrm, type TestOrm } from '../support/orms.ts'
 import { postgres } from '../support/postgres.ts'
 import { rejection } from '../support/rejection.ts'
-import { secondLook, type SecondLook } from '../support/second-look.ts'
 import { suite } from '../support/suite.ts'
 import { until } from '../support/until.ts'
-import { openWire, type Wire } from '../support/wire.ts'
+import { openWired, type Wired } from '../support/wired.ts'
 
 type Em = any
 
-interface World {
-  wire: Wire
-  orm: TestOrm
-  look: SecondLook
-  pool: pg.Pool
+interface World extends Wired {
   registry: EngineRegistry<{ writer: TestOrm }>
 }
 
 const test = suite<World>('BEGIN with the first statement, on PostgreSQL')
 
 test.before(async (world) => {
-  const url = await newDatabase('postgresql')
-  world.wire = await openWire(url)
-  world.orm = await openOrm(url, { via: world.wire.url, poolMax: 2 })
-  world.look = await secondLook(url)
-  world.pool = (await world.orm.em.getConnection().getNativeClient()) as unknown as pg.Pool
+  Object.assign(world, await openWired({ poolMax: 2 }))
   world.registry = new EngineRegistry({ writer: world.orm })
 })
 test.before.each(async ({ look, wire }) => {
@@ -42,11 +33,7 @@ test.before.each(async ({ look, wire }) => {
   wire.reset()
 })
 test.after.each(async ({ pool }) => await poolIdle(pool))
-test.after(async ({ wire, orm, look }) => {
-  await look.close()
-  await orm.close()
-  await wire.close()
-})
+test.after(({ close }) => close())
 
 async function all<T>(rows: AsyncIterable<T>): Promise<T[]> {
   return await Array.fromAsync(rows)

@@ -1,36 +1,26 @@
 /** A request to cancel that is still on its way when the connection is given back hits nobody else. */
 import * as assert from 'uvu/assert'
 import { setImmediate as turn } from 'node:timers/promises'
-import type pg from 'pg'
 import { EngineRegistry } from '../../source/index.ts'
 import { Author } from '../support/entities.ts'
 import { poolIdle } from '../support/leaks.ts'
-import { newDatabase, openOrm, type TestOrm } from '../support/orms.ts'
 import { secondLook, type SecondLook } from '../support/second-look.ts'
 import { suite } from '../support/suite.ts'
 import { until } from '../support/until.ts'
-import { openWire, type Wire } from '../support/wire.ts'
+import { openWired, type Wired } from '../support/wired.ts'
 
 type Em = any
 
-interface World {
-  wire: Wire
-  orm: TestOrm
-  look: SecondLook
+interface World extends Wired {
   /** Holds up what is to be cancelled. */
   gate: SecondLook
-  pool: pg.Pool
 }
 
 const test = suite<World>('a cancel that comes late')
 
 test.before(async (world) => {
-  const url = await newDatabase('postgresql')
-  world.wire = await openWire(url)
-  world.orm = await openOrm(url, { via: world.wire.url, poolMax: 1 })
-  world.look = await secondLook(url)
-  world.gate = await secondLook(url)
-  world.pool = (await world.orm.em.getConnection().getNativeClient()) as unknown as pg.Pool
+  Object.assign(world, await openWired({ poolMax: 1 }))
+  world.gate = await secondLook(world.target)
   await world.look.rows(`create function slow() returns trigger language plpgsql as
     $$ begin perform pg_advisory_xact_lock_shared(1); return new; end $$`)
   await world.look.rows('create trigger slow before insert on author for each row execute function slow()')
@@ -44,11 +34,9 @@ test.after.each(async ({ wire, gate, pool }) => {
   wire.reset()
   await poolIdle(pool)
 })
-test.after(async ({ wire, orm, look, gate }) => {
+test.after(async ({ gate, close }) => {
   await gate.close()
-  await look.close()
-  await orm.close()
-  await wire.close()
+  await close()
 })
 
 /** How many of this database wait for a lock. */

@@ -3,34 +3,25 @@ import * as assert from 'uvu/assert'
 import type pg from 'pg'
 import { CommitOutcomeUnknownError, ConnectionLostError, EngineRegistry, isRetryable } from '../../source/index.ts'
 import { Author } from '../support/entities.ts'
-import { listenersOf, poolIdle } from '../support/leaks.ts'
+import { poolIdle, listenersOf } from '../support/leaks.ts'
 import { newDatabase, openOrm, type TestOrm } from '../support/orms.ts'
 import { postgres } from '../support/postgres.ts'
 import { rejection } from '../support/rejection.ts'
-import { secondLook, type SecondLook } from '../support/second-look.ts'
 import { suite } from '../support/suite.ts'
 import { until } from '../support/until.ts'
-import { openWire, type Wire } from '../support/wire.ts'
+import { openWired, type Wired } from '../support/wired.ts'
 
 type Em = any
 
-interface World {
-  wire: Wire
-  orm: TestOrm
+interface World extends Wired {
   other: TestOrm
-  look: SecondLook
-  pool: pg.Pool
 }
 
 const test = suite<World>('a connection that is lost before COMMIT')
 
 test.before(async (world) => {
-  const url = await newDatabase('postgresql')
-  world.wire = await openWire(url)
-  world.orm = await openOrm(url, { via: world.wire.url, poolMax: 1 })
+  Object.assign(world, await openWired({ poolMax: 1 }))
   world.other = await openOrm(await newDatabase('postgresql'))
-  world.look = await secondLook(url)
-  world.pool = (await world.orm.em.getConnection().getNativeClient()) as unknown as pg.Pool
 })
 test.before.each(async (world) => {
   await world.look.rows('delete from author')
@@ -41,11 +32,9 @@ test.after.each(async ({ pool }) => {
   // MikroORM's own, and that of the pool.
   for (const client of clientsOf(pool)) assert.equal({ ...listenersOf(client), end: 0 }, { error: 2, end: 0 })
 })
-test.after(async ({ wire, orm, other, look }) => {
-  await look.close()
-  await orm.close()
+test.after(async ({ other, close }) => {
   await other.close()
-  await wire.close()
+  await close()
 })
 
 const clientsOf = (pool: pg.Pool) =>

@@ -2,27 +2,16 @@ import * as assert from 'uvu/assert'
 import { OptimisticLockError } from '@mikro-orm/core'
 import { EngineRegistry, isRetryable, TransactionAbortedError } from '../../source/index.ts'
 import { barrier } from '../support/barrier.ts'
+import { databaseSuite } from '../support/database-suite.ts'
 import { Author, Book } from '../support/entities.ts'
-import { openDatabase, openOrm, type TestOrm } from '../support/orms.ts'
+import { openOrm } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
-import { secondLook, type SecondLook } from '../support/second-look.ts'
-import { suite } from '../support/suite.ts'
+import { secondLook } from '../support/second-look.ts'
 
-interface World {
-  orm: TestOrm
-  target: string
-  look: SecondLook
-  close(): Promise<void>
-}
-
-const test = suite<World>('errors worth retrying')
-test.before(async (world) => void Object.assign(world, await openDatabase('postgresql')))
+const test = databaseSuite('errors worth retrying', 'postgresql')
 test.before.each(async ({ look }) => {
-  await look.rows('delete from book')
-  await look.rows('delete from author')
   await look.rows(`insert into author (id, name) values (1, 'on call'), (2, 'on call')`)
 })
-test.after((world) => world.close())
 
 test('a real write skew under serializable converges by retrying: one of the two stays on call', async ({
   orm,
@@ -144,9 +133,7 @@ test('a try that failed leaves nothing: sessions are new, its entities and rows 
 
 test.run()
 
-const sqlite = suite<World>('errors worth retrying on SQLite')
-sqlite.before(async (world) => void Object.assign(world, await openDatabase('sqlite')))
-sqlite.after((world) => world.close())
+const sqlite = databaseSuite('errors worth retrying on SQLite', 'sqlite')
 
 sqlite('SQLITE_BUSY is worth retrying', async ({ orm, target }) => {
   const other = await secondLook(target)

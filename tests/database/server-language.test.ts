@@ -1,7 +1,6 @@
 /** A server with German `lc_messages`: what it answers means what it means in English. */
 import * as assert from 'uvu/assert'
 import { UniqueConstraintViolationException } from '@mikro-orm/core'
-import type pg from 'pg'
 import {
   CannotPrepareError,
   CommitOutcomeUnknownError,
@@ -9,22 +8,18 @@ import {
   EngineRegistry,
   isRetryable,
 } from '../../source/index.ts'
+import { clearTables } from '../support/authors.ts'
 import { Author, Book } from '../support/entities.ts'
 import { poolIdle } from '../support/leaks.ts'
 import { newDatabase, openOrm, type TestOrm } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
-import { secondLook, type SecondLook } from '../support/second-look.ts'
 import { suite } from '../support/suite.ts'
-import { openWire, type Wire } from '../support/wire.ts'
+import { openWired, type Wired } from '../support/wired.ts'
 
 type Em = any
 
-interface World {
-  wire: Wire
-  orm: TestOrm
+interface World extends Wired {
   other: TestOrm
-  look: SecondLook
-  pool: pg.Pool
 }
 
 const GERMAN = { ERROR: 'FEHLER', FATAL: 'FATAL', PANIC: 'PANIK' }
@@ -42,24 +37,15 @@ const DEFERRED = `
 const test = suite<World>('a server that speaks German')
 
 test.before(async (world) => {
-  const [url, otherUrl] = [await newDatabase('postgresql'), await newDatabase('postgresql')]
-  world.wire = await openWire(url)
+  Object.assign(world, await openWired({ poolMax: 1 }))
   world.wire.translate(GERMAN)
-  world.orm = await openOrm(url, { via: world.wire.url, poolMax: 1 })
-  world.other = await openOrm(otherUrl)
-  world.look = await secondLook(url)
-  world.pool = (await world.orm.em.getConnection().getNativeClient()) as unknown as pg.Pool
+  world.other = await openOrm(await newDatabase('postgresql'))
   for (const sql of DEFERRED.split(/(?<=\$\$;)/)) await world.look.rows(sql)
 })
-test.before.each(async ({ look }) => {
-  await look.rows('delete from book')
-  await look.rows('delete from author')
-})
-test.after(async ({ wire, orm, other, look }) => {
-  await look.close()
-  await orm.close()
+test.before.each(({ look }) => clearTables(look))
+test.after(async ({ other, close }) => {
   await other.close()
-  await wire.close()
+  await close()
 })
 
 const codeOf = (error: unknown): unknown => (error as { code?: unknown }).code

@@ -10,27 +10,25 @@ import {
   UnitOfWorkEndedError,
   type DbSessionsOptions,
 } from '../../source/index.ts'
+import { authorNames } from '../support/authors.ts'
+import { databaseSuite, type DatabaseWorld } from '../support/database-suite.ts'
 import { Author } from '../support/entities.ts'
 import { serve } from '../support/http.ts'
-import { DIALECTS, openDatabase, openOrm } from '../support/orms.ts'
+import { DIALECTS, openOrm } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
-import { suite } from '../support/suite.ts'
 
-type World = Awaited<ReturnType<typeof openDatabase>> & { registry: EngineRegistry<any> }
+interface Registered {
+  registry: EngineRegistry<any>
+}
+type World = DatabaseWorld & Registered
 type Handler = (ctx: any, attempt: number) => unknown
 
 for (const dialect of DIALECTS) {
-  const test = suite<World>(`what belongs to an attempt on ${dialect}`)
+  const test = databaseSuite<Registered>(`what belongs to an attempt on ${dialect}`, dialect)
 
-  test.before(async (world) => {
-    Object.assign(world, await openDatabase(dialect))
-    world.registry = new EngineRegistry({ writer: world.orm })
-  })
-  test.before.each(({ look }) => look.rows('delete from author').then(() => undefined))
-  test.after((world) => world.close())
+  test.before((world) => void (world.registry = new EngineRegistry({ writer: world.orm })))
 
-  const names = async ({ look }: World): Promise<unknown[]> =>
-    (await look.rows('select name from author order by id')).map(({ name }) => name)
+  const names = ({ look }: World): Promise<unknown[]> => authorNames(look)
 
   /** Has `handler` answer a request in two attempts; what it throws goes to the application. */
   async function request(

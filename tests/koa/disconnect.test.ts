@@ -5,7 +5,7 @@ import { ClientDisconnectedError, dbSessions, type DbSessionsOptions } from '../
 import { Author } from '../support/entities.ts'
 import { serve, type Served } from '../support/http.ts'
 import { poolIdle, watchLeaks } from '../support/leaks.ts'
-import { newDatabase, openOrm, type TestOrm } from '../support/orms.ts'
+import { newDatabase, openOrm, poolOf, type TestOrm } from '../support/orms.ts'
 import { postgres } from '../support/postgres.ts'
 import { secondLook, type SecondLook } from '../support/second-look.ts'
 import { suite } from '../support/suite.ts'
@@ -32,7 +32,7 @@ test.before(async (world) => {
   world.look = await secondLook(target)
   world.pools = []
   for (const orm of [world.reader, world.writer]) {
-    world.pools.push((await orm.em.getConnection().getNativeClient()) as unknown as pg.Pool)
+    world.pools.push(await poolOf(orm))
   }
 })
 test.before.each(async ({ look, wire }) => {
@@ -105,7 +105,7 @@ for (const role of ['writer', 'reader'] as const) {
 
 test('a request to cancel that comes late hits nobody: a read-only role gives its connection back only behind it', async (world) => {
   const reader = await openOrm(world.wire.url, { poolMax: 1 })
-  const pool = (await reader.em.getConnection().getNativeClient()) as unknown as pg.Pool
+  const pool = await poolOf(reader)
   const app = new Koa()
   app.use(dbSessions({ reader: { orm: reader, readOnly: true } }))
   app.use(async (ctx) => {

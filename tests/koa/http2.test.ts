@@ -1,44 +1,34 @@
 /** Over HTTP/2 a client that goes away is noticed as over HTTP/1, and one that got its whole answer is not taken for one. */
 import * as assert from 'uvu/assert'
 import { Readable } from 'node:stream'
-import type pg from 'pg'
 import Koa, { type Context } from 'koa'
 import { dbSessions, EngineRegistry } from '../../source/index.ts'
 import { Author } from '../support/entities.ts'
 import { LEAVINGS, serveHttp2 } from '../support/http2.ts'
-import { poolIdle } from '../support/leaks.ts'
-import { DIALECTS, newDatabase, openOrm, type TestOrm } from '../support/orms.ts'
-import { secondLook, type SecondLook } from '../support/second-look.ts'
+import { ormsIdle } from '../support/leaks.ts'
+import { DIALECTS } from '../support/orms.ts'
+import { openReaderAndWriter, type ReaderAndWriter } from '../support/reader-and-writer.ts'
 import { suite } from '../support/suite.ts'
 import { until } from '../support/until.ts'
 
-interface World {
-  reader: TestOrm
-  writer: TestOrm
-  look: SecondLook
-}
-
 for (const dialect of DIALECTS) {
-  const test = suite<World>(`HTTP/2 on ${dialect}`)
+  const test = suite<ReaderAndWriter>(`HTTP/2 on ${dialect}`)
 
   test.before(async (world) => {
-    const target = await newDatabase(dialect)
-    world.reader = await openOrm(target, { poolMax: 2 })
-    world.writer = await openOrm(target, { poolMax: 2 })
-    world.look = await secondLook(target)
+    Object.assign(world, await openReaderAndWriter(dialect, { reader: 2, writer: 2 }))
   })
   test.before.each(async ({ reader, writer, look }) => {
     await reader.connect()
     await writer.connect()
     await look.rows('delete from author')
   })
-  test.after(async ({ reader, writer, look }) => {
-    await look.close()
-    await reader.close()
-    await writer.close()
-  })
+  test.after(({ close }) => close())
 
-  async function serving({ reader, writer }: World, handler: (ctx: Context) => unknown, readOnly: any = true) {
+  async function serving(
+    { reader, writer }: ReaderAndWriter,
+    handler: (ctx: Context) => unknown,
+    readOnly: any = true,
+  ) {
     const registry = new EngineRegistry({ reader: { orm: reader, readOnly }, writer })
     const app = new Koa()
     app.use(dbSessions(registry))
@@ -46,11 +36,8 @@ for (const dialect of DIALECTS) {
     return { served: await serveHttp2(app), registry }
   }
 
-  async function idle({ reader, writer }: World): Promise<void> {
-    if (dialect === 'sqlite') return
-    for (const orm of [reader, writer]) {
-      await poolIdle((await orm.em.getConnection().getNativeClient()) as never as pg.Pool)
-    }
+  async function idle({ reader, writer }: ReaderAndWriter): Promise<void> {
+    await ormsIdle(reader, writer)
   }
 
   for (const how of LEAVINGS) {

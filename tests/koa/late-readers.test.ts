@@ -2,41 +2,28 @@
 import * as assert from 'uvu/assert'
 import { once } from 'node:events'
 import { PassThrough, Readable } from 'node:stream'
-import type pg from 'pg'
 import Koa, { type Context } from 'koa'
 import { dbSessions, EngineRegistry, type DbSessionsOptions } from '../../source/index.ts'
 import { Author } from '../support/entities.ts'
 import { serve } from '../support/http.ts'
-import { poolIdle } from '../support/leaks.ts'
-import { DIALECTS, newDatabase, openOrm, type TestOrm } from '../support/orms.ts'
-import { secondLook } from '../support/second-look.ts'
+import { ormsIdle } from '../support/leaks.ts'
+import { DIALECTS } from '../support/orms.ts'
+import { openReaderAndWriter, type ReaderAndWriter } from '../support/reader-and-writer.ts'
 import { suite } from '../support/suite.ts'
 import { until } from '../support/until.ts'
 
-interface World {
-  reader: TestOrm
-  writer: TestOrm
-}
-
 for (const dialect of DIALECTS) {
-  const test = suite<World>(`a body that opens its read-only role on ${dialect}`)
+  const test = suite<ReaderAndWriter>(`a body that opens its read-only role on ${dialect}`)
 
   test.before(async (world) => {
-    const target = await newDatabase(dialect)
-    world.reader = await openOrm(target, { poolMax: 1 })
-    world.writer = await openOrm(target)
-    const look = await secondLook(target)
-    await look.rows(`insert into author (name) values ('one'), ('two')`)
-    await look.close()
+    Object.assign(world, await openReaderAndWriter(dialect, { reader: 1 }))
+    await world.look.rows(`insert into author (name) values ('one'), ('two')`)
   })
   test.before.each(async ({ reader, writer }) => {
     await reader.connect()
     await writer.connect()
   })
-  test.after(async ({ reader, writer }) => {
-    await reader.close()
-    await writer.close()
-  })
+  test.after(({ close }) => close())
 
   interface Setting {
     readonly readOnly?: boolean | 'snapshot'
@@ -44,7 +31,7 @@ for (const dialect of DIALECTS) {
   }
 
   async function serving(
-    { reader, writer }: World,
+    { reader, writer }: ReaderAndWriter,
     handler: (ctx: any) => unknown,
     { readOnly = true, options }: Setting = {},
   ) {
@@ -55,12 +42,11 @@ for (const dialect of DIALECTS) {
     return { served: await serve(app), registry }
   }
 
-  async function idle({ reader }: World): Promise<void> {
-    if (dialect === 'postgresql')
-      await poolIdle((await reader.em.getConnection().getNativeClient()) as never as pg.Pool)
+  async function idle({ reader }: ReaderAndWriter): Promise<void> {
+    await ormsIdle(reader)
   }
 
-  const WAYS: Record<string, (ctx: any, world: World) => any> = {
+  const WAYS: Record<string, (ctx: any, world: ReaderAndWriter) => any> = {
     'ctx.dbSession.reader': (ctx) => ctx.dbSession.reader,
     'ctx.dbSession.any': (ctx) => ctx.dbSession.any,
     'the global orm.em': (_, { reader }) => reader.em,

@@ -6,24 +6,19 @@ import * as assert from 'uvu/assert'
 import { once } from 'node:events'
 import { PassThrough, Readable, Transform } from 'node:stream'
 import { createGzip } from 'node:zlib'
-import type pg from 'pg'
 import Koa, { type Context } from 'koa'
 import { dbSessions, EngineRegistry, TransientError, type DbSessionsOptions } from '../../source/index.ts'
+import { addAuthors } from '../support/authors.ts'
 import { Author } from '../support/entities.ts'
 import { serve, type Served } from '../support/http.ts'
 import { serveHttp2 } from '../support/http2.ts'
-import { poolIdle } from '../support/leaks.ts'
-import { DIALECTS, newDatabase, openOrm, type TestOrm } from '../support/orms.ts'
-import { secondLook } from '../support/second-look.ts'
+import { ormsIdle } from '../support/leaks.ts'
+import { DIALECTS } from '../support/orms.ts'
+import { openReaderAndWriter, type ReaderAndWriter } from '../support/reader-and-writer.ts'
 import { suite } from '../support/suite.ts'
 import { until } from '../support/until.ts'
 
 const ROWS = 20_000
-
-interface World {
-  reader: TestOrm
-  writer: TestOrm
-}
 
 /** What reads: row by row, or page by page. */
 const SOURCES: Record<string, (em: () => any) => Readable> = {
@@ -43,26 +38,17 @@ const CHAINS: Record<string, (source: Readable) => Readable> = {
 }
 
 for (const dialect of DIALECTS) {
-  const test = suite<World>(`piped bodies on ${dialect}`)
+  const test = suite<ReaderAndWriter>(`piped bodies on ${dialect}`)
 
   test.before(async (world) => {
-    const target = await newDatabase(dialect)
-    world.reader = await openOrm(target, { poolMax: 1 })
-    world.writer = await openOrm(target, { poolMax: 1 })
-    const look = await secondLook(target)
-    const numbers = `with recursive n (i) as (select 1 union all select i + 1 from n where i < ${ROWS})`
-    const [insert, select] = [`insert into author (name)`, `select 'a name that is as long as it takes ' || i from n`]
-    await look.rows(dialect === 'sqlite' ? `${numbers} ${insert} ${select}` : `${insert} ${numbers} ${select}`)
-    await look.close()
+    Object.assign(world, await openReaderAndWriter(dialect, { reader: 1, writer: 1 }))
+    await addAuthors(world.look, ROWS, 'a name that is as long as it takes ')
   })
   test.before.each(async ({ reader, writer }) => {
     await reader.connect()
     await writer.connect()
   })
-  test.after(async ({ reader, writer }) => {
-    await reader.close()
-    await writer.close()
-  })
+  test.after(({ close }) => close())
 
   interface Setting {
     readonly readOnly?: boolean | 'snapshot'
@@ -70,7 +56,7 @@ for (const dialect of DIALECTS) {
   }
 
   function application(
-    { reader, writer }: World,
+    { reader, writer }: ReaderAndWriter,
     handler: (ctx: any) => unknown,
     { readOnly = true, options }: Setting,
   ) {
@@ -82,16 +68,18 @@ for (const dialect of DIALECTS) {
     return { app, registry }
   }
 
-  async function serving(world: World, handler: (ctx: any) => unknown, setting: Setting = {}) {
+  async function serving(world: ReaderAndWriter, handler: (ctx: any) => unknown, setting: Setting = {}) {
     const { app, registry } = application(world, handler, setting)
     return { served: await serve(app), registry }
   }
 
   /** Whatever was told, connections are back and nothing keeps the registry. */
-  async function over({ reader, writer }: World, { close }: { close(): Promise<void> }, registry: EngineRegistry<any>) {
-    for (const orm of dialect === 'sqlite' ? [] : [reader, writer]) {
-      await poolIdle((await orm.em.getConnection().getNativeClient()) as never as pg.Pool)
-    }
+  async function over(
+    { reader, writer }: ReaderAndWriter,
+    { close }: { close(): Promise<void> },
+    registry: EngineRegistry<any>,
+  ) {
+    await ormsIdle(reader, writer)
     await registry.run(({ dbSession }: any) => dbSession.reader.count(Author))
     await close()
     await registry.close()

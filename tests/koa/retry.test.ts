@@ -5,7 +5,7 @@ import { bodyParser } from '@koa/bodyparser'
 import { dbSessions, NotRetriedError, type DbSessionsOptions } from '../../source/index.ts'
 import { Author, Book } from '../support/entities.ts'
 import { serve, type RequestOptions, type Served } from '../support/http.ts'
-import { poolIdle } from '../support/leaks.ts'
+import { ormsIdle } from '../support/leaks.ts'
 import { newDatabase, openOrm, type TestOrm } from '../support/orms.ts'
 import { barrier } from '../support/barrier.ts'
 import { secondLook, type SecondLook } from '../support/second-look.ts'
@@ -33,7 +33,7 @@ test.before.each(async ({ look }) => {
   await look.rows(`select setval('author_id_seq', 10)`)
 })
 test.after(async ({ orm, logger, look }) => {
-  await poolIdle((await orm.em.getConnection().getNativeClient()) as never)
+  await ormsIdle(orm)
   await look.close()
   await orm.close()
   await logger.close()

@@ -4,7 +4,7 @@ import { sql } from 'kysely'
 import { dbSessions } from '../../source/index.ts'
 import { Author } from '../support/entities.ts'
 import { serve, type Served } from '../support/http.ts'
-import { poolIdle } from '../support/leaks.ts'
+import { ormsIdle } from '../support/leaks.ts'
 import { SeveralDatabases } from '../support/several-databases.ts'
 import { suite } from '../support/suite.ts'
 
@@ -44,7 +44,7 @@ async function tripsOf(world: World, handler: World['handler']): Promise<Record<
   await several.reset()
   const { status } = await served.request('GET', '/')
   assert.is(status, 204, served.errors.join())
-  for (const { orm } of several.places) await poolIdle((await orm.em.getConnection().getNativeClient()) as never)
+  await ormsIdle(...several.places.map(({ orm }) => orm))
   const trips = several.places.map(({ role, wire }) => [role, wire!.trips().map(({ messages }) => outline(messages))])
   return Object.fromEntries(trips.filter(([, list]) => list!.length > 0))
 }

@@ -3,12 +3,11 @@ import Koa, { type Context } from 'koa'
 import { dbSessions } from '../../source/index.ts'
 import { Author, Book } from '../support/entities.ts'
 import { serve } from '../support/http.ts'
-import { poolIdle, watchLeaks } from '../support/leaks.ts'
-import { newDatabase, openOrm, type TestOrm } from '../support/orms.ts'
+import { watchLeaks, ormsIdle } from '../support/leaks.ts'
+import { newDatabase, openOrm, poolOf, type TestOrm } from '../support/orms.ts'
 import { secondLook, type SecondLook } from '../support/second-look.ts'
 import { suite } from '../support/suite.ts'
 import { openWire, type Wire } from '../support/wire.ts'
-import type pg from 'pg'
 
 interface World {
   wire: Wire
@@ -45,13 +44,9 @@ async function sentBy({ wire, reader, writer }: World, handler: (ctx: Context) =
   wire.reset()
   const { status } = await served.request('GET', '/')
   assert.is(status, 204, served.errors.join())
-  await poolIdle(await poolOf(writer))
+  await ormsIdle(writer)
   await served.close()
   return wire.sql()
-}
-
-async function poolOf(orm: TestOrm): Promise<pg.Pool> {
-  return (await orm.em.getConnection().getNativeClient()) as unknown as pg.Pool
 }
 
 test('a row that was only persisted: begin, insert, commit, and nothing else', async (world) => {
@@ -158,7 +153,7 @@ test('a database that is down: 500, the driver error reaches the app, and the ne
   assert.match(String((served.errors.at(-1) as NodeJS.ErrnoException).code), /^ECONN/)
   await wire.up()
   assert.is((await served.request('GET', '/')).status, 200)
-  await poolIdle(await poolOf(writer))
+  await ormsIdle(writer)
   await served.close()
 })
 

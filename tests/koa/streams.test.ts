@@ -1,48 +1,31 @@
 import * as assert from 'uvu/assert'
 import { Readable } from 'node:stream'
-import type pg from 'pg'
 import Koa, { type Context } from 'koa'
 import { dbSessions, EngineRegistry } from '../../source/index.ts'
+import { addAuthors } from '../support/authors.ts'
 import { Author } from '../support/entities.ts'
 import { serve, type Served } from '../support/http.ts'
-import { poolIdle } from '../support/leaks.ts'
-import { DIALECTS, newDatabase, openOrm, type TestOrm } from '../support/orms.ts'
-import { secondLook, type SecondLook } from '../support/second-look.ts'
+import { ormsIdle } from '../support/leaks.ts'
+import { DIALECTS } from '../support/orms.ts'
+import { openReaderAndWriter, type ReaderAndWriter } from '../support/reader-and-writer.ts'
 import { suite } from '../support/suite.ts'
 
 const ROWS = 100_000
-
-interface World {
-  reader: TestOrm
-  writer: TestOrm
-  look: SecondLook
-}
 
 for (const dialect of DIALECTS) {
   for (const readOnly of [true, 'snapshot'] as const) {
     // A snapshot on SQLite has its one connection, and reads a stream at once: only PostgreSQL streams from one.
     if (dialect === 'sqlite' && readOnly === 'snapshot') continue
-    const test = suite<World>(`a streamed body from a role with readOnly: ${readOnly} on ${dialect}`)
+    const test = suite<ReaderAndWriter>(`a streamed body from a role with readOnly: ${readOnly} on ${dialect}`)
 
     test.before(async (world) => {
-      const target = await newDatabase(dialect)
-      world.reader = await openOrm(target, { poolMax: 2 })
-      world.writer = await openOrm(target)
-      world.look = await secondLook(target)
-      await world.look.rows(
-        dialect === 'postgresql'
-          ? `insert into author (name) select 'name ' || n from generate_series(1, ${ROWS}) n`
-          : `with recursive n(i) as (select 1 union all select i + 1 from n where i < ${ROWS}) insert into author (name) select 'name ' || i from n`,
-      )
+      Object.assign(world, await openReaderAndWriter(dialect, { reader: 2 }))
+      await addAuthors(world.look, ROWS, 'name ')
     })
-    test.after(async ({ reader, writer, look }) => {
-      await look.close()
-      await reader.close()
-      await writer.close()
-    })
+    test.after(({ close }) => close())
 
     async function serving(
-      world: World,
+      world: ReaderAndWriter,
       handler: (ctx: Context) => unknown,
     ): Promise<{ served: Served; registry: EngineRegistry<any> }> {
       const registry = new EngineRegistry({ reader: { orm: world.reader, readOnly }, writer: world.writer })
@@ -53,9 +36,8 @@ for (const dialect of DIALECTS) {
     }
 
     /** The reader's connections are all back. */
-    async function idle(world: World): Promise<void> {
-      if (dialect === 'postgresql')
-        await poolIdle((await world.reader.em.getConnection().getNativeClient()) as never as pg.Pool)
+    async function idle(world: ReaderAndWriter): Promise<void> {
+      await ormsIdle(world.reader)
       await world.reader.em.fork().count(Author, {}, { limit: 1 } as never)
     }
 

@@ -1,7 +1,7 @@
 import { defineEntity, EntitySchema, helper, p, ref, wrap } from '@mikro-orm/core'
 import * as assert from 'uvu/assert'
 import { IdentityMapSnapshot } from '../../source/memory/session-snapshot.ts'
-import { poolIdle } from '../support/leaks.ts'
+import { ormsIdle } from '../support/leaks.ts'
 import { DIALECTS, openDatabase, type TestOrm } from '../support/orms.ts'
 import { suite } from '../support/suite.ts'
 import {
@@ -55,7 +55,7 @@ for (const dialect of DIALECTS) {
       await after?.(em, given)
     })
     // The rollback of what only read is not waited for.
-    if (dialect === 'postgresql') await poolIdle((await orm.em.getConnection().getNativeClient()) as never)
+    await ormsIdle(orm)
     return brief(recording.sql())
   }
 

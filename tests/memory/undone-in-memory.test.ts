@@ -1,6 +1,7 @@
 import { wrap } from '@mikro-orm/core'
 import * as assert from 'uvu/assert'
 import { EngineRegistry } from '../../source/index.ts'
+import { authorNames } from '../support/authors.ts'
 import { DIALECTS } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
 import { suite } from '../support/suite.ts'
@@ -76,8 +77,7 @@ for (const dialect of DIALECTS) {
     const insideOf = (reader: string, em: any, nested: any): any =>
       reader === 'nested' || way === 'autocommit' ? nested : em
 
-    const names = async ({ look }: World): Promise<unknown[]> =>
-      (await look.rows('select name from author order by id')).map(({ name }) => name)
+    const names = ({ look }: World): Promise<unknown[]> => authorNames(look)
     const labels = async ({ look }: World): Promise<unknown[]> =>
       (await look.rows('select label from topic order by id')).map(({ label }) => label)
 

@@ -1,14 +1,8 @@
 import * as assert from 'uvu/assert'
 import { ConfigurationError, EngineRegistry, type EngineRegistryOptions } from '../../source/index.ts'
-import { openDatabase } from '../support/orms.ts'
-import { suite } from '../support/suite.ts'
+import { databaseSuite } from '../support/database-suite.ts'
 
-type Database = Awaited<ReturnType<typeof openDatabase>>
-
-const test = suite<Database>('the options of a registry')
-
-test.before(async (world) => void Object.assign(world, await openDatabase('sqlite')))
-test.after(async ({ close }) => await close())
+const test = databaseSuite('the options of a registry', 'sqlite')
 
 const WRONG: readonly (readonly [options: object, message: RegExp])[] = [
   [{ atomicity: 'required' }, /no option "atomicity"\. The options are .*atomic/],

@@ -4,24 +4,22 @@ import { runInNewContext } from 'node:vm'
 import { setImmediate as turn } from 'node:timers/promises'
 import { type Configuration, RequestContext, TransactionContext } from '@mikro-orm/core'
 import { EngineRegistry, TransientError, UnitOfWorkEndedError } from '../../source/index.ts'
+import { authorNames, clearTables } from '../support/authors.ts'
+import type { DatabaseWorld } from '../support/database-suite.ts'
 import { Author } from '../support/entities.ts'
 import { DIALECTS, openDatabase, type OrmOptions } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
 import { suite } from '../support/suite.ts'
 
-type Database = Awaited<ReturnType<typeof openDatabase>>
-
 /** Opens databases that are closed when the test is over. */
-const opened: Database[] = []
-async function open(dialect: 'sqlite' | 'postgresql', options?: OrmOptions): Promise<Database> {
+const opened: DatabaseWorld[] = []
+async function open(dialect: 'sqlite' | 'postgresql', options?: OrmOptions): Promise<DatabaseWorld> {
   const database = await openDatabase(dialect, options)
   opened.push(database)
   return database
 }
 
-async function names({ look }: Database): Promise<unknown[]> {
-  return (await look.rows('select name from author order by id')).map(({ name }) => name)
-}
+const names = ({ look }: DatabaseWorld): Promise<unknown[]> => authorNames(look)
 
 async function closeAll(): Promise<void> {
   for (const database of opened.splice(0)) await database.close()
@@ -58,14 +56,14 @@ const OUTSIDES: Record<
     RequestContext.create(orm.em, () => work(RequestContext.getEntityManager(orm.em.name))),
 }
 
-const postgres = suite<{ database: Database; registry: EngineRegistry<any> }>(
+const postgres = suite<{ database: DatabaseWorld; registry: EngineRegistry<any> }>(
   'a unit of work inside contexts of MikroORM',
 )
 postgres.before(async (world) => {
   world.database = await open('postgresql')
   world.registry = new EngineRegistry({ writer: world.database.orm })
 })
-postgres.before.each(({ database }) => database.look.rows('delete from author').then(() => undefined))
+postgres.before.each(({ database }) => clearTables(database.look))
 postgres.after(closeAll)
 
 for (const [outside, enter] of Object.entries(OUTSIDES)) {

@@ -1,5 +1,4 @@
 import * as assert from 'uvu/assert'
-import type pg from 'pg'
 import {
   CommitOutcomeUnknownError,
   ConnectionLostError,
@@ -7,56 +6,39 @@ import {
   ManagedSessionError,
   TransactionAbortedError,
 } from '../../source/index.ts'
+import { clearTables } from '../support/authors.ts'
+import { databaseSuite, type DatabaseWorld } from '../support/database-suite.ts'
 import { Author, Book } from '../support/entities.ts'
 import { poolIdle } from '../support/leaks.ts'
-import { newDatabase, openDatabase, openOrm, type TestOrm } from '../support/orms.ts'
+import { openDatabase, type TestOrm } from '../support/orms.ts'
 import { postgres } from '../support/postgres.ts'
 import { rejection } from '../support/rejection.ts'
-import { secondLook, type SecondLook } from '../support/second-look.ts'
 import { suite } from '../support/suite.ts'
 import { until } from '../support/until.ts'
-import { openWire, type Wire } from '../support/wire.ts'
+import { openWired, type Wired } from '../support/wired.ts'
 
 const POOL = 3
 const TIMES = 50
 
-interface World {
-  wire: Wire
-  orm: TestOrm
-  other: TestOrm
-  look: SecondLook
-  otherLook: SecondLook
-  pool: pg.Pool
+interface World extends Wired {
+  other: DatabaseWorld
 }
 
 const test = suite<World>('the commit on PostgreSQL')
 
 test.before(async (world) => {
-  const [url, otherUrl] = [await newDatabase('postgresql'), await newDatabase('postgresql')]
-  world.wire = await openWire(url)
-  world.orm = await openOrm(url, { via: world.wire.url, poolMax: POOL })
-  world.other = await openOrm(otherUrl)
-  world.look = await secondLook(url)
-  world.otherLook = await secondLook(otherUrl)
-  world.pool = (await world.orm.em.getConnection().getNativeClient()) as unknown as pg.Pool
+  Object.assign(world, await openWired({ poolMax: POOL }))
+  world.other = await openDatabase('postgresql')
   await world.look.rows('alter table book add constraint deferred unique (author_id) deferrable initially deferred')
 })
-test.before.each(async ({ look, otherLook }) => {
-  for (const each of [look, otherLook]) {
-    await each.rows('delete from book')
-    await each.rows('delete from author')
-  }
-})
-test.after(async ({ wire, orm, other, look, otherLook }) => {
-  await look.close()
-  await otherLook.close()
-  await orm.close()
+test.before.each(({ look, other }) => clearTables(look, other.look))
+test.after(async ({ other, close }) => {
   await other.close()
-  await wire.close()
+  await close()
 })
 
 test('a failed statement that was swallowed fails the vote, with that error as cause, before any other role commits', async (world) => {
-  const registry = new EngineRegistry({ another: world.other, writer: world.orm })
+  const registry = new EngineRegistry({ another: world.other.orm, writer: world.orm })
   const error = await rejection(
     registry.run(async ({ dbSession }) => {
       await (dbSession.another as any).insert(Author, { name: 'elsewhere' })
@@ -71,7 +53,7 @@ test('a failed statement that was swallowed fails the vote, with that error as c
   assert.match(error.message, /"writer" failed earlier/)
   assert.is((error.cause as { code: string }).code, '23505', 'the first error, not a later one')
   assert.is(await world.look.value('select count(*) from author'), 0)
-  assert.is(await world.otherLook.value('select count(*) from author'), 0)
+  assert.is(await world.other.look.value('select count(*) from author'), 0)
   await poolIdle(world.pool)
 })
 
@@ -229,9 +211,7 @@ test('a BEGIN that failed stays failed for every statement of its session, and t
 
 test.run()
 
-const sqlite = suite<{ orm: TestOrm; look: SecondLook; close(): Promise<void> }>('the commit on SQLite')
-sqlite.before(async (world) => void Object.assign(world, await openDatabase('sqlite')))
-sqlite.after((world) => world.close())
+const sqlite = databaseSuite('the commit on SQLite', 'sqlite')
 
 sqlite('a BEGIN that failed stays failed for every statement of its session, and the next run works', async (world) => {
   const registry = new EngineRegistry({ writer: world.orm })

@@ -1,28 +1,23 @@
 /** What a session knows, and may still do, when something of it failed. */
 import * as assert from 'uvu/assert'
 import { EngineRegistry, type EngineOptions } from '../../source/index.ts'
+import { authorNames } from '../support/authors.ts'
+import { databaseSuite, type DatabaseWorld } from '../support/database-suite.ts'
 import { Author, Book } from '../support/entities.ts'
 import { DIALECTS, openDatabase } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
-import { suite } from '../support/suite.ts'
 
-type World = Awaited<ReturnType<typeof openDatabase>>
 type Work = (em: any, context: any) => unknown
 
 for (const dialect of DIALECTS) {
-  const test = suite<World>(`failures of a session on ${dialect}`)
-  test.before(async (world) => void Object.assign(world, await openDatabase(dialect)))
+  const test = databaseSuite(`failures of a session on ${dialect}`, dialect)
   test.before.each(async ({ look }) => {
-    await look.rows('delete from book')
-    await look.rows('delete from author')
     await look.rows(`insert into author (id, name) values (1, 'old')`)
     await look.rows(`insert into book (title) values ('taken')`)
   })
-  test.after((world) => world.close())
 
-  const names = async ({ look }: World): Promise<unknown[]> =>
-    (await look.rows('select name from author order by id')).map(({ name }) => name)
-  const run = (world: World, engine: Partial<EngineOptions>, work: Work, disableTransaction = false) =>
+  const names = ({ look }: DatabaseWorld): Promise<unknown[]> => authorNames(look)
+  const run = (world: DatabaseWorld, engine: Partial<EngineOptions>, work: Work, disableTransaction = false) =>
     new EngineRegistry<any>({ writer: { orm: world.orm, ...engine } }, { disableTransaction }).run((context: any) =>
       work(context.dbSession.writer, context),
     )

@@ -1,21 +1,11 @@
 import * as assert from 'uvu/assert'
 import { EngineRegistry, SessionEndedError } from '../../source/index.ts'
+import { databaseSuite } from '../support/database-suite.ts'
 import { Author } from '../support/entities.ts'
-import { DIALECTS, openDatabase, type TestOrm } from '../support/orms.ts'
-import type { SecondLook } from '../support/second-look.ts'
-import { suite } from '../support/suite.ts'
-
-interface World {
-  orm: TestOrm
-  look: SecondLook
-  close(): Promise<void>
-}
+import { DIALECTS, openDatabase } from '../support/orms.ts'
 
 for (const dialect of DIALECTS) {
-  const test = suite<World>(`the end of a session on ${dialect}`)
-  test.before(async (world) => void Object.assign(world, await openDatabase(dialect)))
-  test.before.each(async ({ look }) => void (await look.rows('delete from author')))
-  test.after((world) => world.close())
+  const test = databaseSuite(`the end of a session on ${dialect}`, dialect)
 
   test('after commit and after abort a session is cleared and dead, and says what ended it', async ({ orm }) => {
     for (const ending of ['commit', 'abort'] as const) {

@@ -2,10 +2,8 @@
 import * as assert from 'uvu/assert'
 import type { Kysely } from 'kysely'
 import { EngineRegistry, ManagedSessionError } from '../../source/index.ts'
-import { DIALECTS, openDatabase } from '../support/orms.ts'
-import { suite } from '../support/suite.ts'
-
-type Database = Awaited<ReturnType<typeof openDatabase>>
+import { databaseSuite } from '../support/database-suite.ts'
+import { DIALECTS } from '../support/orms.ts'
 
 const REFUSED: Readonly<Record<string, (kysely: Kysely<any>) => unknown>> = {
   'transaction()': (kysely) => kysely.transaction(),
@@ -15,10 +13,7 @@ const REFUSED: Readonly<Record<string, (kysely: Kysely<any>) => unknown>> = {
 }
 
 for (const dialect of DIALECTS) {
-  const test = suite<Database>(`Kysely of a session on ${dialect}`)
-
-  test.before(async (world) => void Object.assign(world, await openDatabase(dialect)))
-  test.after(async ({ close }) => await close())
+  const test = databaseSuite(`Kysely of a session on ${dialect}`, dialect)
 
   for (const [name, call] of Object.entries(REFUSED)) {
     test(`refuses ${name}, also without its plugins, and goes on`, async ({ orm }) => {

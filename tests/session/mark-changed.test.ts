@@ -8,7 +8,7 @@ import {
   type EngineOptions,
 } from '../../source/index.ts'
 import { Author } from '../support/entities.ts'
-import { poolIdle } from '../support/leaks.ts'
+import { ormsIdle } from '../support/leaks.ts'
 import { DIALECTS, openDatabase, type TestOrm } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
 import type { SecondLook } from '../support/second-look.ts'
@@ -73,7 +73,7 @@ for (const dialect of DIALECTS) {
     await registry.run(async ({ dbSession }) => {
       await work(dbSession.writer, dbSession)
     })
-    if (dialect === 'postgresql') await poolIdle((await world.orm.em.getConnection().getNativeClient()) as never)
+    await ormsIdle(world.orm)
   }
 
   async function state(look: SecondLook): Promise<string> {

@@ -1,31 +1,22 @@
 import * as assert from 'uvu/assert'
 import { EngineRegistry, ManagedSessionError } from '../../source/index.ts'
+import { authorNames } from '../support/authors.ts'
+import { databaseSuite } from '../support/database-suite.ts'
 import { Author } from '../support/entities.ts'
-import { DIALECTS, openDatabase, type TestOrm } from '../support/orms.ts'
+import { DIALECTS, type TestOrm } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
 import type { SecondLook } from '../support/second-look.ts'
-import { suite } from '../support/suite.ts'
 
 interface World {
-  orm: TestOrm
-  look: SecondLook
   registry: EngineRegistry<{ writer: TestOrm }>
-  close(): Promise<void>
 }
 
 for (const dialect of DIALECTS) {
-  const test = suite<World>(`em.transactional in a session on ${dialect}`)
+  const test = databaseSuite<World>(`em.transactional in a session on ${dialect}`, dialect)
 
-  test.before(async (world) => {
-    Object.assign(world, await openDatabase(dialect))
-    world.registry = new EngineRegistry({ writer: world.orm })
-  })
-  test.before.each(({ look }) => look.rows('delete from author').then(() => undefined))
-  test.after((world) => world.close())
+  test.before((world) => void (world.registry = new EngineRegistry({ writer: world.orm })))
 
-  async function names(look: SecondLook): Promise<unknown[]> {
-    return (await look.rows('select name from author order by name')).map(({ name }) => name)
-  }
+  const names = (look: SecondLook): Promise<unknown[]> => authorNames(look, 'name')
 
   const fail = () => Promise.reject(new Error('inner'))
 

@@ -1,13 +1,14 @@
 import * as assert from 'uvu/assert'
 import { EngineRegistry } from '../../source/index.ts'
+import { authorNames, clearTables } from '../support/authors.ts'
+import type { DatabaseWorld } from '../support/database-suite.ts'
 import { Author } from '../support/entities.ts'
 import { DIALECTS, openDatabase } from '../support/orms.ts'
 import { suite } from '../support/suite.ts'
 
-type Database = Awaited<ReturnType<typeof openDatabase>>
 interface World {
-  a: Database
-  b: Database
+  a: DatabaseWorld
+  b: DatabaseWorld
 }
 
 for (const dialect of DIALECTS) {
@@ -17,15 +18,12 @@ for (const dialect of DIALECTS) {
     world.a = await openDatabase(dialect)
     world.b = await openDatabase(dialect)
   })
-  test.before.each(async ({ a, b }) => {
-    for (const { look } of [a, b]) await look.rows('delete from author')
-  })
+  test.before.each(({ a, b }) => clearTables(a.look, b.look))
   test.after(async ({ a, b }) => {
     for (const each of [a, b]) await each.close()
   })
 
-  const names = async ({ look }: Database): Promise<unknown[]> =>
-    (await look.rows('select name from author order by id')).map(({ name }) => name)
+  const names = ({ look }: DatabaseWorld): Promise<unknown[]> => authorNames(look)
   const put = (name: string) => (em: any) => void em.create(Author, { name })
 
   for (const commit of ['joined', 'autonomous', 'autocommit'] as const) {

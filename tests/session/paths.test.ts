@@ -12,7 +12,7 @@ import {
 } from '@mikro-orm/core'
 import { sql } from 'kysely'
 import { EngineRegistry, OutsideTransactionError } from '../../source/index.ts'
-import { poolIdle } from '../support/leaks.ts'
+import { ormsIdle } from '../support/leaks.ts'
 import { DIALECTS, newDatabase, openOrm, type Dialect, type TestOrm } from '../support/orms.ts'
 import { secondLook, type SecondLook } from '../support/second-look.ts'
 import { recordStatements, type Recording } from '../support/recording.ts'
@@ -350,7 +350,7 @@ for (const dialect of DIALECTS) {
         await run(dbSession.writer, world)
         during = await contents(world.look)
       })
-      if (dialect === 'postgresql') await poolIdle((await world.orm.em.getConnection().getNativeClient()) as never)
+      await ormsIdle(world.orm)
       assert.is(during, before, 'nothing is visible before the end')
       assert.is((await contents(world.look)) !== before, changes, 'committed exactly if it changed something')
       const sent = world.recording.sql()

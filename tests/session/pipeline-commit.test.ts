@@ -1,7 +1,6 @@
 import * as assert from 'uvu/assert'
 import { defineEntity, p, Type, type EventSubscriber } from '@mikro-orm/core'
 import { PostgreSqlDriver } from '@mikro-orm/postgresql'
-import type pg from 'pg'
 import {
   CommitOutcomeUnknownError,
   CommittedTooEarlyError,
@@ -11,13 +10,12 @@ import {
   type DataManager,
 } from '../../source/index.ts'
 import { poolIdle } from '../support/leaks.ts'
-import { newDatabase, openOrm, type TestOrm } from '../support/orms.ts'
+import { openOrm, type TestOrm } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
-import { secondLook, type SecondLook } from '../support/second-look.ts'
 import { suite } from '../support/suite.ts'
 import { until } from '../support/until.ts'
 import { warnings } from '../support/warnings.ts'
-import { openWire, type Wire } from '../support/wire.ts'
+import { openWired, type Wired } from '../support/wired.ts'
 
 type Em = any
 
@@ -74,23 +72,14 @@ const Dog = defineEntity({ name: 'Dog', extends: Animal, properties: { breed: p.
 const ENTITIES = [Note, Label, Versioned, Checked, Hooked, Odd, Animal, Dog]
 const TABLES = ['note_tags', 'note', 'label', 'versioned', 'checked', 'hooked', 'odd', 'dog', 'animal']
 
-interface World {
-  target: string
-  wire: Wire
-  orm: TestOrm
-  look: SecondLook
-  pool: pg.Pool
+interface World extends Wired {
   registry: EngineRegistry<any>
 }
 
 const test = suite<World>('pipelineCommit: true')
 
 test.before(async (world) => {
-  world.target = await newDatabase('postgresql')
-  world.wire = await openWire(world.target)
-  world.orm = await opened(world)
-  world.look = await secondLook(world.target)
-  world.pool = (await world.orm.em.getConnection().getNativeClient()) as unknown as pg.Pool
+  Object.assign(world, await openWired({ config: { entities: ENTITIES } }))
   world.registry = new EngineRegistry({ writer: { orm: world.orm, pipelineCommit: true } })
 })
 test.before.each(async ({ look, wire, pool }) => {
@@ -98,11 +87,7 @@ test.before.each(async ({ look, wire, pool }) => {
   for (const table of TABLES) await look.rows(`delete from ${table}`)
   wire.reset()
 })
-test.after(async ({ wire, orm, look }) => {
-  await look.close()
-  await orm.close()
-  await wire.close()
-})
+test.after(({ close }) => close())
 
 async function opened({ target, wire }: World, config: Record<string, unknown> = {}): Promise<TestOrm> {
   return await openOrm(target, { via: wire.url, config: { entities: ENTITIES, ...config } })

@@ -1,6 +1,6 @@
 import * as assert from 'uvu/assert'
 import { EngineRegistry } from '../../source/index.ts'
-import { poolIdle } from '../support/leaks.ts'
+import { ormsIdle } from '../support/leaks.ts'
 import { DIALECTS } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
 import { suite } from '../support/suite.ts'
@@ -39,7 +39,7 @@ for (const dialect of DIALECTS) {
       writer.recording.reset()
       await run(registry, disabled, work)
       // The rollback of what only read is not waited for.
-      if (dialect === 'postgresql') await poolIdle((await writer.orm.em.getConnection().getNativeClient()) as never)
+      await ormsIdle(writer.orm)
       return brief(writer.recording.sql())
     }
 

@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert'
 import { markChanged } from '../../source/index.ts'
 import { sessionOfEntityManager } from '../../source/session/session.ts'
 import { NestedTransactionOpenError } from '../../source/session/nested-errors.ts'
-import { poolIdle } from '../support/leaks.ts'
+import { ormsIdle } from '../support/leaks.ts'
 import { DIALECTS } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
 import { suite } from '../support/suite.ts'
@@ -33,11 +33,11 @@ for (const dialect of DIALECTS) {
     const begin = dialect === 'sqlite' ? 'begin immediate' : 'begin'
 
     /** Plays one unit of work; what was sent. */
-    async function play({ registry, recording, dialect: on, orm }: World, work: Work): Promise<string[]> {
+    async function play({ registry, recording, orm }: World, work: Work): Promise<string[]> {
       recording.reset()
       await run(registry, disabled, work)
       // The rollback of what only read is not waited for.
-      if (on === 'postgresql') await poolIdle((await orm.em.getConnection().getNativeClient()) as never)
+      await ormsIdle(orm)
       return brief(recording.sql())
     }
 

@@ -1,17 +1,11 @@
 import * as assert from 'uvu/assert'
 import { EngineRegistry, SessionContextError } from '../../source/index.ts'
+import { databaseSuite } from '../support/database-suite.ts'
 import { Author } from '../support/entities.ts'
-import { openDatabase } from '../support/orms.ts'
-import { poolIdle } from '../support/leaks.ts'
+import { ormsIdle } from '../support/leaks.ts'
 import { rejection } from '../support/rejection.ts'
-import { suite } from '../support/suite.ts'
 
-type World = Awaited<ReturnType<typeof openDatabase>>
-
-const test = suite<World>('row level security by fork: { session }')
-
-test.before(async (world) => void Object.assign(world, await openDatabase('postgresql', { poolMax: 1 })))
-test.after((world) => world.close())
+const test = databaseSuite('row level security by fork: { session }', 'postgresql', { poolMax: 1 })
 
 const fork = { session: { variables: { 'app.tenant': `o'hara` } } }
 const TENANT = `select coalesce(current_setting('app.tenant', true), '') as tenant`
@@ -26,7 +20,7 @@ test('its variables hold in the transaction of the session, for every statement,
       const tenants = await Promise.all([1, 2].map(() => em.execute(TENANT)))
       assert.equal(tenants, [[{ tenant: `o'hara` }], [{ tenant: `o'hara` }]])
     })
-    await poolIdle((await orm.em.getConnection().getNativeClient()) as never)
+    await ormsIdle(orm)
     const [row] = await orm.em.getConnection().execute(TENANT)
     assert.is((row as any)?.tenant, '')
   }
@@ -42,7 +36,7 @@ test('its role is set for the transaction, and a role that does not exist fails 
   )
   assert.match(error.message, /role "no "such" role" does not exist/)
   assert.is(await look.value('select count(*) from author'), 0)
-  await poolIdle((await orm.em.getConnection().getNativeClient()) as never)
+  await ormsIdle(orm)
 })
 
 test('a read-only role without a transaction refuses it, since it would not hold', async ({ orm }) => {

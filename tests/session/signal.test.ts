@@ -3,18 +3,11 @@ import type pg from 'pg'
 import { EngineRegistry, type EngineOptions } from '../../source/index.ts'
 import { Author } from '../support/entities.ts'
 import { poolIdle } from '../support/leaks.ts'
-import { newDatabase, openOrm, type TestOrm } from '../support/orms.ts'
 import { postgres } from '../support/postgres.ts'
 import { rejection } from '../support/rejection.ts'
 import { suite } from '../support/suite.ts'
 import { until } from '../support/until.ts'
-import { openWire, type Wire } from '../support/wire.ts'
-
-interface World {
-  wire: Wire
-  orm: TestOrm
-  pool: pg.Pool
-}
+import { openWired, type Wired } from '../support/wired.ts'
 
 const ROLES: Record<string, Omit<EngineOptions, 'orm'>> = {
   joined: {},
@@ -22,22 +15,16 @@ const ROLES: Record<string, Omit<EngineOptions, 'orm'>> = {
   snapshot: { readOnly: 'snapshot' },
 }
 
-const test = suite<World>('em.signal of a session')
+const test = suite<Wired>('em.signal of a session')
 
 test.before(async (world) => {
-  const target = await newDatabase('postgresql')
-  world.wire = await openWire(target)
-  world.orm = await openOrm(target, { via: world.wire.url, poolMax: 1 })
-  world.pool = (await world.orm.em.getConnection().getNativeClient()) as unknown as pg.Pool
+  Object.assign(world, await openWired({ poolMax: 1 }))
 })
 test.before.each(async ({ pool, wire }) => {
   await poolIdle(pool)
   wire.reset()
 })
-test.after(async ({ wire, orm }) => {
-  await orm.close()
-  await wire.close()
-})
+test.after(({ close }) => close())
 
 /** Whether a client of that pool is in pg_sleep. */
 async function sleeps(pool: pg.Pool): Promise<boolean> {

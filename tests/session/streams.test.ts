@@ -1,9 +1,8 @@
 /** Streams of a session: they end with it, however it ends, and a statement inside the loop over one does not wait for it. */
 import * as assert from 'uvu/assert'
-import type pg from 'pg'
 import { EngineRegistry } from '../../source/index.ts'
 import { Author } from '../support/entities.ts'
-import { poolIdle } from '../support/leaks.ts'
+import { ormsIdle } from '../support/leaks.ts'
 import { DIALECTS, newDatabase, openOrm, type Dialect, type TestOrm } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
 import { secondLook } from '../support/second-look.ts'
@@ -56,7 +55,7 @@ for (const dialect of DIALECTS) {
   }
 
   async function idle(orm: TestOrm): Promise<void> {
-    if (dialect === 'postgresql') await poolIdle((await orm.em.getConnection().getNativeClient()) as never as pg.Pool)
+    await ormsIdle(orm)
   }
 
   for (const role of Object.keys(ROLES) as Role[]) {

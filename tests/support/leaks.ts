@@ -2,13 +2,15 @@
  * What a test may not leave behind: a connection out of its pool, a listener, a timer. (Unhandled rejections and handles
  * that keep the process alive are the business of scripts/test.ts.)
  *
- *     test.before.each(() => { leaks = watchLeaks({ pools: [await orm.em.getConnection().getNativeClient()] }) })
+ *     test.before.each(() => { leaks = watchLeaks({ pools: [await poolOf(orm)] }) })
  *     test.after.each(() => leaks.check())
  */
 import type { EventEmitter } from 'node:events'
 import process from 'node:process'
 import { setImmediate as turn } from 'node:timers/promises'
+import { MikroORM as SqliteOrm } from '@mikro-orm/sqlite'
 import type pg from 'pg'
+import { poolOf, type TestOrm } from './orms.ts'
 import { until } from './until.ts'
 
 export interface LeakWatch {
@@ -62,6 +64,11 @@ export async function poolIdle(pool: pg.Pool): Promise<void> {
     () =>
       `an idle pool: ${pool.totalCount - pool.idleCount} of ${pool.totalCount} connections are out, ${pool.waitingCount} wait for one`,
   )
+}
+
+/** Waits until no connection is out of the pools of these ORMs; one over SQLite has no pool. */
+export async function ormsIdle(...orms: readonly TestOrm[]): Promise<void> {
+  for (const orm of orms) if (!(orm instanceof SqliteOrm)) await poolIdle(await poolOf(orm))
 }
 
 /** How many listeners each event of an emitter has. */

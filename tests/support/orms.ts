@@ -2,6 +2,7 @@
 import { MikroORM as PostgresOrm } from '@mikro-orm/postgresql'
 import { MikroORM as SqliteOrm } from '@mikro-orm/sqlite'
 import { DECISION_TABLE } from '../../source/database/decisions.ts'
+import type pg from 'pg'
 import { ENTITIES } from './entities.ts'
 import { createDatabase } from './postgres.ts'
 import { secondLook, type SecondLook } from './second-look.ts'
@@ -43,6 +44,11 @@ export async function openOrm(target: string, options: OrmOptions = {}): Promise
     : await SqliteOrm.init({ ...common, dbName: target })
   if (!hasSchema) await orm.schema.update()
   return orm
+}
+
+/** The pool of an ORM over PostgreSQL. */
+export async function poolOf(orm: TestOrm): Promise<pg.Pool> {
+  return (await orm.em.getConnection().getNativeClient()) as unknown as pg.Pool
 }
 
 /** A new database with an ORM over it and a second look at it. */

@@ -4,14 +4,12 @@ import * as assert from 'uvu/assert'
 import type { EngineOptions, EngineRegistryOptions } from '../../source/index.ts'
 import { EngineRegistry, TransientError } from '../../source/index.ts'
 import { sessionCloseChannel } from '../../source/session/session-channels.ts'
+import { authorNames } from '../support/authors.ts'
+import { databaseSuite } from '../support/database-suite.ts'
 import { Author, Book } from '../support/entities.ts'
-import { poolIdle } from '../support/leaks.ts'
-import { DIALECTS, openDatabase } from '../support/orms.ts'
+import { DIALECTS } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
 import type { SecondLook } from '../support/second-look.ts'
-import { suite } from '../support/suite.ts'
-
-type World = Awaited<ReturnType<typeof openDatabase>>
 
 /** The sessions whose end is the program's own as well. */
 const OWN: readonly [string, Partial<EngineOptions>, EngineRegistryOptions][] = [
@@ -19,20 +17,10 @@ const OWN: readonly [string, Partial<EngineOptions>, EngineRegistryOptions][] = 
   ['disabled', {}, { disableTransaction: true }],
 ]
 
-async function names(look: SecondLook): Promise<unknown[]> {
-  return (await look.rows('select name from author order by name')).map(({ name }) => name)
-}
+const names = (look: SecondLook): Promise<unknown[]> => authorNames(look, 'name')
 
 for (const dialect of DIALECTS) {
-  const test = suite<World>(`calls that nobody awaits on ${dialect}`)
-  test.before(async (world) => void Object.assign(world, await openDatabase(dialect)))
-  test.before.each(async ({ look }) => {
-    for (const table of ['book_tags', 'book', 'author']) await look.rows(`delete from ${table}`)
-  })
-  test.after.each(async ({ orm }) => {
-    if (dialect === 'postgresql') await poolIdle((await orm.em.getConnection().getNativeClient()) as never)
-  })
-  test.after((world) => world.close())
+  const test = databaseSuite(`calls that nobody awaits on ${dialect}`, dialect)
 
   for (const [mode, engine, options] of OWN) {
     test(`a commit of its own that nobody awaits keeps the work from being done again, ${mode}`, async ({

@@ -1,28 +1,20 @@
 /** em.transactional() beside and inside others that nobody awaits: what was answered is what is stored. */
 import * as assert from 'uvu/assert'
 import { EngineRegistry } from '../../source/index.ts'
+import { authorNames } from '../support/authors.ts'
+import { databaseSuite, type DatabaseWorld } from '../support/database-suite.ts'
 import { Author, Book } from '../support/entities.ts'
 import { DIALECTS, openDatabase } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
 import type { SecondLook } from '../support/second-look.ts'
-import { suite } from '../support/suite.ts'
 
-type World = Awaited<ReturnType<typeof openDatabase>>
-
-async function names(look: SecondLook): Promise<unknown[]> {
-  return (await look.rows('select name from author order by name')).map(({ name }) => name)
-}
+const names = (look: SecondLook): Promise<unknown[]> => authorNames(look, 'name')
 
 for (const dialect of DIALECTS) {
   for (const commit of ['joined', 'autonomous', 'autocommit'] as const) {
-    const test = suite<World>(`nested transactions under way, ${commit}, on ${dialect}`)
-    test.before(async (world) => void Object.assign(world, await openDatabase(dialect)))
-    test.before.each(async ({ look }) => {
-      for (const table of ['book_tags', 'book', 'author']) await look.rows(`delete from ${table}`)
-    })
-    test.after((world) => world.close())
+    const test = databaseSuite(`nested transactions under way, ${commit}, on ${dialect}`, dialect)
 
-    const run = ({ orm }: World, work: (writer: any) => Promise<void>): Promise<void> =>
+    const run = ({ orm }: DatabaseWorld, work: (writer: any) => Promise<void>): Promise<void> =>
       new EngineRegistry<any>({ writer: { orm, commit } }).run(({ dbSession }: any) => work(dbSession.writer))
 
     test('one that is left under way keeps the one around it, and nothing of it is stored later', async (world) => {
@@ -191,14 +183,9 @@ for (const dialect of DIALECTS) {
     test.run()
   }
 
-  const test = suite<World & { audit: World }>(`nested transactions of two roles on ${dialect}`)
-  test.before(
-    async (world) => void Object.assign(world, await openDatabase(dialect), { audit: await openDatabase(dialect) }),
-  )
-  test.after(async (world) => {
-    await world.audit.close()
-    await world.close()
-  })
+  const test = databaseSuite<{ audit: DatabaseWorld }>(`nested transactions of two roles on ${dialect}`, dialect)
+  test.before(async (world) => void (world.audit = await openDatabase(dialect)))
+  test.after(async ({ audit }) => await audit.close())
 
   for (const commit of ['joined', 'autocommit'] as const) {
     test(`crosswise inside each other they do not wait for ever: the last one is refused, ${commit}`, async ({

@@ -2,15 +2,14 @@
 import * as assert from 'uvu/assert'
 import type { EngineOptions, EngineRegistryOptions } from '../../source/index.ts'
 import { EngineRegistry } from '../../source/index.ts'
+import { authorNames, clearTables } from '../support/authors.ts'
+import { databaseSuite, type DatabaseWorld } from '../support/database-suite.ts'
 import { Author, Book, Tag } from '../support/entities.ts'
-import { poolIdle } from '../support/leaks.ts'
-import { DIALECTS, newDatabase, openDatabase, openOrm } from '../support/orms.ts'
+import { DIALECTS, openDatabase, openOrm } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
 import type { SecondLook } from '../support/second-look.ts'
 import { suite } from '../support/suite.ts'
-import { openWire } from '../support/wire.ts'
-
-type World = Awaited<ReturnType<typeof openDatabase>>
+import { openWired } from '../support/wired.ts'
 
 /** The ways in which a session is committed. */
 const MODES: readonly [string, Partial<EngineOptions>, EngineRegistryOptions][] = [
@@ -28,26 +27,15 @@ async function told(promise: Promise<unknown>): Promise<{ error: any }> {
   )
 }
 
-async function names(look: SecondLook): Promise<unknown[]> {
-  return (await look.rows('select name from author order by id')).map(({ name }) => name)
-}
 async function titles(look: SecondLook): Promise<unknown[]> {
   return (await look.rows('select title from book order by title')).map(({ title }) => title)
 }
 
 for (const dialect of DIALECTS) {
   for (const [mode, engine, options] of MODES.filter(([name]) => dialect === 'postgresql' || name !== 'pipelined')) {
-    const test = suite<World>(`work under way at the end of a unit, ${mode}, on ${dialect}`)
-    test.before(async (world) => void Object.assign(world, await openDatabase(dialect)))
-    test.before.each(async ({ look }) => {
-      for (const table of ['book_tags', 'book', 'author']) await look.rows(`delete from ${table}`)
-    })
-    test.after.each(async ({ orm }) => {
-      if (dialect === 'postgresql') await poolIdle((await orm.em.getConnection().getNativeClient()) as never)
-    })
-    test.after((world) => world.close())
+    const test = databaseSuite(`work under way at the end of a unit, ${mode}, on ${dialect}`, dialect)
 
-    const registryOf = ({ orm }: World) => new EngineRegistry<any>({ writer: { orm, ...engine } }, options)
+    const registryOf = ({ orm }: DatabaseWorld) => new EngineRegistry<any>({ writer: { orm, ...engine } }, options)
 
     test('a first write that nobody awaits is stored when its caller and the unit are answered', async (world) => {
       let insert: Promise<unknown> | undefined
@@ -55,7 +43,7 @@ for (const dialect of DIALECTS) {
         insert = dbSession.writer.insert(Author, { name: 'forgotten' })
       })
       await insert
-      assert.equal(await names(world.look), ['forgotten'])
+      assert.equal(await authorNames(world.look), ['forgotten'])
     })
 
     test('an insert of many rows that nobody awaits is stored whole', async (world) => {
@@ -66,7 +54,7 @@ for (const dialect of DIALECTS) {
           { batchSize: 1 },
         )
       })
-      assert.equal(await names(world.look), ['a', 'b', 'c'])
+      assert.equal(await authorNames(world.look), ['a', 'b', 'c'])
     })
 
     test('a flush that nobody awaits and that fails ends the unit with its error, and nothing waits for ever', async (world) => {
@@ -80,9 +68,9 @@ for (const dialect of DIALECTS) {
         }),
       )
       assert.match(`${error} ${error.cause}`, /unique/i)
-      assert.equal(await names(world.look), [])
+      assert.equal(await authorNames(world.look), [])
       await registry.run(({ dbSession: { writer } }: any) => void writer.create(Author, { name: 'next' }))
-      assert.equal(await names(world.look), ['next'])
+      assert.equal(await authorNames(world.look), ['next'])
     })
 
     test('flushes queued behind one that fails are answered with an error, and the unit fails', async (world) => {
@@ -122,7 +110,7 @@ for (const dialect of DIALECTS) {
       goOn.resolve()
       assert.is(error.code, 'SQLASSIST_NESTED_TRANSACTION_OPEN')
       assert.is(((await transfer) as any).error.code, 'SQLASSIST_SESSION_ENDED')
-      assert.equal(await names(world.look), [])
+      assert.equal(await authorNames(world.look), [])
     })
 
     test('a write beside em.transactional() that fails is not lost without a word', async (world) => {
@@ -145,7 +133,7 @@ for (const dialect of DIALECTS) {
         }),
       )
       assert.is(error.cause.code, 'SQLASSIST_UNDONE_FROM_OUTSIDE')
-      assert.equal(await names(world.look), [])
+      assert.equal(await authorNames(world.look), [])
     })
 
     test('what the callback of em.transactional() writes by the outer session is undone with it, and no more', async (world) => {
@@ -158,16 +146,13 @@ for (const dialect of DIALECTS) {
           }),
         )
       })
-      assert.equal(await names(world.look), ['before'])
+      assert.equal(await authorNames(world.look), ['before'])
     })
 
     test.run()
   }
 
-  const test = suite<World>(`commits under way on ${dialect}`)
-  test.before(async (world) => void Object.assign(world, await openDatabase(dialect)))
-  test.before.each(async ({ look }) => void (await look.rows('delete from author')))
-  test.after((world) => world.close())
+  const test = databaseSuite(`commits under way on ${dialect}`, dialect)
 
   test('the outcome of a commit that nobody awaits is the outcome of the unit', async ({ orm, look }) => {
     const registry = new EngineRegistry({ writer: orm })
@@ -175,7 +160,7 @@ for (const dialect of DIALECTS) {
       await dbSession.writer.insert(Author, { name: 'paid' })
       txn.commit().catch(() => undefined)
     })
-    assert.equal(await names(look), ['paid'])
+    assert.equal(await authorNames(look), ['paid'])
     const refused = new RangeError('refused')
     const error = await rejection(
       registry.run(async ({ dbSession, txn }: any) => {
@@ -187,7 +172,7 @@ for (const dialect of DIALECTS) {
       }),
     )
     assert.is(error, refused)
-    assert.equal(await names(look), ['paid'])
+    assert.equal(await authorNames(look), ['paid'])
   })
 
   test('an abort that nobody awaits has been carried out when the unit ends', async ({ orm, look }) => {
@@ -195,7 +180,7 @@ for (const dialect of DIALECTS) {
       await dbSession.writer.insert(Author, { name: 'given up' })
       void txn.abort()
     })
-    assert.equal(await names(look), [])
+    assert.equal(await authorNames(look), [])
   })
 
   test('a commit inside em.transactional() is refused, and nothing is stored', async ({ orm, look }) => {
@@ -208,7 +193,7 @@ for (const dialect of DIALECTS) {
       }),
     )
     assert.is(error.code, 'SQLASSIST_NESTED_TRANSACTION_OPEN')
-    assert.equal(await names(look), [])
+    assert.equal(await authorNames(look), [])
   })
 
   test('what is written beside em.commit() of a role of its own is in that commit, or in the next', async ({
@@ -221,7 +206,7 @@ for (const dialect of DIALECTS) {
       await logger.insert(Author, { name: 'before' })
       await Promise.all([logger.insert(Author, { name: 'first' }), logger.commit()])
     })
-    assert.equal((await names(look)).toSorted(), ['before', 'beside', 'first'])
+    assert.equal((await authorNames(look)).toSorted(), ['before', 'beside', 'first'])
   })
 
   test('em.commit() beside em.transactional() is refused and loses nothing', async ({ orm, look }) => {
@@ -240,7 +225,7 @@ for (const dialect of DIALECTS) {
       goOn.resolve()
       await nested
     })
-    assert.equal(await names(look), ['nested'])
+    assert.equal(await authorNames(look), ['nested'])
   })
 
   test('a flush of a hook, inside a flush, is refused by MikroORM and does not wait for itself', async ({ target }) => {
@@ -285,15 +270,15 @@ for (const dialect of DIALECTS) {
         await orm.close(true)
       }
     }
-    assert.is((await names(look)).length, 4)
+    assert.is((await authorNames(look)).length, 4)
   })
 
   test.run()
 }
 
 interface TwoRoles {
-  shop: World
-  log: World
+  shop: DatabaseWorld
+  log: DatabaseWorld
 }
 
 for (const dialect of DIALECTS) {
@@ -306,7 +291,7 @@ for (const dialect of DIALECTS) {
     world.log = await openDatabase(dialect, { config: { subscribers: [subscriber] } })
   })
   test.before.each(async ({ shop, log }) => {
-    for (const { look } of [shop, log]) for (const table of ['author', 'tag']) await look.rows(`delete from ${table}`)
+    await clearTables(shop.look, log.look)
   })
   test.after(async ({ shop, log }) => {
     onCreate = undefined
@@ -325,7 +310,7 @@ for (const dialect of DIALECTS) {
         writer.create(Author, { name: 'sold' })
       },
     )
-    assert.equal([await names(shop.look), await names(log.look)], [['sold'], ['created']])
+    assert.equal([await authorNames(shop.look), await authorNames(log.look)], [['sold'], ['created']])
   })
 
   test('what a subscriber creates, or removes, through the same role while that is flushed is stored', async ({
@@ -341,7 +326,7 @@ for (const dialect of DIALECTS) {
       }
       writer.create(Author, { name: 'first' })
     })
-    assert.equal(await names(shop.look), ['first', 'second'])
+    assert.equal(await authorNames(shop.look), ['first', 'second'])
   })
 
   test('what the program creates while a flush is under way is stored', async ({ shop }) => {
@@ -352,7 +337,7 @@ for (const dialect of DIALECTS) {
       writer.create(Author, { name: 'second' })
       await flushing
     })
-    assert.equal(await names(shop.look), ['first', 'second'])
+    assert.equal(await authorNames(shop.look), ['first', 'second'])
   })
 
   test('what a data manager creates in its commit() or in its vote is stored', async ({ shop }) => {
@@ -364,7 +349,7 @@ for (const dialect of DIALECTS) {
       const rest = { tpcBegin: nothing, tpcFinish: nothing, tpcAbort: nothing, abort: nothing }
       txn.join({ ...rest, sortKey: () => 'queue', commit: () => add('in commit'), tpcVote: () => add('in vote') })
     })
-    assert.equal(await names(shop.look), ['in commit', 'in vote'])
+    assert.equal(await authorNames(shop.look), ['in commit', 'in vote'])
   })
 
   test('subscribers that create something in each flush of the other role end in an error, and nothing is stored', async ({
@@ -382,7 +367,7 @@ for (const dialect of DIALECTS) {
       ),
     )
     assert.is(error.code, 'SQLASSIST_ENDLESS_FLUSH')
-    assert.equal([await names(shop.look), (await log.look.rows('select id from tag')).length], [[], 0])
+    assert.equal([await authorNames(shop.look), (await log.look.rows('select id from tag')).length], [[], 0])
   })
 
   test.run()
@@ -405,9 +390,7 @@ for (const [what, take] of Object.entries(HOLDING)) {
   for (const engine of [{}, { commit: 'autonomous' }, { readOnly: 'snapshot' }] as const) {
     if ('readOnly' in engine && what !== 'an advisory lock') continue
     locks(`${what} is free when the unit is over: ${JSON.stringify(engine)}`, async () => {
-      const target = await newDatabase('postgresql')
-      const wire = await openWire(target)
-      const orm = await openOrm(target, { via: wire.url })
+      const { orm, wire, close } = await openWired()
       const registry = new EngineRegistry<any>({ writer: { orm, ...engine } })
       const held = wire.hold(/^rollback$/i, 'request')
       let over = false
@@ -417,15 +400,13 @@ for (const [what, take] of Object.entries(HOLDING)) {
       held.release()
       await run
       await registry.close()
-      await wire.close()
+      await close()
     })
   }
 }
 
 locks('the rollback of plain reads is not waited for', async () => {
-  const target = await newDatabase('postgresql')
-  const wire = await openWire(target)
-  const orm = await openOrm(target, { via: wire.url })
+  const { orm, wire, close } = await openWired()
   const registry = new EngineRegistry<any>({ writer: { orm } })
   const held = wire.hold(/^rollback$/i, 'request')
   await registry.run(async ({ dbSession: { writer } }: any) => {
@@ -435,7 +416,7 @@ locks('the rollback of plain reads is not waited for', async () => {
   await held.reached
   held.release()
   await registry.close()
-  await wire.close()
+  await close()
 })
 
 locks.run()

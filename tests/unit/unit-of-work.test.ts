@@ -1,6 +1,5 @@
 import * as assert from 'uvu/assert'
 import { EventEmitter } from 'node:events'
-import type pg from 'pg'
 import {
   EngineRegistry,
   PartialCommitError,
@@ -11,8 +10,9 @@ import {
   type DataManager,
   type EngineOptions,
 } from '../../source/index.ts'
+import { authorNames } from '../support/authors.ts'
 import { Author, Book } from '../support/entities.ts'
-import { poolIdle } from '../support/leaks.ts'
+import { ormsIdle } from '../support/leaks.ts'
 import { DIALECTS, openDatabase, openOrm, type TestOrm } from '../support/orms.ts'
 import { postgres } from '../support/postgres.ts'
 import { rejection } from '../support/rejection.ts'
@@ -29,9 +29,7 @@ interface World {
   c: Database
 }
 
-async function names(look: SecondLook): Promise<unknown[]> {
-  return (await look.rows('select name from author order by name')).map(({ name }) => name)
-}
+const names = (look: SecondLook): Promise<unknown[]> => authorNames(look, 'name')
 
 for (const dialect of DIALECTS) {
   const test = suite<World>(`units of work on ${dialect}`)
@@ -220,7 +218,7 @@ for (const dialect of DIALECTS) {
     const closed: any = registry.session('writer')
     await closed.close()
     assert.throws(() => closed.clear(), /"writer" was used after it ended \(it was closed\)/)
-    if (dialect === 'postgresql') await poolIdle((await a.orm.em.getConnection().getNativeClient()) as never as pg.Pool)
+    await ormsIdle(a.orm)
   })
 
   test('a signal aborts a run with its reason', async ({ a }) => {
