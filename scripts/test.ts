@@ -113,7 +113,7 @@ function openHandles(): Map<string, number> {
   return counts
 }
 
-/** Handles close a little after they were told to. */
+/** Waits until no handle is left over: handles close a little after their `close()`. */
 async function nothingOpen(): Promise<void> {
   let left: string[] = []
   for (let attempts = 0; attempts < 200; attempts += 1) {

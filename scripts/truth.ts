@@ -1,9 +1,9 @@
 /**
- * Random programs over real databases, and what the library told them beside what is stored: `node scripts/truth.ts
+ * Random programs over real databases, and what the library answered beside what is stored: `node scripts/truth.ts
  * [--programs N] [--seed S] [--database postgresql|sqlite|both]`.
  *
  * Each program is a handler of some steps over one to three roles, run over HTTP/1, HTTP/2 or by `registry.run`. An oracle
- * knows what may be stored, given what each caller was told. What lies is shown, made smaller, and shown again. The last line
+ * knows what may be stored, given what each caller got. What lies is shown, made smaller, and shown again. The last line
  * is JSON; the exit code is 1 when anything lied. `--only K` repeats one program; `--show N` shows that many of each kind;
  * `--patience MS` is how long until what does not answer counts as hanging; `--break NAME` makes the library wrong on
  * purpose, which has to be caught.

@@ -17,7 +17,7 @@ function isBare({ text, tags }: Documented): boolean {
   return text === '' && tags.length === 0
 }
 
-/** `SqlassistError` tells what a code is, and the head of a class what it is made from. */
+/** `SqlassistError` documents what a code is; the head of a class documents its constructor. */
 function needsNone({ kind, name }: Exported, member: Documented): boolean {
   return member.name === 'constructor' || (kind === 'error' && member.name === 'code' && name !== 'SqlassistError')
 }

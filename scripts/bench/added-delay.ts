@@ -1,7 +1,7 @@
 import pg from 'pg'
 import { median, quantile } from './median.ts'
 
-/** What a proxy really adds to a round trip, beside what it is told to add. */
+/** What a proxy really adds to a round trip, beside the wanted delay. */
 export interface AddedDelay {
   readonly delayMs: number
   readonly addedMs: number

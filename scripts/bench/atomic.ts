@@ -30,7 +30,7 @@ if (!Number.isInteger(units) || units < 1 || !(delayMs >= 0) || !['on', 'off'].i
 
 const embedded = await startEmbeddedPostgres({ fsync: values.fsync })
 const server = await usePostgres(embedded.url)
-// A proxy only where there is a delay to be made: it costs time by itself.
+// A proxy costs time, so there is one only for a delay.
 const wires: Wire[] = []
 const open = async (target: string): Promise<TestOrm> => {
   if (delayMs === 0) return await openOrm(target)

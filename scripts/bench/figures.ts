@@ -67,7 +67,7 @@ function middle(slices: readonly Slice[], field: keyof Slice): number {
   return median(slices.map((slice) => slice[field]))
 }
 
-/** Of each round by itself, so that a machine that is slow for a while is slow for both. */
+/** Ratios within each round, so that a machine that is slow for a while is slow for both. */
 function ratios(slices: readonly Slice[], base: readonly Slice[] | undefined, field: keyof Slice): number[] | null {
   return base === undefined ? null : slices.map((slice, round) => slice[field] / base[round]![field])
 }

@@ -112,7 +112,7 @@ function number(name: string, text: string, allows: (value: number) => boolean):
   return value
 }
 
-/** In the order of `known`, whatever order they were given in. */
+/** The given ones, in the order of `known`. */
 function list<T extends string>(name: string, text: string, known: readonly T[]): T[] {
   const given = text.split(',')
   const unknown = given.find((each) => !known.includes(each as T))

@@ -6,12 +6,12 @@ import { fileURLToPath } from 'node:url'
 
 interface Share {
   readonly name: string
-  /** Microseconds of a request, by itself without what it calls. */
+  /** Microseconds of a request, without its calls of others. */
   readonly micros: number
 }
 
 export interface ProfileSummary {
-  /** Of a request, whatever it was spent on; idle time is none. */
+  /** All microseconds of a request but idle time. */
   readonly micros: number
   readonly packages: readonly Share[]
   /** The same, with what Node and the engine do counted to the package that has it done. */

@@ -1,6 +1,6 @@
 /**
  * The process that stands between the servers and PostgreSQL, so that its CPU time is nobody else's. Two kinds of network:
- * one that takes its time, and one that stands still until it is told to bring the next answers.
+ * one that takes its time, and one that stands still until it is asked for the next answers.
  */
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
@@ -28,7 +28,7 @@ answer({
   hold: () => stepped.hold(),
   flow: () => stepped.flow(),
   state: async () => {
-    // What has arrived is read before it is told about.
+    // Reads what has arrived before it is reported.
     for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate)
     return stepped.state()
   },

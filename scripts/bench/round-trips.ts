@@ -58,7 +58,7 @@ async function oneRequest(server: Asked, proxy: Asked, send: () => Promise<unkno
   return { waits, unwaited }
 }
 
-/** Until PostgreSQL has answered whatever the server has sent, and the server can do nothing more without those answers. */
+/** Waits until PostgreSQL has answered everything sent, and the server needs those answers to go on. */
 async function standstill(server: Asked, proxy: Asked): Promise<NetworkState> {
   let before: NetworkState | undefined
   for (;;) {

@@ -1,6 +1,6 @@
 /**
  * Whether this library costs less than what one would write by hand: Koa servers in processes of their own, over the same
- * databases, take turns under the same load. `npm run bench -- --help` tells the options.
+ * databases, take turns under the same load. `npm run bench -- --help` lists the options.
  *
  * For each server and work: requests a second, CPU time of the server's process for a request (the better figure: the
  * load, PostgreSQL and the server share the machine), the 99th percentile, and how many answers of PostgreSQL a request

@@ -40,7 +40,7 @@ answer({
     globalThis.gc?.()
     return process.memoryUsage().heapUsed
   },
-  /** Answers when whatever can go on without an answer from outside has gone on. */
+  /** Answers when all work that needs no answer from outside is done. */
   async idle(): Promise<void> {
     for (let turn = 0; turn < 2; turn++) {
       await sleep(1)

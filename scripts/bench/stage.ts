@@ -23,7 +23,7 @@ export interface Stage {
   delayed(delayMs: number): Promise<{ readonly targets: Targets; readonly added: AddedDelay }>
   /** The same databases, by way of the network that stands still. */
   stepped(): Promise<Targets>
-  /** The SQLite file goes with the shared resources of whoever set this stage. */
+  /** Leaves the SQLite file to the shared resources of the run. */
   close(): Promise<void>
 }
 

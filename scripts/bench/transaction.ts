@@ -1,5 +1,5 @@
 /**
- * How fast the transaction core is by itself, with data managers that do nothing: `node scripts/bench/transaction.ts`.
+ * How fast the transaction core alone is, with data managers that do nothing: `node scripts/bench/transaction.ts`.
  *
  * Prints operations per second and microseconds each. One operation is a whole transaction: begin, join, commit.
  */

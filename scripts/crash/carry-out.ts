@@ -110,7 +110,7 @@ async function cutConnection(
   if (how === 'late' || how === 'late after recovery') passage.cutClient()
   if (how === 'late') await pause(afterMs)
   if (how === 'gone') traps.isolate(passage)
-  // Whoever recovers now must not decide against a transaction that is only slow, or it has to be told so.
+  // A recovery now must leave a slow transaction alone, or the transaction has to end in an error.
   if (how === 'hold' || how.endsWith('after recovery')) await recoverTwice(crew)
   if (how === 'hold') return 'pass'
   return how.startsWith('late') ? 'late' : 'cut'

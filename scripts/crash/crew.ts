@@ -8,7 +8,7 @@ import type { Random } from './random.ts'
 const RECOVERERS = 2
 const RESTS_WITHIN_MS = 20_000
 
-/** The processes of a run: workers that make transfers, and recoverers. Whoever dies is replaced by one of a new name. */
+/** The processes of a run: workers that make transfers, and recoverers. A dead one is replaced by one of a new name. */
 export class Crew {
   readonly #bank: Bank
   readonly #outcomes: Outcomes
@@ -49,7 +49,7 @@ export class Crew {
     await this.ready()
   }
 
-  /** Whoever died is being replaced: waits until there are enough to go on with. */
+  /** Waits until the dead ones are replaced and there are enough to go on with. */
   async ready(): Promise<void> {
     await atLeast(this.#size - 1, () => this.#workers)
     await atLeast(1, () => this.#recoverers)

@@ -11,7 +11,7 @@ export const Ledger = defineEntity({
   properties: { transfer: p.string().primary(), account: p.integer(), amount: p.integer() },
 })
 
-/** The same in plain SQL, for either database; whoever checks the library does not do it by the library. */
+/** The schema in plain SQL for either database: a check of the library does not go through the library. */
 export const SCHEMA = [
   'create table account (id integer primary key, balance integer not null)',
   'create table ledger (transfer varchar(255) primary key, account integer not null, amount integer not null)',

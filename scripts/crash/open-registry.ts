@@ -8,7 +8,7 @@ const entities = [Account, Ledger]
 const LOCK_TIMEOUT_MS = 400
 const SQLITE_TIMEOUT_MS = 400
 
-/** The three databases as roles. Transfers lock in any order, so whoever waits for a lock gives up soon. */
+/** The three databases as roles. Transfers lock in any order, so a wait for a lock ends soon. */
 export async function openRegistry({ name, ports, password, book, defaultRole }: Access, lockTimeout = true) {
   const postgres = async (port: number): Promise<PostgresOrm> =>
     await PostgresOrm.init({
@@ -24,7 +24,7 @@ export async function openRegistry({ name, ports, password, book, defaultRole }:
       right: { orm: await postgres(ports.right), default: defaultRole === 'right' },
       book: { orm: sqlite },
     },
-    // It recovers when it is told to, so that each round knows when.
+    // Recovery runs on request, so that each round knows when.
     { name: 'bank', atomic: 'required', recover: false },
   )
 }

@@ -1,6 +1,6 @@
 import type { Ending, Tell } from './messages.ts'
 
-/** How transfers ended, by the word of those who asked for them. Whoever was killed said nothing. */
+/** How transfers ended, by the word of those who asked for them. A killed process said nothing. */
 export class Outcomes {
   readonly endings = new Map<string, Ending>()
   /** What failures said, and how often. */

@@ -26,7 +26,7 @@ const PREPARED = Buffer.concat([
 
 const GLOBAL_ID = /\b(?:prepare transaction|(?:commit|rollback) prepared) '((?:[^']|'')*)'/i
 
-/** One client's connection. Each direction keeps its order, whatever its messages wait for. */
+/** One client's connection. Each direction keeps its order, also while a message waits. */
 export class ProxyConnection {
   readonly #proxy: Proxy
   readonly #client: Socket
@@ -115,7 +115,7 @@ export class ProxyConnection {
     this.#server.write(bytes)
   }
 
-  /** Tells the client that it is prepared, and lets the server hear of it when somebody asks for it or goes on. */
+  /** Answers the client that it is prepared. The server gets the message when somebody asks for it or goes on. */
   #holdBack(text: string, bytes: Buffer): void {
     const id = globalIdIn(text)
     this.#heldBack = id

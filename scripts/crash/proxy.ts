@@ -1,6 +1,6 @@
 /**
- * A proxy in front of one PostgreSQL server that stops at every message and asks what is to become of it: its client has a
- * name (`application_name`), so a worker and the recoverer can be told apart.
+ * A proxy in front of one PostgreSQL server that stops at every message and asks what is to become of it: the name of its
+ * client (`application_name`) is that of a worker or of the recoverer.
  */
 import { createServer, connect, type AddressInfo, type Socket } from 'node:net'
 import { once } from 'node:events'
@@ -17,7 +17,7 @@ export interface Passage {
   readonly step: Step
   readonly side: Side
   readonly text: string
-  /** Breaks the connection for the client, at once; the server is not told before the verdict. */
+  /** Breaks the connection for the client, at once; the server hears of it after the verdict. */
   cutClient(): void
 }
 
@@ -30,7 +30,7 @@ export type Watch = (passage: Passage) => Verdict | Promise<Verdict>
 
 /** A protocol made wrong on purpose sits between the client and the server here. */
 export interface Breakage {
-  /** Whether the client is told of a success, while the message waits to be sent. */
+  /** Whether the client gets a successful answer while the message waits to be sent. */
   holdsBack(passage: Passage): boolean
 }
 

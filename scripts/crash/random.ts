@@ -1,4 +1,4 @@
-/** A seeded generator, so that a run can be told again: mulberry32. */
+/** A seeded generator, so that a run can be repeated: mulberry32. */
 export interface Random {
   /** At least 0, less than 1. */
   next(): number

@@ -1,4 +1,4 @@
-/** A process that settles what is in doubt, whenever it is told to. */
+/** A process that settles what is in doubt, on request. */
 import process from 'node:process'
 import type { Access, Order, Tell } from './messages.ts'
 import { openRegistry } from './open-registry.ts'

@@ -100,7 +100,7 @@ export class CrashableServer {
   }
 }
 
-/** The package ends the process at `beforeExit` with code 0, whatever came of it; its hooks are taken off again. */
+/** Removes the hooks of the package: its `beforeExit` ends every process with code 0, also a failed one. */
 async function importWithoutExitHooks(): Promise<typeof Embedded> {
   const events = ['exit', 'beforeExit', 'SIGHUP', 'SIGINT', 'SIGTERM', 'SIGBREAK', 'message']
   const before = new Map(events.map((event) => [event, new Set(process.listeners(event as 'exit'))]))

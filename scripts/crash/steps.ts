@@ -1,4 +1,4 @@
-/** The steps of the protocol, as they show on the wire: what a message makes the server do, told from its text. */
+/** The steps of the protocol, as they show on the wire: what a message makes the server do, by its text. */
 export const STEPS = [
   'begin',
   'read',
@@ -18,7 +18,7 @@ export type Step = (typeof STEPS)[number]
 export const SIDES = ['request', 'answer'] as const
 export type Side = (typeof SIDES)[number]
 
-/** The first that matches tells; a message may hold several statements, of which the one that decides most comes first. */
+/** The first that matches counts. A message may hold several statements, so the most decisive step comes first. */
 const PATTERNS: readonly (readonly [RegExp, Step])[] = [
   [/\bcommit prepared\b/i, 'commit prepared'],
   [/\brollback prepared\b/i, 'rollback prepared'],

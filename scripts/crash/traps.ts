@@ -16,7 +16,7 @@ export class Traps {
   #skip = 0
   #sprung: (() => void) | undefined
   #isolated: Pick<Passage, 'client' | 'database'> | undefined
-  /** Every message of this round, for whoever looks into a violation. */
+  /** Every message of this round, to look into a violation. */
   trace: string[] = []
 
   /** Resolves when it springs. */

@@ -1,4 +1,4 @@
-/** A process of the bank: makes random transfers, two at a time, and tells how each ended. */
+/** A process of the bank: makes random transfers, two at a time, and reports how each ended. */
 import process from 'node:process'
 import { setTimeout as pause } from 'node:timers/promises'
 import { LockMode } from '@mikro-orm/core'

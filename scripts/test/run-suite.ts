@@ -31,7 +31,7 @@ export async function runSuite(suite: Suite): Promise<SuiteResult> {
     }
     return true
   }
-  /** The hooks after a test run whatever became of it, all of them. */
+  /** All hooks after a test run, also after a failed one. */
   const runTest = async ({ title, handler }: NamedTest): Promise<boolean> => {
     suite.state.__test__ = title
     let well = (await inTurn(`${title} (before each)`, suite.beforeEach)) && (await inTurn(title, [handler]))

@@ -1,4 +1,4 @@
-/** Program number `index` of a seed: the same whatever else is run. */
+/** Program number `index` of a seed: always the same, also alone. */
 import { seededRandom, type Random } from '../crash/random.ts'
 import { dealRoles } from './generate-roles.ts'
 import { Dealer } from './generate-steps.ts'

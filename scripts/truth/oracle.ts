@@ -1,10 +1,10 @@
 /**
- * What may be stored, by what the callers were told. `stored` and `gone` are certain. The open cases are few:
+ * What may be stored, by what the callers got. `stored` and `gone` are certain. The open cases are few:
  *
  * - `outcome unknown`: the error says that nobody knows, or that one resource failed when others had committed;
  * - `an autonomous role failed`: it fails the unit, whose transaction is committed; a `bestEffort` one only warns;
  * - `at the same time`: a write beside a rollback that ran at the same time, in no order;
- * - `flush failed`: what a failed flush left in memory of a role that commits by itself;
+ * - `flush failed`: what a failed flush left in memory of a role that commits on its own;
  * - `maybe marked`: raw SQL beside a write of which nobody knows whether it counts;
  * - `meanwhile`: what was assigned to an entity while a flush that nobody awaited was under way, or since its transaction
  *   ended;
@@ -130,7 +130,7 @@ function lastEnd(role: Write['role'], unit: Unit): End {
   return { ...given, roles: role.name, called: unit.endCalled, answered: unit.endAnswered, transaction: undefined }
 }
 
-/** Whether the commit of a role by itself may have failed, by what the program did. */
+/** Whether a role's own commit may have failed, by what the program did. */
 export function mayFail({ name }: Write['role'], unit: Unit): boolean {
   return (
     unit.poisoned.has(name) ||

@@ -147,7 +147,7 @@ function callbackOf(setting: Play, registry: Registry, served: () => void): Call
   return app.callback()
 }
 
-/** What the client was told: it has to be what the unit came to. */
+/** The answer to the client: it has to agree with the outcome of the unit. */
 function judgeStatus(journal: Journal, program: Program, status: number | undefined): void {
   const unit = journal.units.findLast(({ isNested }) => !isNested)
   const leaves = [...everyStep(program.steps)].some(

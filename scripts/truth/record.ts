@@ -5,7 +5,7 @@ import type { Role, Slot } from './program.ts'
 /** What a row holds: undefined where there is none; a fact holds how often it is there. */
 export type Value = string | number | null | undefined
 
-/** A place that a write changes: a row, told by database, table and text. */
+/** A place that a write changes: a row, known by database, table and text. */
 export type Cell = string
 
 export interface Write {

@@ -29,7 +29,7 @@ export interface Result {
   readonly programs: number
   readonly seed: number
   readonly database: Databases
-  /** How many programs told which lie. */
+  /** How many programs had each lie. */
   readonly lies: Record<string, number>
   readonly hangs: number
   readonly leaks: number

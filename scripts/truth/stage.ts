@@ -156,7 +156,7 @@ export class Stage {
     return write
   }
 
-  /** Sends a write at once, and writes down what its caller is told. */
+  /** Sends a write at once, and records what its caller gets. */
   async send<T>(slot: Slot, writes: readonly Write[], work: () => Promise<T>): Promise<T> {
     const tell = (answer: Write['answer']): void => {
       for (const write of writes) Object.assign(write, { answer, answered: this.now() })

@@ -100,8 +100,8 @@ async function newFolder(): Promise<string> {
 }
 
 /**
- * The package hooks `beforeExit` and ends the process there with code 0, whatever `process.exitCode` says, so a failed
- * run would pass. Its hooks are taken off again; stopWithTheProcess() does the part that is wanted.
+ * Removes the hooks of the package: its `beforeExit` ends the process with code 0 and ignores `process.exitCode`, so a
+ * failed run would pass. stopWithTheProcess() does the part that is wanted.
  */
 async function importWithoutExitHooks() {
   const events = ['exit', 'beforeExit', 'SIGHUP', 'SIGINT', 'SIGTERM', 'SIGBREAK', 'message']

@@ -10,7 +10,7 @@ const PROGRAM = `
   process.stdin.once('data', () => { database.exec('rollback'); process.exit(0) })
 `
 
-/** Another process that holds the write lock of a SQLite file until it is told to let go. */
+/** Another process that holds the write lock of a SQLite file until `release()`. */
 export async function holdWriteLock(file: string): Promise<{ release(): Promise<void> }> {
   const holder = spawn(process.execPath, ['-e', PROGRAM, file], { stdio: ['pipe', 'pipe', 'inherit'] })
   const ended = once(holder, 'exit')

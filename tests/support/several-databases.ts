@@ -102,7 +102,7 @@ export class SeveralDatabases {
     return this.places.find((each) => each.role === role)!
   }
 
-  /** A registry over all of them, without recovery by itself unless told. */
+  /** A registry over all of them, without automatic recovery unless `options` say so. */
   registry(
     options: EngineRegistryOptions = {},
     engines: Readonly<Record<string, Omit<EngineOptions, 'orm'>>> = {},

@@ -19,7 +19,7 @@ export function sqliteFile(label = 'test'): string {
   return path
 }
 
-/** The run's own folder, for whatever else a test has to write. */
+/** The run's own folder, for other files of a test. */
 export function temporaryFolder(): string {
   if (folder === undefined) {
     const path = (folder = mkdtempSync(join(tmpdir(), 'koa-sqlassist-')))

@@ -67,7 +67,7 @@ export interface Wire {
   /** The same, one entry for each message, unsplit. */
   messages(): SqlMessage[]
   /**
-   * The round trips completed since the last reset. Messages written apart can only be told from waiting ones on a slow
+   * The round trips completed since the last reset. Messages written apart differ from waiting ones only on a slow
    * network: measure pipelining with `delay`. Fetches from a cursor are part of the trip that ends with its Sync.
    */
   trips(): Trip[]
@@ -303,7 +303,7 @@ class WireConnection {
     })
   }
 
-  /** Keeps the order of one direction, whatever its messages wait for. */
+  /** Keeps the order of one direction, also while a message waits. */
   #relay(
     from: Socket,
     to: Socket,
