@@ -164,7 +164,7 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
     if (this.#closing !== undefined) throw new RegistryClosedError()
     const session = this.engine(role).open({ owner: undefined, dbSession: undefined, coordinated: false })
     const close = async (): Promise<void> => {
-      const streams = session.closeStreams()
+      const streams = session.statements.closeStreams()
       await session.abandon('it was closed')
       await streams
     }

@@ -1,6 +1,5 @@
 import type { Connection, MikroORM } from '@mikro-orm/core'
 import { DECISION_TABLE } from '../database/decisions.ts'
-import type { Session } from '../session/session.ts'
 import { isNestedIn } from '../session/nested-transactions.ts'
 import { oneAfterTheOther } from '../session/one-after-the-other.ts'
 import { foreignEntityGuard } from '../session/entity-ownership.ts'
@@ -172,10 +171,10 @@ function autocommitClient(connection: Connection, served: ServedOrm, attachment:
   const provideGuarded = (original: Method): Method =>
     async function (...args) {
       const here = session()
-      if (here !== undefined && isNestedIn(here as Session) && (await wouldWait())) {
+      if (here !== undefined && isNestedIn(here) && (await wouldWait())) {
         throw new OutsideTransactionError(role, 'A statement by the outer entity manager', INSIDE)
       }
-      if (here?.streams === true && (await attachment.isExhausted())) throw new StreamUnderWayError(role)
+      if (here?.statements.streams === true && (await attachment.isExhausted())) throw new StreamUnderWayError(role)
       const sent = (): Promise<unknown> => original.apply(this, args)
       return await (onlyConnection ? oneAfterTheOther(connection, role, sent) : sent())
     }

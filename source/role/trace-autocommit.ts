@@ -5,7 +5,10 @@ import { traceStatement, traceStream, type StatementDetails, type Traceable } fr
 type Method = (this: unknown, ...args: any[]) => any
 
 /** A session of a role that commits every statement. */
-export type AutocommitSession = Pick<Session, 'facts' | 'committed' | 'noting' | 'streams' | 'track'>
+export type AutocommitSession = Pick<
+  Session,
+  'role' | 'em' | 'ended' | 'facts' | 'committed' | 'passing' | 'statements' | 'track'
+>
 
 /** What MikroORM tells its logger of a statement. */
 interface Logged {
@@ -23,7 +26,7 @@ export function tracedExecuteQuery(session: () => AutocommitSession | undefined)
       if (traceable === undefined) return await original.call(this, sql, send, logged)
       const query = { sql: logged.formatted ?? sql, parameters: [] }
       const sent = () => original.call(this, sql, send, logged)
-      const result = await traceable.noting(() => traceStatement(traceable, query, byItself, sent, rowsOf))
+      const result = await traceable.passing.noting(() => traceStatement(traceable, query, byItself, sent, rowsOf))
       if (statementKind(sql) !== 'read') traceable.committed()
       return result
     }

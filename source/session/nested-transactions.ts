@@ -3,7 +3,7 @@ import type { SqlEntityManager } from '@mikro-orm/sql'
 import { NestedTransactionEndedError, NestedTransactionOpenError } from './nested-errors.ts'
 
 /** A session that transactions are nested in. */
-interface Nestable {
+export interface Nestable {
   readonly role: string
   readonly em: SqlEntityManager
   readonly ended: boolean

@@ -1,7 +1,9 @@
 import { ChangeSetType, EntityManager, EventType, type ChangeSet, type UnitOfWork } from '@mikro-orm/core'
 import type { SqlEntityManager } from '@mikro-orm/sql'
 import type { Kysely } from 'kysely'
+import type { StatementResult } from '../database/database.ts'
 import { warn } from '../transaction/warnings.ts'
+import type { Executor, Statement } from './statement.ts'
 
 type AnyChangeSet = ChangeSet<any>
 
@@ -36,7 +38,7 @@ const INSERTS_OR_DELETES: readonly ChangeSetType[] = [ChangeSetType.CREATE, Chan
 
 /**
  * Flushes `em`. A flush that can be proved to send exactly one statement sends it by the context that `committing` makes;
- * that one asks once more when the statement is about to be sent.
+ * that one asks once more as it sends the statement.
  *
  * The proof: this flush is under way and no other, of which one may be queued; there is one change set, in one table, of a
  * kind that is one statement; no collection and no later update is scheduled; no row may turn out to be locked
@@ -111,6 +113,41 @@ function hasListeners(em: SqlEntityManager, { meta }: AnyChangeSet): boolean {
 
 function nothingElse(uow: Changes): boolean {
   return uow.getChangeSets().length === 1 && uow.getCollectionUpdates().length === 0 && uow.getExtraUpdates().size === 0
+}
+
+/** The session of a flush that may commit. */
+export interface PipelinedHost extends Executor {
+  /** Runs the last statement, with COMMIT along where `isLast` says so as it is about to be sent. */
+  executeAndCommit(statement: Statement, isLast: () => boolean): Promise<StatementResult>
+}
+
+/** Runs the statements of one flush, the first of them with COMMIT where it is the last one too. */
+export class PipelinedExecutor implements Executor {
+  readonly #host: PipelinedHost
+  #isLast: (() => boolean) | undefined
+
+  constructor(host: PipelinedHost, isLast: () => boolean) {
+    this.#host = host
+    this.#isLast = isLast
+  }
+
+  execute(statement: Statement): Promise<StatementResult> {
+    const isLast = this.#isLast
+    this.#isLast = undefined
+    return isLast === undefined ? this.#host.execute(statement) : this.#host.executeAndCommit(statement, isLast)
+  }
+
+  stream(statement: Statement, chunkSize: number): AsyncIterable<unknown[]> {
+    return this.#host.stream(statement, chunkSize)
+  }
+
+  track<Row>(rows: AsyncIterable<Row>): AsyncIterableIterator<Row> {
+    return this.#host.track(rows)
+  }
+
+  cancelStatement(): void {
+    this.#host.cancelStatement()
+  }
 }
 
 /** Warns of an error that came when everything was committed. */

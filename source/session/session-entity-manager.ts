@@ -118,7 +118,7 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
       const session = managedSession(this)
       if (session === undefined) return await behindFlush(this, () => super.commit())
       if (session.coordinated || session.em !== this) throw new ManagedSessionError(session.role, 'em.commit()')
-      await session.commitAndContinue()
+      await session.commits.commitAndContinue()
     }
 
     override async rollback(): Promise<void> {
@@ -128,7 +128,7 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
         return await behindFlush(this, () => super.rollback())
       }
       if (session.em !== this) throw new ManagedSessionError(session.role, 'em.rollback() inside em.transactional()')
-      await session.rollbackAndContinue()
+      await session.commits.rollbackAndContinue()
     }
 
     override flush(): Promise<void> {
@@ -148,7 +148,7 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
       session.assertUsable()
       assertNestable(this)
       const nest = (cb: (em: any) => any): Promise<any> => this.#transactional(session, cb, options)
-      return await session.nest(() => asNested(session, this, this.#endingStreams(session, work), nest))
+      return await session.statements.nest(() => asNested(session, this, this.#endingStreams(session, work), nest))
     }
 
     /** The end of a nested transaction would wait for a stream that nobody reads on. */
@@ -157,7 +157,7 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
         try {
           return await work(em)
         } finally {
-          if (em !== this) await session.closeStreamsOf(em)
+          if (em !== this) await session.statements.closeStreamsOf(em)
         }
       }
     }
@@ -209,9 +209,9 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
     /** MikroORM takes the COMMIT of a transaction that an error has broken off for one, and PostgreSQL rolls back. */
     #refusingLost(session: Session, work: (em: any) => any): (em: any) => Promise<any> {
       return async (em) => {
-        const doubts = session.doubts ?? 0
+        const doubts = session.passing.doubts ?? 0
         const result = await work(em)
-        if (session.doubts === doubts || !em.isInTransaction()) return result
+        if (session.passing.doubts === doubts || !em.isInTransaction()) return result
         await em.flush()
         try {
           await em.execute('select 1')
@@ -252,7 +252,7 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
     override getKysely(...args: any[]): any {
       const session = sessionOfEntityManager(this)
       // Its statements come by nowhere else.
-      session?.doubt()
+      session?.passing.doubt()
       if (flushBeside(this) !== undefined && !isOfNested(this)) {
         return inContext(this, undefined, () => super.getKysely(...args))
       }
@@ -340,7 +340,7 @@ function managedSession(em: SqlEntityManager): Session | undefined {
 /** MikroORM would end the transaction that the callback of em.transactional() is in, and the rest would be in none. */
 function refuseInsideOfNested(em: SqlEntityManager, what: string): void {
   const session = sessionOfEntityManager(em)
-  if (session?.leavesTransactionsToMikroOrm === true && isNestedIn(session)) session.refuseNested(what)
+  if (session?.leavesTransactionsToMikroOrm === true && isNestedIn(session)) session.statements.refuseNested(what)
 }
 
 /** The options by which MikroORM forks for a nested transaction; it gives them all, also those that are undefined. */

@@ -8,33 +8,11 @@ import type {
   QueryExecutor,
   QueryResult,
 } from 'kysely'
-import type { StatementResult } from '../database/database.ts'
 import { ManagedSessionError } from './errors.ts'
 import { oncePerClass } from '../database/once-per-class.ts'
 import type { Scope } from './scopes.ts'
-import type { StatementOrigin } from './session-options.ts'
-
-/** How a statement is sent. */
-export interface Execution {
-  /** Aborted: it is not sent any more. */
-  readonly signal?: AbortSignal | undefined
-  /** In which nested transaction, if any. */
-  readonly scope?: Scope | undefined
-  /** Whether it is the last one: asked when it is about to be sent. */
-  readonly isLast?: (() => boolean) | undefined
-}
-
-/** Where the statements of a transaction go. */
-export interface StatementTarget {
-  execute(query: CompiledQuery, origin: StatementOrigin, execution: Execution): Promise<StatementResult>
-  stream(
-    query: CompiledQuery,
-    chunkSize: number,
-    origin: StatementOrigin,
-    scope: Scope | undefined,
-  ): AsyncIterable<unknown[]>
-  cancelStatement(): void
-}
+import type { Executor, Statement } from './statement.ts'
+import type { StatementOrigin } from './write-state.ts'
 
 /** Opens and ends nested transactions for a context of its session. */
 export interface NestingHost {
@@ -56,57 +34,64 @@ export interface StatementSource extends ConnectionProvider {
   executeQuery(query: CompiledQuery): Promise<QueryResult<unknown>>
   /** The nested transaction that it is in, if any. */
   readonly scope?: Scope | undefined
-  /** The same inside a nested transaction. Missing where statements run by themselves. */
-  nested?(scope: Scope): StatementSource
-  /** The same for raw SQL of the program. Missing where that makes no difference. */
-  raw?(): StatementSource
+  /** The source for the inside of a nested transaction. */
+  nested(scope: Scope): StatementSource
+  /** The source for raw SQL of the program. */
+  raw(): StatementSource
 }
 
-/** What MikroORM and Kysely run statements on: every one goes to the session, and so into its one database transaction. */
-class SessionConnection implements DatabaseConnection, StatementSource {
+/** What MikroORM and Kysely run the statements of a session on. */
+export class SessionConnection implements DatabaseConnection, StatementSource {
   readonly scope: Scope | undefined
-  readonly #target: StatementTarget
+  readonly #executor: Executor
   readonly #origin: StatementOrigin
-  /** Whether the next statement is the last one. */
-  #isLast: (() => boolean) | undefined
 
-  constructor(target: StatementTarget, origin: StatementOrigin, scope: Scope | undefined, isLast?: () => boolean) {
-    this.#target = target
+  constructor(executor: Executor, origin: StatementOrigin, scope: Scope | undefined) {
+    this.#executor = executor
     this.#origin = origin
     this.scope = scope
-    this.#isLast = isLast
   }
 
   nested(scope: Scope): SessionConnection {
-    return new SessionConnection(this.#target, this.#origin, scope)
+    return new SessionConnection(this.#executor, this.#origin, scope)
   }
 
   raw(): SessionConnection {
-    return new SessionConnection(this.#target, 'raw', this.scope)
+    return new SessionConnection(this.#executor, 'raw', this.scope)
   }
 
   provideConnection<T>(consumer: (connection: DatabaseConnection) => Promise<T>): Promise<T> {
-    return consumer(this)
+    const executor = this.#executor
+    if (executor.apart === undefined) return consumer(this)
+    return executor.apart((own) => consumer(new SessionConnection(own, this.#origin, this.scope)))
   }
 
   executeQuery<R>(query: CompiledQuery, options?: AbortableOperationOptions): Promise<QueryResult<R>> {
-    const isLast = this.#isLast
-    this.#isLast = undefined
-    const execution = { signal: options?.signal, scope: this.scope, isLast }
-    return this.#target.execute(query, this.#origin, execution) as Promise<QueryResult<R>>
+    return this.#executor.execute(this.#statement(query, options)) as Promise<QueryResult<R>>
+  }
+
+  streamQuery<R>(
+    query: CompiledQuery,
+    chunkSize: number,
+    options?: AbortableOperationOptions,
+  ): AsyncIterableIterator<QueryResult<R>> {
+    return this.#executor.track(resultsOf<R>(this.#executor.stream(this.#statement(query, options), chunkSize)))
   }
 
   /** For MikroORM's `signal` with the strategy 'cancel query'. */
   async collectSessionInfo(): Promise<void> {}
 
   async cancelQuery(): Promise<void> {
-    this.#target.cancelStatement()
+    this.#executor.cancelStatement()
   }
 
-  async *streamQuery<R>(query: CompiledQuery, chunkSize: number): AsyncIterableIterator<QueryResult<R>> {
-    for await (const rows of this.#target.stream(query, chunkSize, this.#origin, this.scope))
-      yield { rows: rows as R[] }
+  #statement(query: CompiledQuery, options: AbortableOperationOptions | undefined): Statement {
+    return { query, origin: this.#origin, scope: this.scope, options }
   }
+}
+
+async function* resultsOf<R>(chunks: AsyncIterable<unknown[]>): AsyncIterableIterator<QueryResult<R>> {
+  for await (const rows of chunks) yield { rows: rows as R[] }
 }
 
 /**
@@ -114,20 +99,8 @@ class SessionConnection implements DatabaseConnection, StatementSource {
  *
  * The class is the one of the ORM's own client, so that this package need not agree with MikroORM on a Kysely version.
  * MikroORM nests by `savepoint()`, `rollbackToSavepoint()` and `releaseSavepoint()`, as of Kysely's ControlledTransaction.
- *
- * `isLast` is asked, once, whether the first statement on it is the last one of its transaction.
  */
-export function sessionKysely(
-  session: StatementTarget & NestingHost,
-  client: Kysely<any>,
-  origin: StatementOrigin,
-  isLast?: () => boolean,
-): Kysely<any> {
-  return kyselyWith(session, client, new SessionConnection(session, origin, undefined, isLast))
-}
-
-/** The same over a source that the caller brings. */
-export function kyselyWith(session: NestingHost, client: Kysely<any>, source: StatementSource): Kysely<any> {
+export function sessionKysely(session: NestingHost, client: Kysely<any>, source: StatementSource): Kysely<any> {
   const SessionKysely = sessionKyselyClass(client.constructor as KyselyClass)
   return new SessionKysely(session, client.getExecutor().withConnectionProvider(source), source)
 }
@@ -168,7 +141,7 @@ function makeSessionKyselyClass(Base: KyselyClass) {
     }
 
     get [RAW](): SessionKysely {
-      return (this.#raw ??= this.#source.raw === undefined ? this : this.#over(this.#source.raw()))
+      return (this.#raw ??= this.#over(this.#source.raw()))
     }
 
     #over(source: StatementSource): SessionKysely {
@@ -216,7 +189,7 @@ function makeSessionKyselyClass(Base: KyselyClass) {
       return {
         execute: async () => {
           const scope = await this.#session.openNested(name, this.#source.scope)
-          return this.#over(scope === undefined ? this.#source : (this.#source.nested?.(scope) ?? this.#source))
+          return this.#over(scope === undefined ? this.#source : this.#source.nested(scope))
         },
       }
     }

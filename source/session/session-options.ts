@@ -2,9 +2,6 @@ import type { BeginOptions } from '../database/database.ts'
 import type { RawWrites } from './raw-writes.ts'
 import type { SessionState } from './session-state.ts'
 
-/** Who wrote a statement: MikroORM, whose DML is known to change the session, or the program itself in raw SQL. */
-export type StatementOrigin = 'orm' | 'raw'
-
 /** What all sessions of a role have in common. */
 export interface SessionSettings {
   readonly role: string

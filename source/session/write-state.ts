@@ -2,13 +2,16 @@ import type { CompiledQuery } from 'kysely'
 import { ManagedSessionError, ReadOnlySessionError, UnmarkedWriteError } from './errors.ts'
 import { mayLock } from '../database/may-lock.ts'
 import { locksRowsIn, RawWriteLog, shown } from './raw-write-log.ts'
-import type { SessionSettings, StatementOrigin } from './session-options.ts'
+import type { SessionSettings } from './session-options.ts'
 import type { SessionState } from './session-state.ts'
 import type { StatementKind } from '../database/statement-kind.ts'
 
+/** Who wrote a statement: MikroORM, whose DML is known to change the session, or the program itself in raw SQL. */
+export type StatementOrigin = 'orm' | 'raw'
+
 const KYSELY_WRITES = new Set(['InsertQueryNode', 'UpdateQueryNode', 'DeleteQueryNode', 'MergeQueryNode'])
 
-/** What it was at some time. */
+/** A state to go back to. */
 export interface WrittenThen {
   readonly state: SessionState
   readonly log: RawWriteLog | undefined

@@ -308,7 +308,7 @@ export class UnitOfWork implements SessionSource {
   }
 
   #watchLateUse(session: Session): void {
-    session.onLateUse = (error) => this.#lateReader?.usedTooLate(error)
+    session.watchLateUse((error) => this.#lateReader?.usedTooLate(error))
   }
 
   /**

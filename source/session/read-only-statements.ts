@@ -1,0 +1,93 @@
+import type { Admit, Reads, StatementResult } from '../database/database.ts'
+import type { Executor, Statement } from './statement.ts'
+import { rowsOfResult, traceStatement, traceStream, type StatementDetails, type Traceable } from './trace.ts'
+import type { WriteState } from './write-state.ts'
+
+/** The session that statements outside of a transaction belong to. */
+export interface ReadingHost extends Traceable {
+  assertUsable(): void
+  track<Row>(rows: AsyncIterable<Row>): AsyncIterableIterator<Row>
+}
+
+/** The statements of a read-only session without a transaction: each is looked at before it is sent. */
+export class ReadOnlyStatements implements Executor {
+  readonly #host: ReadingHost
+  readonly #writes: WriteState
+  readonly #open: () => Reads
+  readonly #reads: Reads
+  /** Those whose statements can be cancelled without these. */
+  readonly #beside = new Set<ReadOnlyStatements>()
+
+  constructor(host: ReadingHost, writes: WriteState, open: () => Reads) {
+    this.#host = host
+    this.#writes = writes
+    this.#open = open
+    this.#reads = open()
+  }
+
+  execute(statement: Statement): Promise<StatementResult> {
+    try {
+      this.#host.assertUsable()
+    } catch (error) {
+      return Promise.reject(error)
+    }
+    const sending = new Sending(this.#host, this.#writes, statement)
+    const send = () => this.#reads.execute(statement.query, sending.admit, statement.options)
+    return traceStatement(this.#host, statement.query, sending.details, send, rowsOfResult)
+  }
+
+  stream(statement: Statement, chunkSize: number): AsyncIterable<unknown[]> {
+    const { admit, details } = new Sending(this.#host, this.#writes, statement)
+    const chunks = this.#reads.stream(statement.query, chunkSize, admit, statement.options)
+    return traceStream(this.#host, statement.query, details, chunks, ({ length }) => length)
+  }
+
+  track<Row>(rows: AsyncIterable<Row>): AsyncIterableIterator<Row> {
+    return this.#host.track(rows)
+  }
+
+  async apart<T>(work: (own: Executor) => Promise<T>): Promise<T> {
+    this.#host.assertUsable()
+    const own = new ReadOnlyStatements(this.#host, this.#writes, this.#open)
+    this.#beside.add(own)
+    try {
+      return await work(own)
+    } finally {
+      this.#beside.delete(own)
+    }
+  }
+
+  cancelStatement(): void {
+    this.#reads.cancel()
+  }
+
+  /** Has the database give up everything, also what runs apart. */
+  cancelAll(): void {
+    this.cancelStatement()
+    for (const each of this.#beside) each.cancelStatement()
+  }
+}
+
+/** One statement, and which backend it went to. */
+class Sending {
+  readonly #host: ReadingHost
+  readonly #writes: WriteState
+  readonly #statement: Statement
+  #backend: number | undefined
+
+  constructor(host: ReadingHost, writes: WriteState, statement: Statement) {
+    this.#host = host
+    this.#writes = writes
+    this.#statement = statement
+  }
+
+  /** Checks once more: the wait for the connection may have outlasted the need for it. */
+  readonly admit: Admit = (kind, backend) => {
+    this.#backend = backend
+    this.#statement.options?.signal?.throwIfAborted()
+    this.#host.assertUsable()
+    this.#writes.admit(kind, this.#statement.query, 'orm')
+  }
+
+  readonly details = (): StatementDetails => ({ inTransaction: false, begins: false, backend: this.#backend })
+}

@@ -1,0 +1,182 @@
+import type { CommitAnswer, DatabaseConnection, PrepareAnswer } from '../database/database.ts'
+import { rollBackAndRelease } from '../database/roll-back-and-release.ts'
+import { StatementQueue } from '../database/statement-queue.ts'
+
+/** Takes the connection. */
+export type TakeConnection = () => Promise<DatabaseConnection>
+
+/**
+ * The connection of one database transaction: taken for its first statement, once, and used by one at a time.
+ *
+ * `unopened` -> `opening` -> `open` -> `ended`; from each of them straight to `ended`. A connection that could not be taken
+ * stays `opening`: each further use fails with the same error, since a later BEGIN would begin another transaction.
+ */
+export class TransactionConnection {
+  readonly #queue = new StatementQueue()
+  readonly #take: TakeConnection
+  readonly #tooLate: () => Error
+  #state: 'unopened' | 'opening' | 'open' | 'ended' = 'unopened'
+  #opening: Promise<DatabaseConnection> | undefined
+  #connection: DatabaseConnection | undefined
+  #isCancelled = false
+
+  /** `tooLate` makes the error for a use after the end. */
+  constructor(take: TakeConnection, tooLate: () => Error) {
+    this.#take = take
+    this.#tooLate = tooLate
+  }
+
+  /** Whether a connection was taken, or tried to be. */
+  get begun(): boolean {
+    return this.#opening !== undefined
+  }
+
+  get hasEnded(): boolean {
+    return this.#state === 'ended'
+  }
+
+  get isCancelled(): boolean {
+    return this.#isCancelled
+  }
+
+  /** Whether no use is under way. */
+  get isIdle(): boolean {
+    return !this.#queue.isTaken
+  }
+
+  /** Whether a use waits for the one under way. */
+  get hasWaiting(): boolean {
+    return this.#queue.hasWaiting
+  }
+
+  /** Resolves when no use is under way. */
+  whenIdle(): Promise<void> | undefined {
+    return this.#queue.whenFree()
+  }
+
+  /** The connection, as far as it is known without waiting that the database would commit. */
+  get isIntact(): boolean {
+    const isUsable = this.#state === 'open' && !this.#isCancelled && this.isIdle
+    return isUsable && this.#connection?.isIntact === true
+  }
+
+  /** Waits for a turn to use it, where that is needed; the caller owes `leave`. */
+  enter(): Promise<void> | undefined {
+    return this.#queue.enter()
+  }
+
+  leave(): void {
+    this.#queue.leave()
+  }
+
+  /** @throws what `tooLate` makes, after the end or where it was cancelled */
+  assertOpen(): void {
+    if (this.#state === 'ended' || this.#isCancelled) throw this.#tooLate()
+  }
+
+  /** The connection, where it is taken already. */
+  get taken(): DatabaseConnection | undefined {
+    return this.#connection
+  }
+
+  /** Takes the connection. */
+  async open(): Promise<DatabaseConnection> {
+    if (this.#opening === undefined) {
+      this.#state = 'opening'
+      this.#opening = this.#take()
+    }
+    this.#connection = await this.#opening
+    if (this.#state === 'opening') this.#state = 'open'
+    // The wait for the connection may have outlasted the need for it.
+    if (this.#isCancelled) throw this.#tooLate()
+    return this.#connection
+  }
+
+  /** Does `work` with the connection in a turn of its own. */
+  async use<T>(work: (connection: DatabaseConnection) => Promise<T>): Promise<T> {
+    const turn = this.enter()
+    if (turn !== undefined) await turn
+    try {
+      this.assertOpen()
+      return await work(await this.open())
+    } finally {
+      this.leave()
+    }
+  }
+
+  /** Has the database give up the statement on its way; no further one is sent. */
+  cancel(): void {
+    this.#isCancelled = true
+    this.cancelStatement()
+  }
+
+  /** Has the database give up the statement on its way. */
+  cancelStatement(): void {
+    if (this.#state !== 'ended') this.#connection?.cancel()
+  }
+
+  /** Marks the end from within a turn, where the connection itself has ended the transaction. */
+  markEnded(): void {
+    this.#state = 'ended'
+  }
+
+  /** Ends all use, behind what is under way. The first caller gets the connection, if one was taken. */
+  end(): DatabaseConnection | Promise<DatabaseConnection | undefined> | undefined {
+    if (this.#queue.isTaken || this.#connection === undefined) return this.#endInTurn()
+    const connection = this.#state === 'ended' ? undefined : this.#connection
+    this.#state = 'ended'
+    return connection
+  }
+
+  async #endInTurn(): Promise<DatabaseConnection | undefined> {
+    const turn = this.#queue.enter()
+    if (turn !== undefined) await turn
+    const opening = this.#state === 'ended' ? undefined : this.#opening
+    this.#state = 'ended'
+    this.#queue.leave()
+    return await opening
+  }
+
+  /** Commits, and gives the connection back. Undefined where nothing was begun, or nothing is left. */
+  async commit(decision: string | undefined): Promise<CommitAnswer | undefined> {
+    const ending = this.end()
+    const connection = ending instanceof Promise ? await ending : ending
+    if (connection === undefined) return undefined
+    const answer = await connection.commit(decision)
+    if (answer.outcome === 'refused') await rollBackAndRelease(connection)
+    else {
+      const releasing = releaseAfter(answer, connection)
+      if (releasing !== undefined) await releasing
+    }
+    return answer
+  }
+
+  /** Prepares; the connection goes with what is prepared, and else back. */
+  async prepare(gid: string) {
+    const connection = await this.end()
+    if (connection?.prepare === undefined) throw this.#tooLate()
+    const answer = await connection.prepare(gid)
+    if (answer.outcome === 'refused') await rollBackAndRelease(connection)
+    else if (answer.outcome !== 'prepared') await releaseAfter(answer, connection)
+    return { answer, connection }
+  }
+
+  async rollBack(): Promise<void> {
+    let connection: DatabaseConnection | undefined
+    try {
+      connection = await this.end()
+    } catch {
+      // BEGIN failed, and the first statement with it: nothing is open.
+      return
+    }
+    if (connection !== undefined) await rollBackAndRelease(connection)
+  }
+}
+
+/** Gives the connection back after a COMMIT or PREPARE that left no transaction open on it, or closes it. */
+export function releaseAfter(
+  { outcome }: CommitAnswer | PrepareAnswer,
+  connection: DatabaseConnection,
+): Promise<void> | undefined {
+  return connection.release(outcome === 'unknown' || outcome === 'lost')
+}

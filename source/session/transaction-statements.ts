@@ -1,0 +1,202 @@
+import type { CompiledQuery } from 'kysely'
+import type { CommitAnswer, DatabaseConnection, StatementResult } from '../database/database.ts'
+import { CommitOutcomeUnknownError } from '../database/errors.ts'
+import { goesBackToSavepoint } from '../database/statement-kind.ts'
+import { SqlassistError } from '../transaction/index.ts'
+import { Failures } from './failures.ts'
+import { Scopes } from './scopes.ts'
+import type { SessionSettings } from './session-options.ts'
+import type { Statement } from './statement.ts'
+import { rowsOfResult, traceStatement, traceStream, type StatementDetails, type Traceable } from './trace.ts'
+import { releaseAfter, TransactionConnection, type TakeConnection } from './transaction-connection.ts'
+import { WriteState } from './write-state.ts'
+
+/** The session of a database transaction. */
+export interface TransactionHost extends Traceable {
+  readonly role: string
+  /** The error for a statement after the end. */
+  tooLate(): Error
+  /** Notes that a COMMIT was carried out. */
+  committed(): void
+}
+
+/** Which nested transaction a use of the connection is in, and what may keep it from being sent. */
+export interface Place {
+  /** In how many nested transactions; 0 is outside of any. */
+  readonly depth: number
+  readonly signal?: AbortSignal | undefined
+}
+
+const OUTERMOST: Place = { depth: 0 }
+
+/** The statements of one database transaction: what they wrote, which of them failed, and where each of them is nested. */
+export class TransactionStatements {
+  /** What was written, as far as known. */
+  readonly writes: WriteState
+  readonly failures = new Failures()
+  readonly scopes: Scopes
+  readonly connection: TransactionConnection
+  readonly #host: TransactionHost
+  #isSealed = false
+  /** What came of a COMMIT that went along with the last statement, where one did. */
+  #earlyAnswer: CommitAnswer | undefined
+
+  constructor(host: TransactionHost, settings: SessionSettings, take: TakeConnection) {
+    this.#host = host
+    this.writes = new WriteState(settings)
+    this.scopes = new Scopes(host.role)
+    this.connection = new TransactionConnection(take, () => host.tooLate())
+  }
+
+  /** Runs a statement of the program, while no other is on its way. */
+  execute(statement: Statement, depth: number): Promise<StatementResult> {
+    return this.exclusive(
+      (connection) => this.#traced(connection, statement.query, () => this.#send(connection, statement, depth)),
+      {
+        depth,
+        signal: statement.options?.signal,
+      },
+    )
+  }
+
+  /** Runs the last statement, with COMMIT along where `isLast` says so as it is about to be sent. */
+  executeAndCommit(statement: Statement, depth: number, isLast: () => boolean): Promise<StatementResult> {
+    return this.exclusive(
+      (connection) =>
+        this.#traced(connection, statement.query, () => {
+          const { sql, parameters } = statement.query
+          const kind = this.#admit(connection, statement)
+          return kind === 'write' && parameters.length === 0 && isLast()
+            ? this.#sendLast(connection, sql)
+            : connection.execute(sql, parameters)
+        }),
+      { depth, signal: statement.options?.signal },
+    )
+  }
+
+  async *stream(statement: Statement, chunkSize: number): AsyncIterable<unknown[]> {
+    const place = { depth: this.scopes.depthOf(statement.scope) }
+    const connection = await this.exclusive(async (opened) => opened, place)
+    const chunks = this.#chunks(connection, statement, chunkSize, place)
+    yield* traceStream(
+      this.#host,
+      statement.query,
+      () => detailsOf(connection),
+      chunks,
+      (rows) => rows.length,
+    )
+  }
+
+  async *#chunks(
+    connection: DatabaseConnection,
+    statement: Statement,
+    chunkSize: number,
+    place: Place,
+  ): AsyncIterable<unknown[]> {
+    const { sql, parameters } = statement.query
+    this.#admit(connection, statement)
+    yield* connection.stream(sql, parameters, chunkSize, (work) => this.exclusive(work, place))
+  }
+
+  /** Sends a statement of the library's own. */
+  async run(sql: string): Promise<void> {
+    await this.exclusive((connection) => connection.execute(sql, []), OUTERMOST)
+  }
+
+  #traced(
+    connection: DatabaseConnection,
+    query: CompiledQuery,
+    send: () => Promise<StatementResult>,
+  ): Promise<StatementResult> {
+    return traceStatement(this.#host, query, () => detailsOf(connection), send, rowsOfResult)
+  }
+
+  #admit(connection: DatabaseConnection, { query, origin }: Statement): ReturnType<DatabaseConnection['kindOf']> {
+    const kind = connection.kindOf(query.sql)
+    this.writes.admit(kind, query, origin)
+    return kind
+  }
+
+  #send(connection: DatabaseConnection, statement: Statement, depth: number): Promise<StatementResult> {
+    const { sql, parameters } = statement.query
+    this.#admit(connection, statement)
+    const executing = connection.execute(sql, parameters)
+    // The program has gone back to a savepoint of its own: the statements that failed since are undone.
+    return goesBackToSavepoint(sql)
+      ? executing.then((result) => (this.failures.forgetStatements(depth), result))
+      : executing
+  }
+
+  /**
+   * Sends the last statement with COMMIT behind it, unless another waits for its turn. Then the transaction is over, and
+   * the connection given back.
+   * @throws CommitOutcomeUnknownError; the driver's error when nothing was committed
+   */
+  async #sendLast(connection: DatabaseConnection, sql: string): Promise<StatementResult> {
+    if (connection.executeAndCommit === undefined || this.connection.hasWaiting) {
+      return await connection.execute(sql, [])
+    }
+    const { result, answer } = await connection.executeAndCommit(sql)
+    if (answer === undefined) return result
+    this.connection.markEnded()
+    this.#earlyAnswer = answer
+    const releasing = releaseAfter(answer, connection)
+    if (releasing !== undefined) await releasing
+    this.assertOutcomeKnown()
+    this.#host.committed()
+    return result
+  }
+
+  /** @throws CommitOutcomeUnknownError where the answer to an early COMMIT was lost */
+  assertOutcomeKnown(): void {
+    if (this.#earlyAnswer?.outcome === 'unknown') {
+      throw new CommitOutcomeUnknownError(this.#host.role, this.#earlyAnswer.error)
+    }
+  }
+
+  /** Uses the connection while no other does, and notes a failure and which nested transactions were written in. */
+  async exclusive<T>(work: (connection: DatabaseConnection) => Promise<T>, { depth, signal }: Place): Promise<T> {
+    const turn = this.connection.enter()
+    if (turn !== undefined) await turn
+    const { version } = this.writes
+    try {
+      if (this.#isSealed) throw this.#host.tooLate()
+      this.connection.assertOpen()
+      const connection = this.connection.taken ?? (await this.connection.open())
+      // It may have waited for the connection.
+      return signal?.aborted === true ? (signal.throwIfAborted() as never) : await work(connection)
+    } catch (error) {
+      // What was refused here never reached the database.
+      const isSent = !(error instanceof SqlassistError) && !(signal?.aborted === true && error === signal.reason)
+      if (isSent) this.failures.note(error, depth, false)
+      throw error
+    } finally {
+      if (this.writes.version !== version) this.#noteWriteAt(depth)
+      this.connection.leave()
+    }
+  }
+
+  /** Whether the last statement was committed with it. */
+  get committedEarly(): boolean {
+    return this.#earlyAnswer?.outcome === 'committed'
+  }
+
+  /** Whether it takes no further statement of the program. */
+  get isSealed(): boolean {
+    return this.#isSealed
+  }
+
+  /** Refuses every further statement of the program. */
+  seal(): void {
+    this.#isSealed = true
+  }
+
+  /** A statement of an outer level is undone with every nested transaction that is open meanwhile. */
+  #noteWriteAt(depth: number): void {
+    for (const scope of this.scopes.deeperThan(depth)) scope.holdsOthersWrites = true
+  }
+}
+
+function detailsOf({ isFresh, backend }: DatabaseConnection): StatementDetails {
+  return { inTransaction: true, begins: isFresh, backend }
+}
