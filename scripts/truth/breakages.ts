@@ -1,7 +1,7 @@
 /** The library made wrong on purpose: a guard that cannot fail is worse than none. */
 import { IndependentSessions } from '../../source/unit/independent-sessions.ts'
 import { DisconnectWatch } from '../../source/koa/disconnect.ts'
-import { IdentityMapSnapshot } from '../../source/memory/session-snapshot.ts'
+import { SessionSnapshot } from '../../source/memory/session-snapshot.ts'
 import { PostgresConnection } from '../../source/database/postgres/postgres-connection.ts'
 import { PreparedTransaction } from '../../source/database/prepared-transaction.ts'
 import { DatabaseTransaction } from '../../source/session/database-transaction.ts'
@@ -10,7 +10,7 @@ import { Session } from '../../source/session/session.ts'
 export const BREAKAGES: Readonly<Record<string, () => void>> = {
   /** A savepoint that is rolled back leaves the entities as they are. */
   'entities-stay'() {
-    IdentityMapSnapshot.prototype.restore = () => ({ later: new Map(), displaced: new Set(), unrestored: [] })
+    SessionSnapshot.prototype.restore = () => ({ later: new Map(), displaced: new Set(), unrestored: [] })
   },
   /** A COMMIT that PostgreSQL turned into a ROLLBACK is taken for one. */
   'commit-believed'() {

@@ -1,15 +1,16 @@
 import { Collection, ScalarReference, type EntityProperty } from '@mikro-orm/core'
-import { sameList, type Memory } from './value-snapshot.ts'
+import { latest } from './replace-in-place.ts'
+import { sameList, type ValueSnapshot } from './value-snapshot.ts'
 
-// identity-map-snapshot.ts lists what it relies on.
+// session-snapshot.ts lists the parts of MikroORM that this room relies on.
 
-/** A collection, with its items and what a flush compares them with. */
-export class CollectionMemory implements Memory {
+/** A collection, with its items and those that a flush compares them with. */
+export class CollectionSnapshot implements ValueSnapshot {
   readonly #collection: Collection<object>
   readonly #property: EntityProperty
   readonly #items: readonly object[]
-  /** The items it is compared with by a flush; none when it was set without having been loaded. */
-  readonly #snapshot: readonly object[] | undefined
+  /** The items that a flush compares the collection with; undefined if it was set without having been loaded. */
+  readonly #baseline: readonly object[] | undefined
   readonly #isInitialized: boolean
   readonly #isDirty: boolean
   readonly #isPartial: boolean
@@ -19,7 +20,7 @@ export class CollectionMemory implements Memory {
     this.#collection = latest(collection)
     this.#property = property
     this.#items = collection.getItems(false)
-    this.#snapshot = collection.getSnapshot()
+    this.#baseline = collection.getSnapshot()
     this.#isInitialized = collection.isInitialized()
     this.#isDirty = collection.isDirty()
     this.#isPartial = collection.isPartial()
@@ -35,29 +36,29 @@ export class CollectionMemory implements Memory {
       collection.isPartial() === this.#isPartial &&
       isReadOnly(collection) === this.#isReadOnly &&
       sameList(collection.getItems(false), this.#items) &&
-      sameOptional(collection.getSnapshot(), this.#snapshot)
+      sameOptional(collection.getSnapshot(), this.#baseline)
     )
   }
 
-  recall(): Collection<object> {
+  restore(): Collection<object> {
     const collection = latest(this.#collection)
     if (this.matches(collection)) return collection
-    const target = this.#snapshot === undefined ? this.#overwritten() : this.#withSnapshot(collection, this.#snapshot)
+    const target = this.#baseline === undefined ? this.#overwritten() : this.#withBaseline(collection, this.#baseline)
     fill(target, this.#items)
     target.setDirty(this.#isDirty)
     return target
   }
 
-  #withSnapshot(collection: Collection<object>, snapshot: readonly object[]): Collection<object> {
+  #withBaseline(collection: Collection<object>, baseline: readonly object[]): Collection<object> {
     const target = this.#emptied(collection)
-    fill(target, snapshot)
+    fill(target, baseline)
     takeSnapshot(target, this.#property)
     const items = new Set(this.#items)
-    for (const item of snapshot) if (!items.has(item)) target.removeWithoutPropagation(item)
+    for (const item of baseline) if (!items.has(item)) target.removeWithoutPropagation(item)
     return target
   }
 
-  /** The collection without items, or a new one where it cannot become what it was. */
+  /** Empties the collection, or makes a new one where the old state cannot be reached. */
   #emptied(collection: Collection<object>): Collection<object> {
     const isReusable = collection.isInitialized() === this.#isInitialized && !isReadOnly(collection)
     const target = isReusable ? collection : this.#unloaded()
@@ -66,6 +67,7 @@ export class CollectionMemory implements Memory {
     return target
   }
 
+  /** Makes a collection that replaces all rows of its table by its items. */
   #overwritten(): Collection<object> {
     const collection = this.#unloaded()
     collection.removeAll()
@@ -77,15 +79,15 @@ export class CollectionMemory implements Memory {
   }
 }
 
-/** A lazy scalar in its wrapper. */
-export class ScalarReferenceMemory implements Memory {
+/** A lazy scalar, with its wrapper. */
+export class ScalarReferenceSnapshot implements ValueSnapshot {
   readonly #reference: ScalarReference<unknown>
   readonly #entity: object
   readonly #name: string
-  readonly #value: Memory
+  readonly #value: ValueSnapshot
   readonly #isInitialized: boolean
 
-  constructor(reference: ScalarReference<unknown>, entity: object, name: string, value: Memory) {
+  constructor(reference: ScalarReference<unknown>, entity: object, name: string, value: ValueSnapshot) {
     this.#reference = latest(reference)
     this.#entity = entity
     this.#name = name
@@ -102,52 +104,18 @@ export class ScalarReferenceMemory implements Memory {
     )
   }
 
-  recall(): ScalarReference<unknown> {
+  restore(): ScalarReference<unknown> {
     const reference = latest(this.#reference)
     if (this.matches(reference)) return reference
     const target = reference.isInitialized() === this.#isInitialized ? reference : new ScalarReference<unknown>()
-    const value = this.#value.recall()
+    const value = this.#value.restore()
     if (this.#isInitialized) target.set(value)
     target.bind(this.#entity as never, this.#name as never)
     return target
   }
 }
 
-/** Objects that had to be replaced, with what replaced them. */
-const successors = new WeakMap<object, object>()
-
-function latest<T extends object>(value: T): T {
-  let last: object = value
-  for (let next = successors.get(last); next !== undefined; next = successors.get(last)) last = next
-  return last as T
-}
-
-/**
- * Gives back `then`, which takes the place of `now`. Whoever still holds a replaced collection or lazy scalar reaches the
- * new one through it: what they add to it would be lost otherwise, without a word.
- */
-export function inPlaceOf(now: unknown, then: unknown): unknown {
-  if (now === then || !isReplaceable(now) || !isReplaceable(then)) return then
-  successors.set(now, then)
-  for (const key of Object.getOwnPropertyNames(now)) if (key !== 'owner') Reflect.deleteProperty(now, key)
-  Object.setPrototypeOf(
-    now,
-    new Proxy(then, {
-      get(target, key) {
-        const value: unknown = Reflect.get(target, key)
-        return typeof value === 'function' && key !== 'constructor' ? value.bind(target) : value
-      },
-      set: (target, key, value) => Reflect.set(target, key, value),
-    }),
-  )
-  return then
-}
-
-function isReplaceable(value: unknown): value is object {
-  return Collection.isCollection(value) || ScalarReference.isScalarReference(value)
-}
-
-/** A collection that is still to be loaded. */
+/** Makes a collection that is still to be loaded. */
 export function unloaded(owner: object, property: EntityProperty): Collection<object> {
   const collection = new Collection<object>(owner, undefined, false)
   collection.property = property as never
@@ -163,7 +131,7 @@ function fill(collection: Collection<object>, items: readonly object[]): void {
   for (const item of items) collection.addWithoutPropagation(item)
 }
 
-/** Whether what matching() found was stored in it. */
+/** Whether a collection refuses changes, as one does in which matching() stored its result. */
 function isReadOnly(collection: Collection<object>): boolean {
   try {
     collection.add([])
@@ -173,7 +141,7 @@ function isReadOnly(collection: Collection<object>): boolean {
   }
 }
 
-/** Left to itself, an owning collection makes the other side take its snapshot too. */
+/** Makes a collection take its snapshot. The snapshot of an owning one would change the other side too. */
 function takeSnapshot(collection: Collection<object>, property: EntityProperty): void {
   collection.property = Object.create(property, { owner: { value: false } }) as never
   collection.takeSnapshot()

@@ -1,15 +1,17 @@
 import { Collection, helper, ScalarReference, type EntityManager } from '@mikro-orm/core'
-import { helperOf, type Entity } from './entity-snapshot.ts'
 import { placeIn, type Entry } from './manager-snapshot.ts'
-import { inPlaceOf, isUntouched, unloaded } from './collection-snapshot.ts'
+import { isUntouched, unloaded } from './collection-snapshot.ts'
+import { replaceInPlace } from './replace-in-place.ts'
+import { helperOf, isManaged, type Entity } from './wrapped-entity.ts'
 
-// identity-map-snapshot.ts lists what it relies on.
+// session-snapshot.ts lists the parts of MikroORM that this room relies on.
 
-/** Where entities that came after a savepoint find a place once it was rolled back. */
+/** Finds places for entities that came after a savepoint, once it was rolled back. */
 export class Places {
   readonly #givenUp: EntityManager | undefined
-  /** The entities that have one, each with its entity manager. */
+  /** The entities with a place, each with its entity manager. */
   readonly later = new Map<Entity, EntityManager>()
+  /** The entities without one: another object stands for their row. */
   readonly displaced = new Set<Entity>()
 
   /** `givenUp` is an entity manager that is not used any more. */
@@ -27,7 +29,7 @@ export class Places {
     this.#adopt(entity, em)
   }
 
-  /** Gives an entity that is managed its place. */
+  /** Gives a managed entity its place. */
   readAnew(entity: Entity, em: EntityManager): void {
     const identityMap = em.getUnitOfWork(false).getIdentityMap()
     if (!isManaged(entity) || identityMap.getByEntity(entity) !== undefined) return
@@ -35,10 +37,10 @@ export class Places {
     this.#adopt(entity, em)
   }
 
-  /** Gives an entity a place that was removed from all identity maps. */
+  /** Gives a place to an entity that was removed from all identity maps. */
   restore(entity: Entity, em: EntityManager): void {
     const identityMap = em.getUnitOfWork(false).getIdentityMap()
-    // One that an earlier rollback made new again has no row, even if it was removed.
+    // An entity that an earlier rollback made new again has no row, even if it was removed.
     if (!helper(entity).hasPrimaryKey()) return
     if (isManaged(entity) || identityMap.getByEntity(entity) !== undefined) return
     identityMap.store(entity)
@@ -55,10 +57,6 @@ export class Places {
   }
 }
 
-export function isManaged(entity: Entity): boolean {
-  return helperOf(entity)['__managed'] === true
-}
-
 /** Leaves an entity to the program, as a new one is. */
 export function letGo(entity: Entity): void {
   const wrapped = helperOf(entity)
@@ -66,7 +64,7 @@ export function letGo(entity: Entity): void {
   wrapped['__processing'] = false
 }
 
-/** Takes away what an entity cannot be read anew for: collections and lazy scalars are still to be loaded afterwards. */
+/** Unloads collections and lazy scalars, for which an entity cannot be read anew. */
 function settle(entity: Entity, em: EntityManager): void {
   const wrapped = helperOf(entity)
   wrapped['__processing'] = false
@@ -74,11 +72,11 @@ function settle(entity: Entity, em: EntityManager): void {
     const value = entity[property.name]
     if (Collection.isCollection<object, object>(value)) {
       wrapped.__loadedProperties.delete(property.name)
-      if (!isUntouched(value)) entity[property.name] = inPlaceOf(value, unloaded(entity, property))
+      if (!isUntouched(value)) entity[property.name] = replaceInPlace(value, unloaded(entity, property))
     } else if (ScalarReference.isScalarReference(value)) {
       wrapped.__loadedProperties.delete(property.name)
       Reflect.deleteProperty(wrapped.__originalEntityData ?? {}, property.name)
-      if (value.isInitialized()) entity[property.name] = inPlaceOf(value, unloadedScalar(entity, property.name))
+      if (value.isInitialized()) entity[property.name] = replaceInPlace(value, unloadedScalar(entity, property.name))
     }
   }
   if (wrapped['__initialized'] !== true) empty(entity, em)
@@ -90,7 +88,7 @@ function unloadedScalar(entity: Entity, name: string): ScalarReference<unknown> 
   return reference
 }
 
-/** Takes from a mere reference what was assigned to it. One that is known by another key than the primary one keeps that. */
+/** Takes assigned values away from a mere reference. A reference by another key than the primary one keeps the key. */
 function empty(entity: Entity, em: EntityManager): void {
   const wrapped = helperOf(entity)
   const { __meta: meta } = wrapped

@@ -1,17 +1,17 @@
 import type { EntityManager, EntityMetadata, IdentityMap } from '@mikro-orm/core'
-import { helperOf, type Entity } from './entity-snapshot.ts'
+import { helperOf, type Entity } from './wrapped-entity.ts'
 
-// identity-map-snapshot.ts lists what it relies on.
+// session-snapshot.ts lists the parts of MikroORM that this room relies on.
 
-/** An entity where an identity map has it. */
+/** The place of an entity in an identity map. */
 export interface Entry {
   readonly root: EntityMetadata
   readonly hash: string
   readonly entity: Entity
 }
 
-/** What one entity manager manages, and what is pending in it. */
-export class ManagerMemory {
+/** The entities that one entity manager manages, and those pending in it. */
+export class ManagerSnapshot {
   readonly #em: EntityManager
   readonly #entries: readonly Entry[]
   readonly #persisted: readonly Entity[]
@@ -32,7 +32,7 @@ export class ManagerMemory {
     return [...managed, ...this.#persisted, ...this.#removed, ...this.#orphans]
   }
 
-  /** Empties the entity manager, and gives it what it had but `others`. Its entities have to be restored already. */
+  /** Empties the entity manager and gives it the entities it had, without `others`. They have to be restored before. */
   restore(others: ReadonlyMap<Entity, unknown>): void {
     const isOwn = (entity: Entity): boolean => !others.has(entity)
     const [removed, orphans] = [this.#removed.filter(isOwn), this.#orphans.filter(isOwn)]
@@ -40,7 +40,7 @@ export class ManagerMemory {
     uow.clear()
     for (const entry of this.#entries) if (isOwn(entry.entity)) placeIn(uow.getIdentityMap(), entry)
     for (const entity of this.#persisted.filter(isOwn)) uow.persist(entity, undefined, { cascade: false })
-    // Scheduled as orphans, so that the next query of their kind flushes first; a removal would change what refers to them.
+    // A removal would change the entities that refer to these. As orphans they make the next query of their kind flush.
     for (const entity of [...removed, ...orphans]) uow.scheduleOrphanRemoval(entity, new Set([entity]))
     for (const entity of removed) {
       uow.getRemoveStack().add(entity)
@@ -49,7 +49,7 @@ export class ManagerMemory {
   }
 }
 
-/** All that an identity map holds, by each key that it has it by. */
+/** Lists the entities of an identity map, once for each key. */
 export function entriesOf(em: EntityManager): Entry[] {
   const identityMap = em.getUnitOfWork(false).getIdentityMap()
   const roots = new Set<EntityMetadata>()
@@ -59,10 +59,10 @@ export function entriesOf(em: EntityManager): Entry[] {
   )
 }
 
-/** Puts an entity where it was found. */
+/** Puts an entity into the place that it had. */
 export function placeIn(identityMap: IdentityMap, { root, hash, entity }: Entry): void {
   const [, schema, key, value] = /^(?:(.*):)?\[(.+?)\](.*)$/s.exec(hash) ?? []
-  // So that a removal finds the entry as well.
+  // A removal finds such an entry only if storeByKey() made it.
   if (key !== undefined && value !== undefined) identityMap.storeByKey(entity, key, value, schema)
   else (identityMap.getStore(root) as Map<string, Entity>).set(hash, entity)
 }

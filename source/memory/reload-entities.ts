@@ -1,19 +1,19 @@
 import { FlushMode, ReferenceKind, type EntityManager, type EntityProperty } from '@mikro-orm/core'
-import { copyOfContext, helperOf, type Entity } from './entity-snapshot.ts'
+import { copyOfContext, helperOf, type Entity } from './wrapped-entity.ts'
 
-/** How many are asked for by one statement. */
+/** How many entities one statement asks for. */
 const BATCH = 500
 const TO_MANY: readonly ReferenceKind[] = [ReferenceKind.ONE_TO_MANY, ReferenceKind.MANY_TO_MANY]
 
-/** Entities of one kind, that one statement can read: the same class, schema and properties. */
+/** Entities that one statement can read: of one class and schema, with the same properties. */
 interface Batch {
   readonly em: EntityManager
-  /** None for mere references, of which only the row is looked for; undefined for all that is loaded as a rule. */
+  /** None for mere references, of which only the row is looked for; undefined for the usual ones. */
   readonly fields: readonly string[] | undefined
   readonly entities: Entity[]
 }
 
-/** Reads managed entities anew from the database. The answer: those without a row. */
+/** Reads managed entities anew from the database, and returns those without a row. */
 export async function reload(entities: ReadonlyMap<Entity, EntityManager>): Promise<Entity[]> {
   const gone: Entity[] = []
   for (const batch of batchesOf(entities)) {
@@ -32,7 +32,7 @@ function batchesOf(entities: ReadonlyMap<Entity, EntityManager>): Iterable<Batch
   const batches = new Map<string, Batch>()
   for (const [entity, em] of entities) {
     const { __meta: meta, __schema: schema } = helperOf(entity)
-    // Known by another key than the primary one.
+    // An entity may be known by another key alone.
     if (meta.primaryKeys.some((name) => entity[name] === undefined || entity[name] === null)) continue
     const fields = fieldsOf(entity)
     const key = [numberOf(em), numberOf(meta.class), numberOf(schema), fields?.join(' ') ?? '*'].join(' ')
@@ -43,7 +43,7 @@ function batchesOf(entities: ReadonlyMap<Entity, EntityManager>): Iterable<Batch
   return batches.values()
 }
 
-/** What of an entity is loaded, where that is not what is loaded as a rule. */
+/** Lists the loaded properties of an entity; undefined if they are the ones loaded as a rule. */
 function fieldsOf(entity: Entity): string[] | undefined {
   const { __meta: meta, __initialized: isInitialized } = helperOf(entity)
   if (isInitialized !== true) return []
@@ -77,7 +77,7 @@ async function read({ em, fields, entities }: Batch): Promise<Set<string>> {
     cache: false,
     flushMode: FlushMode.COMMIT,
   }
-  // Of a mere reference the row is only looked for, so that it stays one.
+  // A mere reference is to stay one: another entity manager looks for its row.
   const reader = fields?.length === 0 ? em.fork({ keepTransactionContext: true }) : em
   const contexts = entities.map((entity) => copyOfContext(helperOf(entity).__serializationContext))
   const found = (await reader.find(meta.class as never, whereOf(entities), options as never)) as Entity[]

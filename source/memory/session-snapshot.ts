@@ -1,62 +1,62 @@
 import { ChangeSetType, type EntityManager, type EntityMetadata, type UnitOfWork } from '@mikro-orm/core'
-import { EntityMemory, helperOf, type Entity } from './entity-snapshot.ts'
-import { isManaged, letGo, Places } from './later-entities.ts'
-import { entriesOf, ManagerMemory, type Entry } from './manager-snapshot.ts'
+import { EntitySnapshot } from './entity-snapshot.ts'
+import { letGo, Places } from './later-entities.ts'
+import { entriesOf, ManagerSnapshot, type Entry } from './manager-snapshot.ts'
+import { helperOf, isManaged, type Entity } from './wrapped-entity.ts'
 
 /*
- * What savepoints rely on of MikroORM's bookkeeping in memory; it is touched here, in entity-memory.ts, manager-memory.ts,
- * replaceable-memory.ts and later-entities.ts, and nowhere else. MikroORM 7.2.1 itself has no way back to an earlier state
- * (https://github.com/mikro-orm/mikro-orm/tree/v7.2.1/packages/core/src).
+ * Parts of MikroORM's bookkeeping in memory that this room relies on. MikroORM 7.2.1 has no way back to an earlier state
+ * of its own (https://github.com/mikro-orm/mikro-orm/tree/v7.2.1/packages/core/src).
  *
  * - `uow.getIdentityMap()`: its live `getStore(meta)`, which holds entities by hash of the primary key, and by
  *   `[key]value` where `storeByKey` put them (IdentityMap.ts);
- * - the live sets of what is to be persisted, removed, or removed as an orphan: `uow.getPersistStack()` and its like;
- * - `uow.clear()` empties the identity map and forgets all that is pending, and touches no entity (UnitOfWork.ts);
- * - `uow.getChangeSets()` and `getExtraUpdates()` in `onFlush`: what is about to be written, before any of it is;
- * - the helper of an entity (WrappedEntity.ts): `__data` behind the tracked properties, `__originalEntityData` that changes
- *   are told by, and the fields named in FIELDS. Tracked properties are accessors of the entity itself; one that
- *   is taken away comes back by a setter of the prototype (EntityHelper.ts);
+ * - the live sets of entities to persist, to remove, and to remove as orphans: `uow.getPersistStack()` and its like;
+ * - `uow.clear()` empties the identity map and these sets, and touches no entity (UnitOfWork.ts);
+ * - `uow.getChangeSets()` and `getExtraUpdates()` in `onFlush`: the writes of a flush, before the first is sent;
+ * - the helper of an entity (WrappedEntity.ts): `__data` behind the tracked properties, `__originalEntityData` that a flush
+ *   compares with, and the fields named in FIELDS. Tracked properties are accessors of the entity itself; a setter of the
+ *   prototype brings a deleted one back (EntityHelper.ts);
  * - a Collection can be emptied by `hydrate([])` and filled by `addWithoutPropagation`, but not made unloaded again or
- *   writable again, and a ScalarReference not unloaded: those are replaced (Collection.ts, Reference.ts).
+ *   writable again, and a ScalarReference not unloaded: both are replaced then (Collection.ts, Reference.ts).
  */
 
-/** What a rollback left: the entities that came later, each with the entity manager that has it from now on. */
+/** The entities for which a restore leaves something to do. */
 export interface Restored {
-  /** To be read anew: what they hold may be what was rolled back. */
+  /** Entities to read anew, each with its entity manager: their values may have been rolled back. */
   readonly later: ReadonlyMap<Entity, EntityManager>
-  /** Without a place: another object stands for their row. */
+  /** Entities without a place: another object stands for their row. */
   readonly displaced: ReadonlySet<Entity>
-  /** Those of which something could not be brought back. */
-  readonly unrestored: readonly EntityMemory[]
+  /** Entities with a value that could not be brought back. */
+  readonly unrestored: readonly EntitySnapshot[]
 }
 
-/** What entity managers of one session have in memory, to go back to: which entities they manage, and the state of each. */
-export class IdentityMapSnapshot {
-  readonly #managers = new Map<EntityManager, ManagerMemory>()
-  readonly #entities = new Map<Entity, EntityMemory>()
-  /** The entities inserted since then, as they were when their insert was about to be sent. */
-  readonly #inserted = new Map<Entity, EntityMemory>()
-  /** What takes an entity that came later and was then written back to what a later flush has to compare it with. */
+/** The entities that the entity managers of one session manage, and the state of each, to go back to. */
+export class SessionSnapshot {
+  readonly #managers = new Map<EntityManager, ManagerSnapshot>()
+  readonly #entities = new Map<Entity, EntitySnapshot>()
+  /** The entities inserted since, as they were when their insert was about to be sent. */
+  readonly #inserted = new Map<Entity, EntitySnapshot>()
+  /** Entities that came later and were written since, each with a function that restores its stored values. */
   readonly #written = new Map<Entity, () => void>()
-  /** The entities written outside of the transaction, and so not undone with it: by whom. */
+  /** Entities written outside the transaction, and so not undone with it, each with its entity manager. */
   readonly #elsewhere = new Map<Entity, EntityManager>()
 
-  /** What is unchanged since `previous` is not copied again. */
-  constructor(managers: readonly EntityManager[], previous?: IdentityMapSnapshot) {
+  /** Entities unchanged since `previous` are not copied again. */
+  constructor(managers: readonly EntityManager[], previous?: SessionSnapshot) {
     for (const em of managers) {
-      const memory = new ManagerMemory(em)
-      this.#managers.set(em, memory)
-      for (const entity of memory.entities) this.#remember(entity, em, previous)
+      const snapshot = new ManagerSnapshot(em)
+      this.#managers.set(em, snapshot)
+      for (const entity of snapshot.entities) this.#take(entity, em, previous)
     }
   }
 
-  #remember(entity: Entity, em: EntityManager, previous?: IdentityMapSnapshot): void {
+  #take(entity: Entity, em: EntityManager, previous?: SessionSnapshot): void {
     if (this.#entities.has(entity)) return
     const known = previous === undefined ? undefined : previous.#entities.get(entity)
-    this.#entities.set(entity, known?.isCurrent() === true ? known : new EntityMemory(entity, em.getComparator()))
+    this.#entities.set(entity, known?.isCurrent() === true ? known : new EntitySnapshot(entity, em.getComparator()))
   }
 
-  /** To be told of each flush after it was made, before anything is written. */
+  /** Called for each flush before it writes. */
   noteFlush(em: EntityManager, uow: UnitOfWork): void {
     for (const { entity, type } of uow.getChangeSets() as { entity: Entity; type: ChangeSetType }[]) {
       if (!em.isInTransaction()) this.#elsewhere.set(entity, em)
@@ -64,19 +64,19 @@ export class IdentityMapSnapshot {
     }
   }
 
-  /** To be told before an upsert of an entity. */
+  /** Called before an upsert of an entity. */
   noteUpsert(em: EntityManager, entity: Entity): void {
     this.#noteWrite(em, entity, helperOf(entity).__originalEntityData === undefined ? new Map() : undefined)
   }
 
-  /** To be told of what an upsert made of plain data: whether the row had been there is not known. */
+  /** Called for the entity that an upsert of plain data made: its row may have been there before. */
   noteUpserted(entity: Entity): void {
     if (this.#entities.has(entity) || this.#inserted.has(entity)) return
-    // So that a later persist takes it for a new one.
+    // A later persist takes an entity without original data for a new one.
     this.#written.set(entity, () => Reflect.deleteProperty(helperOf(entity), '__originalEntityData'))
   }
 
-  /** Called for the rollback of a later one: what is new again by that belongs to the program. */
+  /** Called for the rollback of a later snapshot: the entities that are new again belong to the program. */
   noteRollback({ inserted }: { readonly inserted: Iterable<Entity> }): void {
     for (const entity of inserted) this.#inserted.delete(entity)
   }
@@ -86,17 +86,17 @@ export class IdentityMapSnapshot {
   }
 
   /**
-   * Goes back. Entities managed then are managed again, the same objects with the state they had, and what was pending is
-   * pending again; what was inserted since is new again, as it was when it was inserted; what was loaded since stays
-   * managed. `heir` gets what `givenUp` had, an entity manager that is not used any more.
+   * Goes back. Entities managed then are managed again, the same objects with the state they had; pending ones are pending
+   * again. Entities inserted since are new again, as they were at their insert. Entities loaded since stay managed.
+   * `heir` gets the entities of `givenUp`, an entity manager that is not used any more.
    */
   restore(heir: EntityManager, givenUp?: EntityManager): Restored {
     const found = [...this.#managers.keys()].map((em) => ({ em, entries: this.#laterIn(em) }))
     if (givenUp !== undefined) found.push({ em: heir, entries: this.#laterIn(givenUp) })
     givenUp?.clear()
-    for (const memory of this.#inserted.values()) memory.restore()
-    for (const memory of this.#entities.values()) if (!this.#elsewhere.has(memory.entity)) memory.restore()
-    for (const memory of this.#managers.values()) memory.restore(this.#elsewhere)
+    for (const snapshot of this.#inserted.values()) snapshot.restore()
+    for (const snapshot of this.#entities.values()) if (!this.#elsewhere.has(snapshot.entity)) snapshot.restore()
+    for (const snapshot of this.#managers.values()) snapshot.restore(this.#elsewhere)
     const places = new Places(givenUp)
     for (const { em, entries } of found) for (const entry of entries) places.keep(entry, em)
     for (const [entity, em] of this.#elsewhere) places.readAnew(entity, em)
@@ -110,11 +110,11 @@ export class IdentityMapSnapshot {
     return { later: places.later, displaced: places.displaced, unrestored: this.#unrestored() }
   }
 
-  #unrestored(): EntityMemory[] {
-    return [...this.#entities.values()].filter((memory) => memory.unrestored().length > 0)
+  #unrestored(): EntitySnapshot[] {
+    return [...this.#entities.values()].filter((snapshot) => snapshot.unrestored().length > 0)
   }
 
-  /** What an entity manager has that came later. What is new in it is let go. */
+  /** Lists the entities of an entity manager that came later. New ones are let go. */
   #laterIn(em: EntityManager): Entry[] {
     const later = entriesOf(em).filter(({ entity }) => !this.#entities.has(entity) && !this.#elsewhere.has(entity))
     return later.filter(({ entity }) => {
@@ -124,14 +124,15 @@ export class IdentityMapSnapshot {
     })
   }
 
-  /** `insert` are the values that an insert takes from the entity for the time being; none if it is an update. */
+  /** `insert` holds the values that an insert postpones; undefined for an update. */
   #noteWrite(em: EntityManager, entity: Entity, insert: ReadonlyMap<PropertyKey, unknown> | undefined): void {
     if (this.#entities.has(entity)) return
-    if (insert !== undefined) this.#inserted.set(entity, new EntityMemory(entity, em.getComparator(), insert))
+    if (insert !== undefined) this.#inserted.set(entity, new EntitySnapshot(entity, em.getComparator(), insert))
     else if (!this.#inserted.has(entity) && !this.#written.has(entity)) this.#written.set(entity, asLoaded(entity))
   }
 }
-/** Remembers what the row of an entity is known to hold, which an update would change. */
+
+/** Keeps the values known to be in the row of an entity, which an update would change. */
 function asLoaded(entity: Entity): () => void {
   const wrapped = helperOf(entity)
   const original = { ...wrapped.__originalEntityData }
@@ -143,7 +144,7 @@ function asLoaded(entity: Entity): () => void {
   }
 }
 
-/** What MikroORM takes from an entity while it inserts it, to write it by a statement of its own when all rows are there. */
+/** Lists the values that MikroORM takes from an entity at its insert, to write them once all rows are there. */
 function postponed(uow: UnitOfWork, entity: Entity): Map<PropertyKey, unknown> {
   const values = new Map<PropertyKey, unknown>()
   for (const [owner, names, kept] of uow.getExtraUpdates()) {

@@ -1,8 +1,9 @@
 import { Collection, type EntityManager, type EntityProperty, type UnitOfWork } from '@mikro-orm/core'
 import { SqlassistError } from '../transaction/index.ts'
-import { helperOf, type Entity, type EntityMemory } from './entity-snapshot.ts'
-import { CollectionMemory } from './collection-snapshot.ts'
-import type { Memory } from './value-snapshot.ts'
+import { CollectionSnapshot } from './collection-snapshot.ts'
+import type { EntitySnapshot } from './entity-snapshot.ts'
+import type { ValueSnapshot } from './value-snapshot.ts'
+import { helperOf, type Entity } from './wrapped-entity.ts'
 
 /** An entity was changed that a rollback had left without a row or a place in its session: nothing would be stored. */
 export class DetachedEntityError extends SqlassistError {
@@ -38,23 +39,23 @@ export class EntityNotRestoredError extends SqlassistError {
 
 interface Stray {
   readonly stored: unknown
-  readonly collections: readonly Memory[]
+  readonly collections: readonly ValueSnapshot[]
   readonly why: string
   readonly cause: unknown
 }
 
-/** The entities of a session for which a rollback had no way back. What is changed of them, a flush refuses to pass over. */
+/** The entities of a session that a rollback could not restore. A flush refuses to pass over changes of them. */
 export class StrayEntities {
   readonly #role: string
   readonly #strays = new Map<Entity, Stray>()
-  #unrestored: EntityMemory[] = []
+  #unrestored: EntitySnapshot[] = []
   #failure: { readonly error: unknown } | undefined
 
   constructor(role: string) {
     this.#role = role
   }
 
-  /** An entity whose row is gone; it may be persisted as a new one. */
+  /** Adds an entity whose row is gone; it may be persisted as a new one. */
   addGone(entity: Entity, em: EntityManager): void {
     em.getUnitOfWork(false).getIdentityMap().delete(entity)
     const wrapped = helperOf(entity)
@@ -63,33 +64,33 @@ export class StrayEntities {
     this.#add(entity, em, 'its row is gone by a rollback')
   }
 
-  /** An entity for whose row another object stands. */
+  /** Adds an entity for whose row another object stands. */
   addDisplaced(entity: Entity, em: EntityManager): void {
     this.#add(entity, em, 'since a rollback another object stands for its row')
   }
 
-  /** An entity of which nobody knows what its row holds. */
+  /** Adds an entity whose row could not be read. */
   addUnknown(entity: Entity, em: EntityManager, cause: unknown): void {
     em.getUnitOfWork(false).getIdentityMap().delete(entity)
     this.#add(entity, em, 'it could not be read anew after a rollback', cause)
   }
 
-  /** An entity with a value that could not be brought back. */
-  addUnrestored(memories: readonly EntityMemory[]): void {
-    this.#unrestored.push(...memories)
+  /** Adds entities with a value that could not be brought back. */
+  addUnrestored(snapshots: readonly EntitySnapshot[]): void {
+    this.#unrestored.push(...snapshots)
   }
 
-  /** Nothing is known any more of what the session has in memory. */
+  /** Notes that the state of the session in memory is unknown: each flush throws `error`. */
   addFailure(error: unknown): void {
     this.#failure ??= { error }
   }
 
-  /** Of a flush, before anything is written. @throws DetachedEntityError, EntityNotRestoredError */
+  /** Called by a flush before it writes. @throws DetachedEntityError, EntityNotRestoredError */
   check(em: EntityManager, uow: UnitOfWork): void {
     if (this.#failure !== undefined) throw this.#failure.error
     if (this.#strays.size === 0 && this.#unrestored.length === 0) return
     const written = new Set(uow.getChangeSets().map(({ entity }) => entity as Entity))
-    for (const memory of this.#unrestored) if (written.has(memory.entity)) this.assertRestored(memory)
+    for (const snapshot of this.#unrestored) if (written.has(snapshot.entity)) this.assertRestored(snapshot)
     for (const [entity, stray] of this.#strays) {
       if (uow.getIdentityMap().getByEntity(entity) === entity) this.#strays.delete(entity)
       else if (!written.has(entity) && isChanged(entity, stray, em)) {
@@ -99,13 +100,13 @@ export class StrayEntities {
   }
 
   /** @throws EntityNotRestoredError */
-  assertRestored(memory: EntityMemory): void {
-    const properties = memory.unrestored()
-    if (properties.length > 0) throw new EntityNotRestoredError(this.#role, nameOf(memory.entity), properties)
+  assertRestored(snapshot: EntitySnapshot): void {
+    const properties = snapshot.unrestored()
+    if (properties.length > 0) throw new EntityNotRestoredError(this.#role, nameOf(snapshot.entity), properties)
   }
 
   #add(entity: Entity, em: EntityManager, why: string, cause?: unknown): void {
-    const collections = dirtyCollectionsOf(entity).map(({ value, property }) => new CollectionMemory(value, property))
+    const collections = dirtyCollectionsOf(entity).map(({ value, property }) => new CollectionSnapshot(value, property))
     const stored = em.getComparator().prepareEntity(entity)
     this.#strays.set(entity, { stored, collections, why, cause })
   }
@@ -116,7 +117,7 @@ function isChanged(entity: Entity, { stored, collections }: Stray, em: EntityMan
   const comparator = em.getComparator()
   const changes = comparator.diffEntities(meta.class, stored as never, comparator.prepareEntity(entity))
   if (Object.keys(changes).length > 0) return true
-  return dirtyCollectionsOf(entity).some(({ value }) => !collections.some((memory) => memory.matches(value)))
+  return dirtyCollectionsOf(entity).some(({ value }) => !collections.some((snapshot) => snapshot.matches(value)))
 }
 
 function dirtyCollectionsOf(entity: Entity): { value: Collection<object>; property: EntityProperty }[] {

@@ -1,36 +1,35 @@
-/** How something was, to be put back. An object keeps its identity and gets its contents back. */
-export interface Memory {
-  /** Puts the contents back; the answer is what to put where it was found. */
-  recall(): unknown
-  /** Whether `value` is what was found, and unchanged. */
+import { FIXED_KEYS } from './wrapped-entity.ts'
+
+/** How a value was, to be restored. An object keeps its identity and gets its contents back. */
+export interface ValueSnapshot {
+  /** Puts the contents back, and returns the value to put where the snapshot found it. */
+  restore(): unknown
+  /** Whether `value` is the one of the snapshot, and unchanged. */
   matches(value: unknown): boolean
 }
 
-/** What MikroORM defines on entities and embeddables for itself, and never changes. */
-export const FIXED_KEYS: ReadonlySet<PropertyKey> = new Set(['__helper', '__gettersDefined'])
+/** Whether to keep an object by reference alone. Of every other object a snapshot holds the contents, however deep. */
+export type IsByReference = (value: object) => boolean
 
-/** Whether to leave the contents of an object alone. Everything else is entered, however deep. */
-export type IsLeft = (value: object) => boolean
-
-/** Remembers a value with all it contains, as far as `isLeft` lets it. What occurs twice is remembered once. */
-export function remember(value: unknown, isLeft: IsLeft): Memory {
-  if (typeof value !== 'object' || value === null) return new AsIs(value)
-  return new Remembering(isLeft).remember(value)
+/** Takes a snapshot of a value with all it contains. An object that occurs twice is copied once. */
+export function snapshotOf(value: unknown, isByReference: IsByReference): ValueSnapshot {
+  if (typeof value !== 'object' || value === null) return new ReferenceSnapshot(value)
+  return new Traversal(isByReference).snapshotOf(value)
 }
 
-/** Remembers a value whose contents cannot change, or do not matter. */
-export function rememberAsIs(value: unknown): Memory {
-  return new AsIs(value)
+/** Takes a snapshot of a value whose contents cannot change, or do not matter. */
+export function snapshotByReference(value: unknown): ValueSnapshot {
+  return new ReferenceSnapshot(value)
 }
 
-class AsIs implements Memory {
+class ReferenceSnapshot implements ValueSnapshot {
   readonly #value: unknown
 
   constructor(value: unknown) {
     this.#value = value
   }
 
-  recall(): unknown {
+  restore(): unknown {
     return this.#value
   }
 
@@ -39,39 +38,40 @@ class AsIs implements Memory {
   }
 }
 
-class Remembering {
-  readonly #isLeft: IsLeft
+/** Walks through the contents of one value; circles end where they began. */
+class Traversal {
+  readonly #isByReference: IsByReference
   readonly #seen = new Set<object>()
 
-  constructor(isLeft: IsLeft) {
-    this.#isLeft = isLeft
+  constructor(isByReference: IsByReference) {
+    this.#isByReference = isByReference
   }
 
-  readonly remember = (value: unknown): Memory => {
-    if (typeof value !== 'object' || value === null || this.#seen.has(value) || this.#isLeft(value)) {
-      return new AsIs(value)
+  readonly snapshotOf = (value: unknown): ValueSnapshot => {
+    if (typeof value !== 'object' || value === null || this.#seen.has(value) || this.#isByReference(value)) {
+      return new ReferenceSnapshot(value)
     }
     this.#seen.add(value)
-    if (ArrayBuffer.isView(value)) return new CopyMemory(value, BYTES, [])
-    if (value instanceof ArrayBuffer) return new CopyMemory(value, BUFFERS, [])
-    if (value instanceof Date) return new CopyMemory(value, DATES, this.#partsOf(value, []))
-    if (value instanceof Map) return new CopyMemory(value, MAPS, this.#partsOf(value, [...value].flat()))
-    if (value instanceof Set) return new CopyMemory(value, SETS, this.#partsOf(value, [...value]))
-    return new RecordMemory(value, this.remember)
+    if (ArrayBuffer.isView(value)) return new CopySnapshot(value, BYTES, [])
+    if (value instanceof ArrayBuffer) return new CopySnapshot(value, BUFFERS, [])
+    if (value instanceof Date) return new CopySnapshot(value, DATES, this.#partsOf(value, []))
+    if (value instanceof Map) return new CopySnapshot(value, MAPS, this.#partsOf(value, [...value].flat()))
+    if (value instanceof Set) return new CopySnapshot(value, SETS, this.#partsOf(value, [...value]))
+    return new RecordSnapshot(value, this.snapshotOf)
   }
 
-  /** What can change inside of an object that is restored by copying: its members, and its properties if it has any. */
+  /** Lists what can change inside an object restored by copying: its members, and its properties if it has any. */
   #partsOf(value: object, members: readonly unknown[]): Part[] {
     const parts = members
       .filter((member) => typeof member === 'object' && member !== null)
-      .map((member): Part => [member, this.remember(member)])
-    return Reflect.ownKeys(value).length === 0 ? parts : [...parts, [value, new RecordMemory(value, this.remember)]]
+      .map((member): Part => [member, this.snapshotOf(member)])
+    return Reflect.ownKeys(value).length === 0 ? parts : [...parts, [value, new RecordSnapshot(value, this.snapshotOf)]]
   }
 }
 
-type Part = readonly [value: unknown, memory: Memory]
+type Part = readonly [value: unknown, snapshot: ValueSnapshot]
 
-/** How to copy the contents of one kind of object, compare them and put them back. */
+/** How to copy the contents of one kind of object, compare two copies, and write one back. */
 interface Kind<T, Copy> {
   copy(value: T): Copy
   equal(one: Copy, other: Copy): boolean
@@ -110,7 +110,7 @@ const SETS: Kind<Set<unknown>, unknown[]> = {
   },
 }
 
-class CopyMemory<T extends object, Copy> implements Memory {
+class CopySnapshot<T extends object, Copy> implements ValueSnapshot {
   readonly #value: T
   readonly #kind: Kind<T, Copy>
   readonly #copy: Copy
@@ -123,14 +123,16 @@ class CopyMemory<T extends object, Copy> implements Memory {
     this.#parts = parts
   }
 
-  recall(): T {
+  restore(): T {
     if (!this.#hasSameCopy()) this.#kind.write(this.#value, this.#copy)
-    for (const [, memory] of this.#parts) memory.recall()
+    for (const [, snapshot] of this.#parts) snapshot.restore()
     return this.#value
   }
 
   matches(value: unknown): boolean {
-    return value === this.#value && this.#hasSameCopy() && this.#parts.every(([part, memory]) => memory.matches(part))
+    return (
+      value === this.#value && this.#hasSameCopy() && this.#parts.every(([part, snapshot]) => snapshot.matches(part))
+    )
   }
 
   #hasSameCopy(): boolean {
@@ -139,32 +141,32 @@ class CopyMemory<T extends object, Copy> implements Memory {
 }
 
 /** An array, or an object by its own properties. */
-class RecordMemory implements Memory {
+class RecordSnapshot implements ValueSnapshot {
   readonly #value: Record<PropertyKey, unknown>
   readonly #length: number | undefined
   readonly #keys: readonly PropertyKey[]
   readonly #values: readonly unknown[]
-  /** Of those values that can change in place. */
-  readonly #parts = new Map<number, Memory>()
+  /** Snapshots of the values that can change in place, by their index. */
+  readonly #parts = new Map<number, ValueSnapshot>()
 
-  constructor(value: object, rememberPart: (part: unknown) => Memory) {
+  constructor(value: object, snapshotOfPart: (part: unknown) => ValueSnapshot) {
     this.#value = value as Record<PropertyKey, unknown>
     this.#length = Array.isArray(value) ? value.length : undefined
     this.#keys = keysOf(this.#value)
     this.#values = this.#keys.map((key) => this.#value[key])
     this.#values.forEach((part, index) => {
-      if (typeof part === 'object' && part !== null) this.#parts.set(index, rememberPart(part))
+      if (typeof part === 'object' && part !== null) this.#parts.set(index, snapshotOfPart(part))
     })
   }
 
-  recall(): unknown {
+  restore(): unknown {
     const value = this.#value
     if (!sameList(keysOf(value), this.#keys)) this.#removeLater()
     if (this.#length !== undefined) value['length'] = this.#length
     this.#keys.forEach((key, index) => {
       const part = this.#parts.get(index)
-      const then = part === undefined ? this.#values[index] : part.recall()
-      // What is frozen or has no setter still is what it was, or the entity's stored values show that it is not.
+      const then = part === undefined ? this.#values[index] : part.restore()
+      // Frozen values and accessors without setter cannot be written. The stored values of the entity show a difference.
       if (!Object.is(value[key], then) || !Object.hasOwn(value, key)) Reflect.set(value, key, then)
     })
     this.#restoreOrder()
@@ -188,7 +190,7 @@ class RecordMemory implements Memory {
     for (const key of keysOf(this.#value)) if (!known.has(key)) Reflect.deleteProperty(this.#value, key)
   }
 
-  /** JSON is compared as text by some databases. */
+  /** Puts properties into their old order: some databases compare JSON as text. */
   #restoreOrder(): void {
     if (this.#length !== undefined || sameList(keysOf(this.#value), this.#keys)) return
     for (const key of this.#keys) {
@@ -206,52 +208,9 @@ function keysOf(value: object): PropertyKey[] {
   return keys.includes('__helper') ? keys.filter((key) => !FIXED_KEYS.has(key)) : keys
 }
 
-/** Whether both have the same members in the same order. */
+/** Whether both lists have the same members in the same order. */
 export function sameList(one: readonly unknown[], other: readonly unknown[]): boolean {
   return one.length === other.length && one.every((value, index) => Object.is(value, other[index]))
-}
-
-/** Classes whose contents are wholly seen from outside. */
-const OPEN = new Set<unknown>(
-  [Object, Array, Date, Map, Set, ArrayBuffer, Buffer, DataView].map(({ prototype }) => prototype),
-)
-
-/** Whether an object is of a class of the program's. */
-export function isOfOwnClass(value: object): boolean {
-  const prototype: unknown = Object.getPrototypeOf(value)
-  return prototype !== null && !OPEN.has(prototype) && !ArrayBuffer.isView(value)
-}
-
-/** Whether an object may keep something where only its own methods and accessors reach. */
-export function mayHide(value: object): boolean {
-  if (isOfOwnClass(value) && !isOpen(Object.getPrototypeOf(value) as object)) return true
-  return !Array.isArray(value) && hasAccessor(value)
-}
-
-const open = new WeakMap<object, boolean>()
-
-/** Whether objects have no method or accessor by which something hidden could be seen. */
-function isOpen(prototype: object): boolean {
-  let known = open.get(prototype)
-  if (known === undefined) {
-    const parent = Object.getPrototypeOf(prototype) as object | null
-    const names = Reflect.ownKeys(prototype).filter((name) => !isOfMikroOrm(prototype, name))
-    known = OPEN.has(prototype) || (names.length === 0 && (parent === null || isOpen(parent)))
-    open.set(prototype, known)
-  }
-  return known
-}
-
-/** What every class has, and what MikroORM defines on embeddables: none of it is asked when they are stored. */
-function isOfMikroOrm(prototype: object, name: PropertyKey): boolean {
-  if (name === 'constructor') return true
-  if (!Object.hasOwn(prototype, '__meta')) return false
-  return typeof name === 'symbol' || String(name).startsWith('__') || name === 'toJSON'
-}
-
-function hasAccessor(value: object): boolean {
-  if (ArrayBuffer.isView(value)) return false
-  return Object.keys(value).some((key) => Object.getOwnPropertyDescriptor(value, key)?.get !== undefined)
 }
 
 function sameBytes(one: Uint8Array, other: Uint8Array): boolean {

@@ -1,6 +1,6 @@
 import { Collection, helper, TransactionManager, type EntityManager } from '@mikro-orm/core'
 import type { SqlEntityManager } from '@mikro-orm/sql'
-import { helperOf, type Entity } from '../memory/entity-snapshot.ts'
+import { helperOf, type Entity } from '../memory/wrapped-entity.ts'
 
 type Merge = (fork: EntityManager, parent: EntityManager) => void
 

@@ -8,7 +8,7 @@ import {
 } from '@mikro-orm/core'
 import type { SqlEntityManager } from '@mikro-orm/sql'
 import { InvalidSavepointRollbackError } from '../transaction/index.ts'
-import { IdentityMapSnapshot, type Restored } from '../memory/session-snapshot.ts'
+import { SessionSnapshot, type Restored } from '../memory/session-snapshot.ts'
 import { reload } from '../memory/reload-entities.ts'
 import { StrayEntities } from '../memory/stray-entities.ts'
 
@@ -32,7 +32,7 @@ export class SessionSavepoints {
   /** Keeps the snapshots up to date. Registering it again does nothing. */
   readonly #journal: EventSubscriber
   #strays: StrayEntities
-  #snapshots: IdentityMapSnapshot[] = []
+  #snapshots: SessionSnapshot[] = []
   #named = 0
 
   constructor(em: SqlEntityManager, role: string, journal: EventSubscriber) {
@@ -53,17 +53,17 @@ export class SessionSavepoints {
   }
 
   /** Remembers what the session's entity managers have in memory, and `also` one that the program made. */
-  take(also?: SqlEntityManager): IdentityMapSnapshot {
+  take(also?: SqlEntityManager): SessionSnapshot {
     const managers = new Set(this.#managers)
     if (also !== undefined) managers.add(also)
     for (const manager of managers) manager.getEventManager().registerSubscriber(this.#journal)
-    const snapshot = new IdentityMapSnapshot([...managers], this.#snapshots.at(-1))
+    const snapshot = new SessionSnapshot([...managers], this.#snapshots.at(-1))
     this.#snapshots.push(snapshot)
     return snapshot
   }
 
   /** Remembers what is in memory as `nested` begins, the entity manager of a transaction nested on `em`. */
-  enter(em: SqlEntityManager, nested: SqlEntityManager): IdentityMapSnapshot {
+  enter(em: SqlEntityManager, nested: SqlEntityManager): SessionSnapshot {
     const snapshot = this.take(em)
     nested.getEventManager().registerSubscriber(this.#journal)
     this.#managers.push(nested)
@@ -71,7 +71,7 @@ export class SessionSavepoints {
   }
 
   /** Forgets what was remembered as `nested` began. */
-  leave(snapshot: IdentityMapSnapshot, nested: SqlEntityManager): void {
+  leave(snapshot: SessionSnapshot, nested: SqlEntityManager): void {
     remove(this.#managers, nested)
     remove(this.#snapshots, snapshot)
   }
@@ -80,15 +80,15 @@ export class SessionSavepoints {
    * Goes back to what was remembered, forgets what was remembered later, and reads anew what came later.
    * @throws EntityNotRestoredError, or what the reading throws
    */
-  async restore(snapshot: IdentityMapSnapshot): Promise<void> {
+  async restore(snapshot: SessionSnapshot): Promise<void> {
     const [em] = this.#managers as [SqlEntityManager]
     const { later, unrestored } = this.#goBack(snapshot, em)
-    for (const memory of unrestored) this.#strays.assertRestored(memory)
+    for (const one of unrestored) this.#strays.assertRestored(one)
     await this.#reload(later)
   }
 
   /** Goes back to what was remembered as `nested` began, after its rollback. What cannot be put right, a flush refuses. */
-  async undo(snapshot: IdentityMapSnapshot, em: SqlEntityManager, nested: SqlEntityManager): Promise<void> {
+  async undo(snapshot: SessionSnapshot, em: SqlEntityManager, nested: SqlEntityManager): Promise<void> {
     // The one around it has gone back already.
     if (!this.#snapshots.includes(snapshot)) return
     try {
@@ -99,7 +99,7 @@ export class SessionSavepoints {
     }
   }
 
-  #goBack(snapshot: IdentityMapSnapshot, heir: SqlEntityManager, givenUp?: SqlEntityManager): Restored {
+  #goBack(snapshot: SessionSnapshot, heir: SqlEntityManager, givenUp?: SqlEntityManager): Restored {
     this.#snapshots.length = this.#snapshots.indexOf(snapshot) + 1
     for (const older of this.#snapshots) if (older !== snapshot) older.noteRollback(snapshot)
     const restored = snapshot.restore(heir, givenUp)
@@ -130,7 +130,7 @@ export class SessionSavepoints {
   }
 
   /** Tells every snapshot of what is about to change. */
-  note(tell: (snapshot: IdentityMapSnapshot) => void): void {
+  note(tell: (snapshot: SessionSnapshot) => void): void {
     for (const snapshot of this.#snapshots) tell(snapshot)
   }
 }

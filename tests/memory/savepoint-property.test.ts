@@ -47,7 +47,7 @@ const pick = (from: any[], index: number): any => from[index % from.length]
 
 const ifManaged = (entity: any, work: (entity: any) => unknown): unknown => wrap(entity).isManaged() && work(entity)
 
-/** What never fails on entities that are loaded, whatever came before. */
+/** Operations that never fail on loaded entities. */
 const SAFE: Record<string, Do> = {
   rename: (_, { authors }, one, two) => void (pick(authors, one).name = `name ${two}`),
   retitle: (_, { books }, one) => void (pick(books, one).title = `title ${++serial}`),

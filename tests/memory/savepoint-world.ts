@@ -220,7 +220,7 @@ function valueOf(value: any): unknown {
 const names = new WeakMap<object, string>()
 let unnamed = 0
 
-/** A name for each object, so that two objects for one row are told apart. */
+/** A name for each object, which distinguishes two objects for one row. */
 function nameOf(entity: any): string {
   let name = names.get(entity)
   if (name === undefined) names.set(entity, (name = `${entity.constructor.name} object ${++unnamed}`))

@@ -1,6 +1,6 @@
 import { defineEntity, EntitySchema, helper, p, ref, wrap } from '@mikro-orm/core'
 import * as assert from 'uvu/assert'
-import { IdentityMapSnapshot } from '../../source/memory/session-snapshot.ts'
+import { SessionSnapshot } from '../../source/memory/session-snapshot.ts'
 import { ormsIdle } from '../support/leaks.ts'
 import { DIALECTS, openDatabase, type TestOrm } from '../support/orms.ts'
 import { suite } from '../support/suite.ts'
@@ -170,7 +170,7 @@ for (const dialect of DIALECTS) {
     assert.equal(sent, ['rollback'])
   })
 
-  test('whoever held a lazy scalar that was loaded later reaches the one in its place', async (world) => {
+  test('a lazy scalar that was loaded later leads to the one in its place', async (world) => {
     let held: any
     const sent = await excursion(world, {
       before: ada,
@@ -219,7 +219,7 @@ for (const dialect of DIALECTS) {
     assert.equal(sent, ['rollback'])
   })
 
-  test('a collection loaded later is unloaded again; whoever held it reaches the one in its place', async (world) => {
+  test('a collection loaded later is unloaded again, and leads to the one in its place', async (world) => {
     let held: any
     await excursion(world, {
       before: (em) => em.findOneOrFail(Book, 3),
@@ -528,7 +528,7 @@ for (const dialect of DIALECTS) {
     })
   })
 
-  test('whoever held a collection of a mere reference that was loaded later reaches the one in its place', async (world) => {
+  test('a collection of a mere reference that was loaded later leads to the one in its place', async (world) => {
     let held: any
     await excursion(world, {
       before: (em) => em.findOneOrFail(Book, 3),
@@ -566,7 +566,7 @@ for (const dialect of DIALECTS) {
   ): Promise<void> {
     const em: any = orm.em.fork()
     const given = await prepare(em)
-    const snapshot = new IdentityMapSnapshot([em])
+    const snapshot = new SessionSnapshot([em])
     const memory = memoryOf(em)
     for (const _ of TWICE) {
       await change(given)
@@ -576,7 +576,7 @@ for (const dialect of DIALECTS) {
     }
   }
 
-  test('a collection is as dirty as it was, whatever its items', async (world) => {
+  test('a collection is as dirty as it was, with any items', async (world) => {
     for (const [isDirty, before] of [
       [true, undefined],
       [false, 3],
@@ -625,7 +625,7 @@ for (const dialect of DIALECTS) {
   test('the bookkeeping of an entity is put back, field by field', async ({ orm }) => {
     const em: any = orm.em.fork()
     const wrapped = helper(await ada(em)) as any
-    const snapshot = new IdentityMapSnapshot([em])
+    const snapshot = new SessionSnapshot([em])
     const { __initialized, __managed, __em, __schema, __pk, __identifier, __reference, __populated, __onLoadFired } =
       wrapped
     const before = {
@@ -649,9 +649,9 @@ for (const dialect of DIALECTS) {
   test('what did not change between two savepoints may come from the first, and the rest does not', async ({ orm }) => {
     const em: any = orm.em.fork()
     const [one, two] = await em.find(Author, {}, { orderBy: { id: 'asc' }, populate: ['books.topics'] })
-    const first = new IdentityMapSnapshot([em])
+    const first = new SessionSnapshot([em])
     one.address.city = 'other'
-    const second = new IdentityMapSnapshot([em], first)
+    const second = new SessionSnapshot([em], first)
     const [state, other] = [stateOf(one), stateOf(two)]
     one.address.city = 'yet another'
     two.name = 'changed'
@@ -731,7 +731,7 @@ test('values behind the accessors of a class come back by its setter, or in plac
   const account = em.create(Account, { balance: { amount: 1 } })
   await em.flush()
   const { balance } = account
-  const snapshot = new IdentityMapSnapshot([em])
+  const snapshot = new SessionSnapshot([em])
   balance.amount = 2
   snapshot.restore(em)
   assert.equal([account.balance === balance, balance.amount], [true, 1])
@@ -747,7 +747,7 @@ test('an entity known by another key is found by it again, and no more once it i
   await em.insert(Country, { code: 'NO', name: 'Norway' })
   const country = em.getReference(Country, 'NO', { key: 'code' })
   const known = [...em.getUnitOfWork().getIdentityMap().keys()]
-  const snapshot = new IdentityMapSnapshot([em])
+  const snapshot = new SessionSnapshot([em])
   em.getUnitOfWork().getIdentityMap().delete(country)
   snapshot.restore(em)
   assert.is(em.getReference(Country, 'NO', { key: 'code' }), country)
@@ -760,7 +760,7 @@ test('one table for several classes', async ({ orm }) => {
   const em: any = orm.em.fork()
   const cat = em.create(Cat, { name: 'Tom', lives: 7, kind: 'cat' })
   await em.flush()
-  const snapshot = new IdentityMapSnapshot([em])
+  const snapshot = new SessionSnapshot([em])
   const state = memoryOf(em)
   cat.lives = 6
   em.create(Dog, { name: 'Rex', kind: 'dog' })

@@ -1,5 +1,6 @@
 import * as assert from 'uvu/assert'
-import { mayHide, remember, type IsLeft } from '../../source/memory/value-snapshot.ts'
+import { mayHide } from '../../source/memory/hidden-contents.ts'
+import { snapshotOf, type IsByReference } from '../../source/memory/value-snapshot.ts'
 import { suite } from '../support/suite.ts'
 
 class Money {
@@ -15,7 +16,7 @@ class Currency {
   code = 'CHF'
 }
 
-const asUsual: IsLeft = () => false
+const asUsual: IsByReference = () => false
 
 interface Case {
   readonly name: string
@@ -69,19 +70,19 @@ const CASES: readonly Case[] = [
   },
 ]
 
-const test = suite('value memory')
+const test = suite('value snapshots')
 
 for (const { name, make, change } of CASES) {
   test(`${name} comes back as the same object with its contents, again and again`, () => {
     const value = make()
-    const memory = remember(value, asUsual)
-    assert.ok(memory.matches(value))
+    const snapshot = snapshotOf(value, asUsual)
+    assert.ok(snapshot.matches(value))
     for (const _ of ['once', 'twice']) {
       change(value)
-      assert.not(memory.matches(value))
-      assert.is(memory.recall(), value)
+      assert.not(snapshot.matches(value))
+      assert.is(snapshot.restore(), value)
       assert.equal(value, make())
-      assert.ok(memory.matches(value))
+      assert.ok(snapshot.matches(value))
     }
   })
 }
@@ -89,10 +90,10 @@ for (const { name, make, change } of CASES) {
 test('a part that was replaced comes back as the same object', () => {
   const part = { b: 1 }
   const value = { part }
-  const memory = remember(value, asUsual)
+  const snapshot = snapshotOf(value, asUsual)
   part.b = 2
   value.part = { b: 3 }
-  memory.recall()
+  snapshot.restore()
   assert.is(value.part, part)
   assert.is(part.b, 1)
 })
@@ -101,43 +102,43 @@ test('objects of classes come back at any depth, in maps and sets too', () => {
   const money = new Money(1)
   const currency = (money.currency = new Currency())
   const deep = { money, byName: new Map([['a', new Money(2)]]), all: new Set([new Money(3)]) }
-  const memory = remember(deep, asUsual)
+  const snapshot = snapshotOf(deep, asUsual)
   currency.code = 'USD'
   deep.byName.get('a')!.amount = 20
   for (const one of deep.all) one.amount = 30
-  assert.not(memory.matches(deep))
-  memory.recall()
+  assert.not(snapshot.matches(deep))
+  snapshot.restore()
   assert.equal([currency.code, deep.byName.get('a')!.amount, [...deep.all][0]!.amount], ['CHF', 2, 3])
-  assert.ok(memory.matches(deep))
+  assert.ok(snapshot.matches(deep))
 })
 
-test('an object may be left alone, wherever it is', () => {
+test('an object may be kept by reference, wherever it is', () => {
   const [left, money] = [new Currency(), new Money(1)]
   money.currency = left
-  const memory = remember(money, (value) => value === left)
+  const snapshot = snapshotOf(money, (value) => value === left)
   left.code = 'USD'
   money.amount = 2
-  memory.recall()
+  snapshot.restore()
   assert.equal([left.code, money.amount], ['USD', 1])
 })
 
 test('properties come back in their order, since JSON has one', () => {
   const value: Record<string, number> = { a: 1, b: 2, c: 3 }
-  const memory = remember(value, asUsual)
+  const snapshot = snapshotOf(value, asUsual)
   delete value['a']
   value['a'] = 4
-  assert.not(memory.matches(value))
-  memory.recall()
+  assert.not(snapshot.matches(value))
+  snapshot.restore()
   assert.is(JSON.stringify(value), '{"a":1,"b":2,"c":3}')
 })
 
 test('properties that are symbols, or that are not listed, come back too', () => {
   const key = Symbol('key')
   const value: any = Object.defineProperty({ [key]: 1 }, 'unlisted', { value: { a: 1 }, writable: true })
-  const memory = remember(value, asUsual)
+  const snapshot = snapshotOf(value, asUsual)
   value[key] = 2
   value.unlisted.a = 2
-  memory.recall()
+  snapshot.restore()
   assert.equal([value[key], value.unlisted.a], [1, 1])
 })
 
@@ -161,11 +162,11 @@ test('what an object may hide is known by the methods and accessors that could s
 test('circles are no trouble', () => {
   const value: Record<string, unknown> = { a: 1 }
   value['self'] = { value }
-  const memory = remember(value, asUsual)
-  assert.ok(memory.matches(value))
+  const snapshot = snapshotOf(value, asUsual)
+  assert.ok(snapshot.matches(value))
   value['a'] = 2
-  assert.not(memory.matches(value))
-  memory.recall()
+  assert.not(snapshot.matches(value))
+  snapshot.restore()
   assert.equal([value['a'], (value['self'] as any).value === value], [1, true])
 })
 
@@ -176,16 +177,16 @@ test('what is frozen, and accessors without a setter, are no trouble', () => {
       return {}
     },
   })
-  const memory = remember(value, asUsual)
+  const snapshot = snapshotOf(value, asUsual)
   value.inner.a = 2
-  memory.recall()
+  snapshot.restore()
   assert.is(value.inner.a, 1)
 })
 
 test('another object with the same contents does not match', () => {
-  assert.not(remember([1], asUsual).matches([1]))
-  assert.ok(remember(Number.NaN, asUsual).matches(Number.NaN))
-  assert.not(remember(new Date(1), asUsual).matches(new Date(1)))
+  assert.not(snapshotOf([1], asUsual).matches([1]))
+  assert.ok(snapshotOf(Number.NaN, asUsual).matches(Number.NaN))
+  assert.not(snapshotOf(new Date(1), asUsual).matches(new Date(1)))
 })
 
 test.run()

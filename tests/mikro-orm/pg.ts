@@ -1,0 +1,150 @@
+/** What the library relies on of pg, on a connection out of MikroORM's pool. */
+import pg from 'pg'
+import * as assert from 'uvu/assert'
+import type { Reliance, Worlds } from './reliance.ts'
+
+async function withClient(worlds: Worlds, work: (client: any, pool: any) => unknown, broken = false): Promise<void> {
+  const pool: any = await worlds.postgres.orm.driver.getConnection('write').getNativeClient()
+  const client = await pool.connect()
+  client.on('error', () => undefined)
+  try {
+    await work(client, pool)
+  } finally {
+    client.release(broken)
+  }
+}
+
+export const PG_RELIANCES: readonly Reliance[] = [
+  {
+    what: 'pg says in _queryable, _ending and _ended whether the connection of a client is lost',
+    where: ['database/postgres/server-errors.ts'],
+    forms: ['pg', 'narrowed'],
+    why: 'the error of a lost connection is distinguished from an answer of the server',
+    async check(worlds) {
+      await withClient(
+        worlds,
+        async (client) => {
+          assert.equal([client._queryable, client._ending, client._ended], [true, false, false])
+          const ended = new Promise((resolve) => client.once('end', resolve))
+          await worlds.postgres.look.rows('select pg_terminate_backend($1)', client.processID)
+          await ended
+          assert.ok(client._queryable === false && client._ended === true)
+        },
+        true,
+      )
+    },
+  },
+  {
+    what: 'pg has the number of the server process of a client in processID',
+    where: ['database/postgres/pooled-client.ts'],
+    forms: ['pg', 'narrowed'],
+    why: 'a statement is cancelled by it',
+    async check(worlds) {
+      await withClient(worlds, async (client) => {
+        const { rows } = await client.query('select pg_backend_pid() as pid')
+        assert.is(client.processID, rows[0].pid)
+      })
+    },
+  },
+  {
+    what: 'pg knows the status of the transaction of a client by getTransactionStatus()',
+    where: ['database/postgres/pooled-client.ts'],
+    forms: ['pg'],
+    why: 'a client in a transaction is closed and not given back',
+    async check(worlds) {
+      await withClient(worlds, async (client) => {
+        const seen = [client.getTransactionStatus()]
+        await client.query('select 1')
+        seen.push(client.getTransactionStatus())
+        await client.query('begin')
+        seen.push(client.getTransactionStatus())
+        await client.query('select 1/0').catch(() => undefined)
+        // The state comes behind the error.
+        await client.query('')
+        seen.push(client.getTransactionStatus())
+        await client.query('rollback')
+        assert.equal(seen.slice(1), ['I', 'T', 'E'])
+      })
+    },
+  },
+  {
+    what: 'pg emits drain on a client when the server is ready again after an error',
+    where: ['database/postgres/server-errors.ts'],
+    forms: ['pg'],
+    why: 'the outcome of a failed statement is decided only then',
+    async check(worlds) {
+      await withClient(worlds, async (client) => {
+        await client.query('begin')
+        const order: string[] = []
+        const drained = new Promise<void>((resolve) => {
+          client.once('drain', () => {
+            order.push(`drain ${client.getTransactionStatus()}`)
+            resolve()
+          })
+        })
+        await new Promise<void>((resolve) => {
+          client.query('select 1/0', [], () => {
+            order.push('error')
+            resolve()
+          })
+        })
+        await drained
+        await client.query('rollback')
+        assert.equal(order, ['error', 'drain E'])
+      })
+    },
+  },
+  {
+    what: "pg's class of a client has its Query, whose prepare() sends parse, bind, describe and execute",
+    where: ['database/postgres/begin-with-parameters.ts'],
+    forms: ['cast', 'constructor', 'subclass'],
+    why: 'BEGIN goes ahead of a statement with parameters in one round trip',
+    async check(worlds) {
+      await withClient(worlds, async (client) => {
+        const { Query } = client.constructor
+        const prepared: string[] = []
+        class Beginning extends (Query as new (...args: any[]) => any) {
+          prepare(connection: any): void {
+            prepared.push(...['parse', 'bind', 'describe', 'execute'].map((name) => typeof connection[name]))
+            connection.parse({ text: 'begin' })
+            connection.bind({})
+            connection.describe({ type: 'P' })
+            connection.execute({})
+            super['prepare'](connection)
+          }
+        }
+        const results: any = await new Promise((resolve, reject) => {
+          const query = new Beginning('select $1::int as one', [1], (error: unknown, answer: unknown) =>
+            error === null ? resolve(answer) : reject(error),
+          )
+          client.query(query)
+        })
+        assert.equal(prepared, Array(4).fill('function'))
+        assert.equal(
+          results.map(({ command }: any) => command),
+          ['BEGIN', 'SELECT'],
+        )
+        assert.is(client.getTransactionStatus(), 'T')
+        await client.query('rollback')
+      })
+    },
+  },
+  {
+    what: "pg's pool has the class of its clients in Client, and their options in options with a password not listed",
+    where: ['database/postgres/side-connection.ts'],
+    forms: ['pg'],
+    why: 'connections beside the pool are opened with them',
+    async check() {
+      const url = 'postgres://someone:secret@127.0.0.1:1/none'
+      const { host, port, user, password, database } = Object.fromEntries([
+        ...Object.entries(new pg.Client({ connectionString: url })),
+        ['password', 'secret'],
+      ]) as any
+      const pool: any = new pg.Pool({ host, port, user, password, database, max: 3 })
+      assert.is(pool.Client, pg.Client)
+      assert.equal([pool.options.password, Object.keys(pool.options).includes('password')], ['secret', false])
+      assert.equal([pool.options.max, pool.totalCount, pool.idleCount, pool.waitingCount], [3, 0, 0, 0])
+      await pool.end()
+    },
+  },
+]
