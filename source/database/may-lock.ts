@@ -11,7 +11,7 @@ const HARMLESS = new Set(
 const HINT_OF_A_LOCK = /\bfor\b/i
 
 /** Whether a statement has a clause that locks the rows it reads. */
-export function locksRows(sql: string): boolean {
+export function hasLockingClause(sql: string): boolean {
   return HINT_OF_A_LOCK.test(sql) && takesLock(sql, false)
 }
 

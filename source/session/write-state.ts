@@ -1,6 +1,6 @@
 import type { CompiledQuery } from 'kysely'
 import { ManagedSessionError, ReadOnlySessionError, UnmarkedWriteError } from './errors.ts'
-import { locksRows as hasRowLocks, mayLock } from '../database/may-lock.ts'
+import { hasLockingClause, mayLock } from '../database/may-lock.ts'
 import { RawWriteLog, shown } from './raw-write-log.ts'
 import type { SessionSettings, StatementOrigin } from './session-options.ts'
 import type { SessionState } from './session-state.ts'
@@ -107,7 +107,7 @@ export class WriteState {
 
   #noteRead({ sql, query }: CompiledQuery, origin: StatementOrigin): void {
     const isRaw = origin === 'raw' && query.kind === 'RawNode'
-    const locksRows = hasRowLocks(sql)
+    const locksRows = hasLockingClause(sql)
     if (isRaw || locksRows) this.#undeclared.noteRead(sql, isRaw, locksRows)
   }
 

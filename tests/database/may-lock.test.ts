@@ -1,5 +1,5 @@
 import * as assert from 'uvu/assert'
-import { locksRows, mayLock } from '../../source/database/may-lock.ts'
+import { hasLockingClause, mayLock } from '../../source/database/may-lock.ts'
 import { suite } from '../support/suite.ts'
 
 const LOCKING = [
@@ -23,21 +23,21 @@ const test = suite('what may lock')
 
 test('a locking clause locks rows', () => {
   for (const sql of LOCKING) {
-    assert.ok(locksRows(sql), sql)
+    assert.ok(hasLockingClause(sql), sql)
     assert.ok(mayLock(sql), sql)
   }
 })
 
 test('a call of a function that is not known may lock, but locks no rows', () => {
   for (const sql of CALLING) {
-    assert.not(locksRows(sql), sql)
+    assert.not(hasLockingClause(sql), sql)
     assert.ok(mayLock(sql), sql)
   }
 })
 
 test('what is quoted or a comment locks nothing', () => {
   for (const sql of HARMLESS) {
-    assert.not(locksRows(sql), sql)
+    assert.not(hasLockingClause(sql), sql)
     assert.is(mayLock(sql), sql.includes('substring'), sql)
   }
 })
