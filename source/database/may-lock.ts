@@ -1,4 +1,6 @@
-/** What stands before a bracket in plain reads: keywords and functions that take no lock. */
+import { SqlTokens } from './sql-tokens.ts'
+
+/** Words that stand before a bracket in plain reads: keywords, and functions that take no lock. */
 const HARMLESS = new Set(
   (
     'select from where and or not in as on any all some exists between case when then else by having over values ' +
@@ -6,16 +8,39 @@ const HARMLESS = new Set(
     'count sum min max avg coalesce lower upper length concat'
   ).split(' '),
 )
-const BEFORE_BRACKET = /([\w$"`\u0080-\uffff]+)\s*\(/g
-const LOCKING_CLAUSE = /\bfor\s+(?:no\s+key\s+)?(?:update|(?:key\s+)?share)\b/i
+const HINT_OF_A_LOCK = /\bfor\b/i
+
+/** Whether a statement has a clause that locks the rows it reads. */
+export function hasLockingClause(sql: string): boolean {
+  return HINT_OF_A_LOCK.test(sql) && takesLock(sql, false)
+}
 
 /**
- * Whether a statement that reads may take a lock which lasts until the end of its transaction: by a locking clause, or by a
- * function. What is not known to take none counts; that costs a wait for ROLLBACK, and nothing else.
+ * Whether a statement that reads may take a lock that lasts until the end of its transaction: by a locking clause, or by a
+ * function. A function not known to take none counts. A wrong guess costs a wait for ROLLBACK, and nothing else.
  */
 export function mayLock(sql: string): boolean {
-  if (LOCKING_CLAUSE.test(sql) || sql.includes('/*') || sql.includes('--')) return true
-  if (!sql.includes('(')) return false
-  for (const [, word = ''] of sql.matchAll(BEFORE_BRACKET)) if (!HARMLESS.has(word.toLowerCase())) return true
+  return (sql.includes('(') || HINT_OF_A_LOCK.test(sql)) && takesLock(sql, true)
+}
+
+function takesLock(sql: string, byCall: boolean): boolean {
+  const tokens = new SqlTokens(sql, 'any')
+  let before = ''
+  let previous = ''
+  let mayBeCalled = false
+  while (tokens.nextMeaning()) {
+    if (mayBeCalled && tokens.is('(')) return true
+    const { word, kind } = tokens
+    if (endsLockingClause(before, previous, word)) return true
+    mayBeCalled = byCall && (kind === 'name' || (kind === 'word' && !HARMLESS.has(word)))
+    before = previous
+    previous = word
+  }
   return false
+}
+
+/** Whether three words in a row, or the latter two of them, lock rows: `for update`, `for no key update` and the like. */
+function endsLockingClause(before: string, previous: string, word: string): boolean {
+  if (previous === 'for') return word === 'update' || word === 'share'
+  return before === 'for' && ((previous === 'no' && word === 'key') || (previous === 'key' && word === 'share'))
 }

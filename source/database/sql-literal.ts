@@ -1,4 +1,4 @@
-/** As a literal of SQL. What goes in is made by this library: it has no backslashes. */
+/** `text` as a literal of SQL. Every caller passes a text made by this library, which has no backslashes. */
 export function sqlLiteral(text: string): string {
   return `'${text.replaceAll("'", "''")}'`
 }

@@ -1,3 +1,5 @@
+import { SqlTokens, type SqlDialect } from './sql-tokens.ts'
+
 /** What a statement does, judged from its text alone: reads, writes, or begins and ends transactions. */
 export type StatementKind = 'read' | 'write' | 'control'
 
@@ -5,57 +7,111 @@ const READS = new Set(
   'select values table show set reset explain fetch declare move close savepoint release rollback'.split(' '),
 )
 const MAY_CARRY_A_WRITE = new Set(['select', 'with', 'explain', 'declare'])
-const ENDS_OR_BEGINS =
-  /^(?:begin|start|commit|end|abort|prepare\s+transaction|rollback(?!\s+(?:work\s+|transaction\s+)?to\b))\b/i
+const BEGINS_OR_ENDS = new Set(['begin', 'start', 'commit', 'end', 'abort'])
+const WRITING_FUNCTIONS = new Set(['nextval', 'setval', 'pg_notify'])
 
-/** As MikroORM begins its own. */
-const WRITES_PLAINLY = ['insert into ', 'update ', 'delete from ']
-
-const GOES_BACK = /^[\s;]*rollback\s+(?:(?:work|transaction)\s+)?to\b/i
-const LONGEST_ROLLBACK = 200
-
-const LEADING_NOISE = /^(?:\s+|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/|\(|;)+/
-const FIRST_WORD = /^[a-z_]+/i
-const QUOTED_OR_COMMENT = /'(?:[^']|'')*'|"(?:[^"]|"")*"|\$([a-z_]*)\$[\s\S]*?\$\1\$|--[^\n]*|\/\*[\s\S]*?\*\//gi
+/** How MikroORM begins its writes. */
+const WRITES_PLAINLY = /^(?:insert into|update|delete from) /
 const HINT_OF_A_WRITE = /\b(?:insert|update|delete|merge|into|nextval|setval|pg_notify)\b|;/i
-const WRITES_INSIDE =
-  /\binsert\s+into\b|\bupdate\s+\S+\s+(?:as\s+\S+\s+|\S+\s+)?set\b|\bdelete\s+from\b|\bmerge\s+into\b|\bselect\b[^;]*?\binto\b|\b(?:nextval|setval|pg_notify)\b/i
+/** A letter at the beginning other than that of `rollback`. */
+const BEGINS_OTHERWISE = /^[a-qs-z]/i
 
 /**
- * Judges `sql` without a parser. A volatile function that writes looks like a read; everything that is not known to read
- * counts as a write, so that a statement is rather reported once too often than lost in silence.
+ * Judges `sql` without a parser; of several statements the one that does most counts. A volatile function that writes looks
+ * like a read. A statement not known to read counts as a write: better reported once too often than lost in silence.
  */
-export function statementKind(sql: string): StatementKind {
-  // What MikroORM itself sends in the first place.
+export function statementKind(sql: string, dialect: SqlDialect = 'any'): StatementKind {
+  // Most statements of MikroORM end here.
   if (sql.startsWith('select ') && !HINT_OF_A_WRITE.test(sql)) return 'read'
-  if (!sql.includes(';') && WRITES_PLAINLY.some((start) => sql.startsWith(start))) return 'write'
-  const text = sql.replace(LEADING_NOISE, '')
-  const word = FIRST_WORD.exec(text)?.[0].toLowerCase() ?? ''
-  if (ENDS_OR_BEGINS.test(text) || endsOrBeginsLater(text, word)) return 'control'
-  if (text === '') return 'read'
-  if (!READS.has(word) && word !== 'with') return 'write'
-  return MAY_CARRY_A_WRITE.has(word) && carriesWrite(text) ? 'write' : 'read'
+  if (WRITES_PLAINLY.test(sql) && !sql.includes(';')) return 'write'
+  const mayWrite = HINT_OF_A_WRITE.test(sql)
+  const tokens = new SqlTokens(sql, dialect)
+  let kind: StatementKind = 'read'
+  while (tokens.nextStatement()) {
+    const next = kindOfNext(tokens, mayWrite)
+    if (next === 'control') return next
+    if (next === 'write') kind = next
+  }
+  return kind
 }
 
-/** Whether `sql` rolls back to a savepoint that the program has set itself. */
+/** Whether `sql` rolls back to a savepoint that the program has set. */
 export function goesBackToSavepoint(sql: string): boolean {
-  return sql.length < LONGEST_ROLLBACK && GOES_BACK.test(sql)
+  if (BEGINS_OTHERWISE.test(sql)) return false
+  const tokens = new SqlTokens(sql, 'any')
+  let word: string | undefined
+  while (word === undefined && tokens.nextStatement()) word = firstWord(tokens)
+  return word === 'rollback' && goesToSavepoint(tokens)
 }
 
-/** One string may hold several statements. The body of what is being created holds statements of another kind. */
-function endsOrBeginsLater(text: string, word: string): boolean {
-  if (word === 'create' || !text.includes(';')) return false
-  return withoutQuoted(text)
-    .split(';')
-    .slice(1)
-    .some((statement) => ENDS_OR_BEGINS.test(statement.trimStart()))
+function kindOfNext(tokens: SqlTokens, mayWrite: boolean): StatementKind {
+  const word = firstWord(tokens)
+  if (word === undefined) return 'read'
+  if (beginsOrEnds(tokens, word)) return 'control'
+  if (MAY_CARRY_A_WRITE.has(word)) return mayWrite && carriesWrite(tokens, word) ? 'write' : 'read'
+  if (word === 'create') skipBody(tokens)
+  return READS.has(word) ? 'read' : 'write'
 }
 
-function carriesWrite(text: string): boolean {
-  if (!HINT_OF_A_WRITE.test(text)) return false
-  return WRITES_INSIDE.test(withoutQuoted(text))
+/** The word that a statement begins with: empty where it begins with something else, undefined where there is nothing. */
+function firstWord(tokens: SqlTokens): string | undefined {
+  while (tokens.nextOfStatement()) if (!tokens.is('(')) return tokens.word
+  return undefined
 }
 
-function withoutQuoted(text: string): string {
-  return text.replace(QUOTED_OR_COMMENT, (sqlLiteral) => (sqlLiteral.startsWith('"') ? 'x' : ' '))
+function beginsOrEnds(tokens: SqlTokens, word: string): boolean {
+  if (word === 'rollback') return !goesToSavepoint(tokens)
+  if (word === 'prepare') return tokens.nextOfStatement() && tokens.word === 'transaction'
+  return BEGINS_OR_ENDS.has(word)
+}
+
+/** Whether it is `rollback [work | transaction] to`, with `rollback` read. */
+function goesToSavepoint(tokens: SqlTokens): boolean {
+  if (!tokens.nextOfStatement()) return false
+  if (tokens.word === 'work' || tokens.word === 'transaction') tokens.nextOfStatement()
+  return tokens.word === 'to'
+}
+
+/** Whether the rest of a statement has a part that writes, or calls one of the functions known to write. */
+function carriesWrite(tokens: SqlTokens, first: string): boolean {
+  let previous = first
+  let selects = first === 'select'
+  let updates = false
+  while (tokens.nextOfStatement()) {
+    const { word } = tokens
+    if (word === 'into' && (selects || previous === 'insert' || previous === 'merge')) return true
+    if (word === 'from' && previous === 'delete') return true
+    if ((word === 'set' && updates) || WRITING_FUNCTIONS.has(word)) return true
+    if (word === 'select') selects = true
+    // Otherwise the `update` of a locking clause.
+    if (word === 'update') updates = previous !== 'for' && previous !== 'key'
+    else if (updates) updates = mayNameTable(tokens)
+    previous = word
+  }
+  return false
+}
+
+/** Whether a token may stand between `update` and its `set`. */
+function mayNameTable(tokens: SqlTokens): boolean {
+  const { kind } = tokens
+  return kind === 'word' || kind === 'name' || tokens.is('.') || tokens.is('*') || tokens.is('(') || tokens.is(')')
+}
+
+/** Goes past the body of what is created, if it has one: its statements are carried out later. */
+function skipBody(tokens: SqlTokens): void {
+  let open = 0
+  let previous = ''
+  while (tokens.nextOfStatement() || (open > 0 && tokens.nextStatement())) {
+    const { word } = tokens
+    const isLabel = previous === 'as' || previous === '.'
+    if (open === 0) open = beginsBody(tokens, previous, word) ? 1 : 0
+    else if (word === 'case' && !isLabel) open++
+    else if (word === 'end' && !isLabel) open--
+    previous = tokens.is('.') ? '.' : word
+  }
+}
+
+/** SQLite's triggers have a body. PostgreSQL's functions have one that is no string, behind `begin atomic`. */
+function beginsBody({ dialect }: SqlTokens, previous: string, word: string): boolean {
+  return dialect === 'sqlite' ? word === 'begin' : previous === 'begin' && word === 'atomic'
 }

@@ -1,26 +1,19 @@
-/** Comments, literals, quoted names and placeholders, each up to its end or that of the text. */
-const TOKENS = new RegExp(
-  [
-    /--[^\n]*|\/\*[^]*?(?:\*\/|$)/, // comments
-    /"(?:[^"]|"")*(?:"|$)|`[^`]*(?:`|$)/, // names
-    /\$(?<tag>(?:[a-z_]\w*)?)\$[^]*?(?:\$\k<tag>\$|$)/, // dollar-quoted text of PostgreSQL
-    /\be'(?:[^'\\]|\\[^]|'')*(?:'|$)|\b[xbn]?'(?:[^']|'')*(?:'|$)|'(?:[^']|'')*(?:'|$)/, // text
-    /\$\d+|(?<![\w$])(?:0x[\da-f]+|\d+(?:\.\d*)?(?:e[+-]?\d+)?|\.\d+)/, // placeholders and numbers
-  ]
-    .map(({ source }) => source)
-    .join('|'),
-  'gi',
-)
+import { SqlTokens } from '../database/sql-tokens.ts'
 
-/** A statement with `?` for every literal in it, and without comments. */
+/** A statement with `?` for every literal and parameter in it, and a space for every comment. */
 export function maskLiterals(sql: string): string {
-  return sql.replace(TOKENS, (token) => {
-    if (token.startsWith('--') || token.startsWith('/*')) return ' '
-    return token.startsWith('"') || token.startsWith('`') ? token : '?'
-  })
+  const tokens = new SqlTokens(sql, 'any')
+  let masked = ''
+  while (tokens.next()) masked += maskedToken(tokens)
+  return masked
 }
 
-/** What a statement is but for the values in it, and for how many they are in a list. */
+function maskedToken({ kind, token }: SqlTokens): string {
+  if (kind === 'comment') return ' '
+  return kind === 'string' || kind === 'number' || kind === 'parameter' ? '?' : token
+}
+
+/** The shape of a statement: without its values, and without the length of its lists. */
 export function shapeOf(sql: string): string {
   return maskLiterals(sql)
     .replace(/\s+/g, ' ')

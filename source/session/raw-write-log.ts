@@ -1,13 +1,12 @@
 import process from 'node:process'
 
-const LOCKS_ROWS = /\bfor\s+(?:no\s+key\s+)?(?:update|(?:key\s+)?share)\b/i
 const SHOWN_CHARACTERS = 200
 const SHOWN_STATEMENTS = 5
 
-/** What is known of the raw SQL of a session that nobody marked as changed. */
+/** Raw SQL of a session that was not marked as changed. */
 export class RawWriteLog {
   readonly #writes: string[]
-  /** Raw statements that look like reads; one of them may call a function that writes. */
+  /** Raw statements that look like reads, but may call a function that writes. */
   readonly #reads: string[]
   #locksRows: boolean
 
@@ -17,12 +16,12 @@ export class RawWriteLog {
     this.#locksRows = locksRows
   }
 
-  /** Statements that wrote, as they are shown. */
+  /** Statements that wrote, as messages show them. */
   get writes(): readonly string[] {
     return this.#writes
   }
 
-  /** How many statements were noted. */
+  /** The number of statements noted. */
   get length(): number {
     return this.#writes.length + this.#reads.length
   }
@@ -36,17 +35,17 @@ export class RawWriteLog {
     if (isRaw && this.#reads.length < SHOWN_STATEMENTS) this.#reads.push(shown(sql))
   }
 
-  /** What was done and undone again leaves a trace in the database that it does not tell from a write. */
+  /** A write undone by a savepoint leaves a trace in the database, which then looks as if something was written. */
   noteUndoneWrite(): void {
     this.#locksRows = true
   }
 
-  /** Whether only the database can tell if something was written. It does not tell a locked row from a written one. */
+  /** Whether the database has to be asked for writes. Its answer is useless once rows were locked: they look written. */
   get mayHideWrites(): boolean {
     return this.#reads.length > 0 && this.#writes.length === 0 && !this.#locksRows
   }
 
-  /** One of the statements that looked like reads wrote. */
+  /** Counts the statements that look like reads as writes. */
   takeReadsForWrites(): void {
     this.#writes.push(...this.#reads.splice(0))
   }
@@ -55,7 +54,7 @@ export class RawWriteLog {
     return new RawWriteLog(this.#writes, this.#reads, this.#locksRows)
   }
 
-  /** Tells of every write that is rolled back since nobody declared it. */
+  /** Warns of each write that is rolled back because it was not declared. */
   warn(role: string): void {
     for (const statement of this.#writes) {
       process.emitWarning(
@@ -67,12 +66,7 @@ export class RawWriteLog {
   }
 }
 
-/** Whether a statement that reads locks what it reads. */
-export function locksRowsIn(sql: string): boolean {
-  return LOCKS_ROWS.test(sql)
-}
-
-/** A statement as it is shown in a message. */
+/** A statement cut to the length that messages show. */
 export function shown(sql: string): string {
   return sql.length <= SHOWN_CHARACTERS ? sql : `${sql.slice(0, SHOWN_CHARACTERS)}…`
 }

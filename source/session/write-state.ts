@@ -1,7 +1,7 @@
 import type { CompiledQuery } from 'kysely'
 import { ManagedSessionError, ReadOnlySessionError, UnmarkedWriteError } from './errors.ts'
-import { mayLock } from '../database/may-lock.ts'
-import { locksRowsIn, RawWriteLog, shown } from './raw-write-log.ts'
+import { hasLockingClause, mayLock } from '../database/may-lock.ts'
+import { RawWriteLog, shown } from './raw-write-log.ts'
 import type { SessionSettings } from './session-options.ts'
 import type { SessionState } from './session-state.ts'
 import type { StatementKind } from '../database/statement-kind.ts'
@@ -110,7 +110,7 @@ export class WriteState {
 
   #noteRead({ sql, query }: CompiledQuery, origin: StatementOrigin): void {
     const isRaw = origin === 'raw' && query.kind === 'RawNode'
-    const locksRows = locksRowsIn(sql)
+    const locksRows = hasLockingClause(sql)
     if (isRaw || locksRows) this.#undeclared.noteRead(sql, isRaw, locksRows)
   }
 

@@ -1,5 +1,5 @@
 import * as assert from 'uvu/assert'
-import { statementKind, type StatementKind } from '../../source/database/statement-kind.ts'
+import { goesBackToSavepoint, statementKind, type StatementKind } from '../../source/database/statement-kind.ts'
 import { suite } from '../support/suite.ts'
 
 const KINDS: Readonly<Record<StatementKind, readonly string[]>> = {
@@ -15,6 +15,8 @@ const KINDS: Readonly<Record<StatementKind, readonly string[]>> = {
     'show all',
     'savepoint a',
     'rollback to a',
+    'select * from note for update',
+    'with a as (select * from note for no key update of note) select * from a, set',
     '-- nothing',
     '',
   ],
@@ -33,6 +35,9 @@ const KINDS: Readonly<Record<StatementKind, readonly string[]>> = {
     'create table a (b int)',
     'truncate note',
     'lock table note',
+    'values (1); delete from note',
+    'select 1; create table a (b int)',
+    'with a as (update only "x"."note" as n set a = 1 returning 1) select * from a',
   ],
   control: [
     'commit',
@@ -46,6 +51,7 @@ const KINDS: Readonly<Record<StatementKind, readonly string[]>> = {
     'start transaction',
     `prepare transaction 'a'`,
     'insert into note values (1); rollback',
+    'create table a (b int); commit',
   ],
 }
 
@@ -56,5 +62,18 @@ for (const [kind, statements] of Object.entries(KINDS)) {
     test(`${kind}: ${sql === '' ? 'nothing' : sql}`, () => assert.is(statementKind(sql), kind))
   }
 }
+
+test('a rollback to a savepoint is known behind comments and empty statements', () => {
+  for (const sql of [
+    'rollback to a',
+    '; /* a */ ROLLBACK -- b\nWORK to savepoint a; select 1',
+    '/* a */rollback to a',
+  ]) {
+    assert.ok(goesBackToSavepoint(sql), sql)
+  }
+  for (const sql of ['rollback', 'select 1; rollback to a', '/* rollback to a */', "'rollback to'", 'release a', '']) {
+    assert.not(goesBackToSavepoint(sql), sql)
+  }
+})
 
 test.run()

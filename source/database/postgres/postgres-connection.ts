@@ -14,7 +14,7 @@ import type { Finish } from '../prepared.ts'
 import { finishSql } from './prepared-transactions.ts'
 import { sqlLiteral } from '../sql-literal.ts'
 import { hasSqlState } from './server-errors.ts'
-import { statementKind } from '../statement-kind.ts'
+import { statementKind, type StatementKind } from '../statement-kind.ts'
 
 const COUNTED = new Set(['INSERT', 'UPDATE', 'DELETE', 'MERGE'])
 
@@ -43,7 +43,9 @@ export class PostgresConnection implements DatabaseConnection {
     return this.#start !== undefined
   }
 
-  kindOf = statementKind
+  kindOf(sql: string): StatementKind {
+    return statementKind(sql, 'postgresql')
+  }
 
   get backend(): number | undefined {
     return this.#held.backend

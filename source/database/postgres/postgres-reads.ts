@@ -28,7 +28,7 @@ export class PostgresReads implements Reads {
     const held = await this.#clients.take(this.#em)
     this.#held.add(held)
     try {
-      admit(statementKind(query.sql), held.backend)
+      admit(statementKind(query.sql, 'postgresql'), held.backend)
       return resultOf(await held.query(query.sql, query.parameters))
     } finally {
       this.#held.delete(held)
@@ -38,7 +38,7 @@ export class PostgresReads implements Reads {
   }
 
   async #executeOver(streaming: StreamingClient, query: CompiledQuery, admit: Admit): Promise<StatementResult> {
-    admit(statementKind(query.sql), streaming.held.backend)
+    admit(statementKind(query.sql, 'postgresql'), streaming.held.backend)
     streaming.enter()
     this.#held.add(streaming.held)
     try {
@@ -55,7 +55,7 @@ export class PostgresReads implements Reads {
     client.enter()
     this.#held.add(client.held)
     try {
-      admit(statementKind(sql), client.held.backend)
+      admit(statementKind(sql, 'postgresql'), client.held.backend)
       yield* client.connection.stream(sql, parameters, chunkSize, client.exclusive)
     } finally {
       this.#held.delete(client.held)

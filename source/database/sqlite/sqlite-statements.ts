@@ -14,9 +14,9 @@ export function control(handle: SqliteHandle, sql: Control): void {
   statement.run()
 }
 
-/** What `sql` does. SQLite knows it exactly, but for what begins and ends transactions. */
+/** Returns what `sql` does. SQLite knows, except of a statement that begins or ends a transaction. */
 export function kindOf(sql: string, prepare: (sql: string) => Statement): StatementKind {
-  if (statementKind(sql) === 'control') return 'control'
+  if (statementKind(sql, 'sqlite') === 'control') return 'control'
   return prepare(sql).readonly ? 'read' : 'write'
 }
 

@@ -1,7 +1,5 @@
+import { SqlTokens, type SqlTokenKind } from '../../database/sql-tokens.ts'
 import { html, type Html } from './html.ts'
-
-const TOKENS =
-  /(?<comment>--[^\n]*|\/\*[^]*?(?:\*\/|$))|(?<text>'(?:[^']|'')*(?:'|$))|(?<name>"(?:[^"]|"")*(?:"|$)|`[^`]*(?:`|$))|(?<word>[a-z_][\w$]*)|(?<number>\d+(?:\.\d+)?)|(?<mark>\?|\$\d+)/gi
 
 const KEYWORDS = new Set(
   (
@@ -13,28 +11,27 @@ const KEYWORDS = new Set(
   ).split(' '),
 )
 
+const CLASSES: Readonly<Partial<Record<SqlTokenKind, string>>> = {
+  comment: 'sql-note',
+  string: 'sql-text',
+  number: 'sql-value',
+  parameter: 'sql-value',
+}
+
 /** A statement with its parts in colour. */
 export function sql(text: string): Html {
   const parts: unknown[] = []
-  let from = 0
-  for (const token of text.matchAll(TOKENS)) {
-    const kind = kindOf(token.groups ?? {})
-    if (kind === undefined) continue
-    parts.push(text.slice(from, token.index), html`<span class="${kind}">${token[0]}</span>`)
-    from = token.index + token[0].length
+  const tokens = new SqlTokens(text, 'any')
+  let plain = 0
+  while (tokens.next()) {
+    const name = classOf(tokens)
+    if (name === undefined) continue
+    parts.push(text.slice(plain, tokens.start), html`<span class="${name}">${tokens.token}</span>`)
+    plain = tokens.end
   }
-  return html`${parts}${text.slice(from)}`
+  return html`${parts}${text.slice(plain)}`
 }
 
-function kindOf({
-  comment,
-  text,
-  word,
-  number,
-  mark,
-}: Readonly<Record<string, string | undefined>>): string | undefined {
-  if (word !== undefined) return KEYWORDS.has(word.toLowerCase()) ? 'sql-key' : undefined
-  if (comment !== undefined) return 'sql-note'
-  if (text !== undefined) return 'sql-text'
-  return number !== undefined || mark !== undefined ? 'sql-value' : undefined
+function classOf({ kind, word }: SqlTokens): string | undefined {
+  return kind === 'word' && KEYWORDS.has(word) ? 'sql-key' : CLASSES[kind]
 }
