@@ -1,6 +1,6 @@
 import type { CommitGroup } from '../session/commit-group.ts'
 import { CommitFencedError, CommitOutcomeUnknownError, ConnectionLostError } from '../database/errors.ts'
-import { CommittedTooEarlyError, EndlessFlushError } from '../session/errors.ts'
+import { CommittedTooEarlyError } from '../session/errors.ts'
 import type { Finish } from '../database/prepared.ts'
 import type { Session } from '../session/session.ts'
 import type { CommitPlanner, Plan, PlannedDecision } from './commit-planner.ts'
@@ -8,29 +8,40 @@ import type { PreparedBranch, Member } from './prepared-branch.ts'
 import type { Engine } from '../role/role.ts'
 import { CommitGivenUpError, commitError } from './errors.ts'
 import { retryForAWhile } from './retry-for-a-while.ts'
+import { judge, seal, settle } from './settle-and-judge.ts'
 import { report } from '../transaction/warnings.ts'
 
+/** What became of a commit. `given up`: the transaction aborts; a decision under way may still commit. */
+type Outcome = 'open' | 'given up' | 'committed' | 'unknown'
+
+const MOVES: Readonly<Record<Outcome, readonly Outcome[]>> = {
+  open: ['given up', 'committed', 'unknown'],
+  'given up': ['committed', 'unknown'],
+  committed: [],
+  unknown: [],
+}
+
 /**
- * The commit of one transaction's sessions. Nothing happens before the last of them votes: only then it is known who
- * changed, and that every other resource agreed. First they are flushed until nothing is left: the flush of one may make
- * changes in another.
+ * The commit of one transaction's sessions. Nothing is committed before the last session votes: only then every other
+ * resource has agreed. First all are flushed until nothing is left; then it depends on how many changed.
  *
  * 1. One changed session: COMMIT.
- * 2. Several: PREPARE TRANSACTION in all but the commit point, at the same time; then the commit point writes the decision
- *    and COMMITs, which decides for all; then, in tpcFinish, COMMIT PREPARED in the others, at the same time.
- * 3. Those that can neither be prepared nor decide commit just before the commit point: such a commit is not atomic.
+ * 2. Several: PREPARE TRANSACTION in all but the commit point, at the same time. The commit point writes the decision and
+ *    COMMITs, which decides for all. Then, in tpcFinish, COMMIT PREPARED in the others, at the same time.
+ * 3. Databases that can neither be prepared nor decide commit just before the commit point: such a commit is not atomic.
  */
 export class AtomicCommit implements CommitGroup {
   readonly #commits: CommitPlanner
   readonly #members: Member[] = []
   readonly #committed = new Set<Session>()
-  #entered = 0
-  #votes = 0
+  /** Counts the sessions in the commit that have yet to vote. */
+  #missingVotes = 0
+  #outcome: Outcome = 'open'
+  /** Undefined unless several sessions changed. */
   #plan: Plan | undefined
-  #outcome: 'open' | 'committed' | 'unknown' = 'open'
-  #givenUp = false
-  /** The vote under way; it never rejects. */
+  /** The vote under way or done; never rejects. */
   #voting: Promise<void> | undefined
+  /** The end of the branches, under way or done: they end once, one way. */
   #finishing: Promise<void> | undefined
 
   constructor(commits: CommitPlanner) {
@@ -42,11 +53,11 @@ export class AtomicCommit implements CommitGroup {
   }
 
   enter(): void {
-    this.#entered++
+    this.#missingVotes++
   }
 
   vote(): Promise<void> | undefined {
-    if (++this.#votes < this.#entered) return undefined
+    if (--this.#missingVotes > 0) return undefined
     const vote = this.#vote()
     this.#voting = vote.catch(() => undefined)
     return vote
@@ -58,13 +69,18 @@ export class AtomicCommit implements CommitGroup {
   }
 
   async giveUp(session: Session): Promise<void> {
-    this.#givenUp = true
+    this.#become('given up')
     // A vote that took longer than the transaction waits is still under way, and has to come to an end first.
     await this.#voting
     if (this.#outcome === 'committed') await this.finish()
-    if (this.#outcome === 'open') await (this.#finishing ??= this.#finishBranches('rollback'))
+    if (this.#outcome === 'given up') await (this.#finishing ??= this.#finishBranches('rollback'))
     await session.abandon('its transaction was aborted')
     if (this.#committed.has(session) || session.committedEarly) throw new CommittedTooEarlyError(session.role)
+  }
+
+  /** Ignores a move that is not legal: a decision stays. */
+  #become(outcome: Outcome): void {
+    if (MOVES[this.#outcome].includes(outcome)) this.#outcome = outcome
   }
 
   async #vote(): Promise<void> {
@@ -75,20 +91,23 @@ export class AtomicCommit implements CommitGroup {
     const [only] = changed
     if (changed.length > 1) await this.#commitSeveral(changed)
     else if (only !== undefined) await this.#commitPlainly(only)
-    this.#outcome = 'committed'
+    this.#become('committed')
     for (const { session } of open) session.end('its transaction was committed')
   }
 
   async #commitSeveral(changed: readonly Member[]): Promise<void> {
     const plan = (this.#plan = await this.#commits.plan(changed))
     await allSettled(plan.branches.map((branch) => branch.prepare()))
-    if (this.#givenUp) throw new CommitGivenUpError()
+    if (this.#outcome === 'given up') throw new CommitGivenUpError()
     if (plan.plain.length === 0) await this.#decide(plan)
     else await this.#commitOneByOne(plan, changed)
     for (const { session } of changed) this.#committed.add(session)
   }
 
-  /** Those that can neither be prepared nor decide, and then the others. @throws PartialCommitError once one is committed, or may be */
+  /**
+   * Commits the databases that can neither be prepared nor decide, and then the others.
+   * @throws PartialCommitError once one is committed, or may be
+   */
   async #commitOneByOne(plan: Plan, changed: readonly Member[]): Promise<void> {
     let current = plan.point
     try {
@@ -102,7 +121,7 @@ export class AtomicCommit implements CommitGroup {
 
   #partial({ plain, point }: Plan, changed: readonly Member[], failed: Member, error: unknown): unknown {
     const left = changed.filter(({ session }) => !this.#committed.has(session))
-    // What is prepared goes as the commit point does.
+    // Prepared branches end as the commit point does.
     const mayBeCommitted = failed === point ? left.filter((member) => !plain.includes(member)) : [failed]
     const unknown = error instanceof CommitOutcomeUnknownError ? mayBeCommitted : []
     const outcome = {
@@ -118,7 +137,7 @@ export class AtomicCommit implements CommitGroup {
     this.#committed.add(session)
   }
 
-  /** Once the decision is durable the transaction is committed, whatever happens from here on. */
+  /** Commits the point and thereby decides: once the decision is durable, no later failure undoes the commit. */
   async #decide({ point, decision }: Plan): Promise<void> {
     const { role, database } = point.engine
     const { decisions } = database
@@ -136,7 +155,7 @@ export class AtomicCommit implements CommitGroup {
     }
   }
 
-  /** The answer to the COMMIT that decides was lost: asks. */
+  /** Asks for the decision, after the answer to the COMMIT that decides was lost. */
   async #learn(
     { engine, session }: Member,
     decision: PlannedDecision,
@@ -146,7 +165,7 @@ export class AtomicCommit implements CommitGroup {
     try {
       committed = await this.#wasCommitted(engine, decision)
     } catch {
-      this.#outcome = 'unknown'
+      this.#become('unknown')
       for (const branch of this.#branches) branch.leave()
       this.#commits.needRecovery()
       throw unknown
@@ -155,9 +174,9 @@ export class AtomicCommit implements CommitGroup {
   }
 
   /**
-   * What the database says now, it will say for ever. Where nothing was decided before, it is the others that tell: the row
-   * of a commit is removed when recovery has finished all of them by it.
-   * @throws when it cannot be told
+   * Asks by `fence`, whose answer is final. Where no row is found, the branches show why: recovery removes the row of a
+   * commit only after it has committed every branch.
+   * @throws the driver's error when the database cannot be asked
    */
   async #wasCommitted({ database: { decisions } }: Engine, { id, database }: PlannedDecision): Promise<boolean> {
     return (await retryForAWhile(() => decisions.fence(id, database, () => this.#isFinished()))) === 'commit'
@@ -178,52 +197,11 @@ export class AtomicCommit implements CommitGroup {
   }
 }
 
-/** How often the sessions of one transaction are flushed at most. */
-const LONGEST_FLUSH = 100
-
-/** Flushes all of them until none has changes. */
-async function settle(members: readonly Member[]): Promise<void> {
-  const sessions = members.map(({ session }) => session)
-  for (let round = 1; ; round++) {
-    const writing: string[] = []
-    for (const session of sessions) if (!session.isSettled && (await session.settle())) writing.push(session.role)
-    if (writing.length === 0 && sessions.every((session) => session.isQuiet)) return
-    if (round === LONGEST_FLUSH) throw new EndlessFlushError(writing, LONGEST_FLUSH)
-  }
-}
-
-/** Refuses every further statement. */
-function seal(members: readonly Member[]): void {
-  for (const { session } of members) {
-    session.assertNotNested('The commit')
-    session.seal()
-  }
-}
-
-/** Those that have to be committed, and can be; the others are over with that. */
-async function judge(members: readonly Member[]): Promise<Member[]> {
-  const changed: Member[] = []
-  for (const member of members) {
-    const { session } = member
-    if (!session.needsCommit) await session.settleUnmarkedWrites()
-    if (session.needsCommit) {
-      const asking = session.assertCommittable()
-      if (asking !== undefined) await asking
-      if (session.begun) changed.push(member)
-    }
-  }
-  for (const { session } of members) {
-    if (!session.needsCommit) await session.endUnchanged('its transaction was committed, with nothing to commit in it')
-  }
-  return changed
-}
-
-/** Their names. */
 function rolesOf(members: readonly Member[]): string[] {
   return members.map(({ session }) => session.role)
 }
 
-/** Waits for all of them, then throws the first error in their order; the others are reported. */
+/** Waits for all works, then throws the first error in their order; the others are reported. */
 async function allSettled(works: readonly Promise<void>[]): Promise<void> {
   const failures = (await Promise.allSettled(works)).filter((result) => result.status === 'rejected')
   const [first, ...others] = failures.map(({ reason }): unknown => reason)

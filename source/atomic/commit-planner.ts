@@ -7,7 +7,7 @@ export const ATOMIC = ['prefer', 'required'] as const
 /** What a registry demands of a commit over several databases; see {@link EngineRegistryOptions.atomic}. Default `'prefer'`. */
 export type Atomic = (typeof ATOMIC)[number]
 
-/** What the commit point is to write down. @internal */
+/** The decision that the commit point writes down. @internal */
 export interface PlannedDecision {
   readonly id: string
   /** The name of the commit point's database. */
@@ -18,11 +18,11 @@ export interface PlannedDecision {
 /** How several changed databases are committed. @internal */
 export interface Plan {
   readonly branches: readonly PreparedBranch[]
-  /** Those that can neither be prepared nor decide. */
+  /** The members that can neither be prepared nor decide. */
   readonly plain: readonly Member[]
   /** The commit point: it commits last, and decides. */
   readonly point: Member
-  /** Undefined where nothing is prepared. */
+  /** The decision to write; undefined where nothing is prepared. */
   readonly decision: PlannedDecision | undefined
 }
 
@@ -33,7 +33,7 @@ export interface CommitPlannerOptions {
   readonly defaultRole: string | undefined
   /** All engines, in the order they were given. */
   readonly engines: readonly Engine[]
-  /** Called when something prepared was left. */
+  /** Called when a prepared transaction was left. */
   readonly needRecovery: () => void
 }
 
@@ -41,7 +41,7 @@ export interface CommitPlannerOptions {
 export class CommitPlanner {
   readonly needRecovery: () => void
   readonly #options: CommitPlannerOptions
-  /** The sets of roles that were warned of. */
+  /** Sets of roles already warned of. */
   readonly #warned: ReadonlySet<string>[] = []
 
   constructor(options: CommitPlannerOptions) {
@@ -75,13 +75,13 @@ export class CommitPlanner {
     }
   }
 
-  /** Warns, once, of roles no two of which can commit as one. */
+  /** Warns once of the roles that cannot be prepared, where there are several: no two of them commit as one. */
   async advise(): Promise<void> {
     const unable = await unableToPrepare(this.#options.engines.filter((engine) => engine.joins))
     if (unable.length > 1) this.#warn(unable)
   }
 
-  /** All of them can be prepared: the default role decides, else the first that is not forced to be prepared. */
+  /** Chooses the commit point where all can be prepared: the default role, else the first without `twoPhase: true`. */
   #preferred(changed: readonly Member[]): Member {
     const { engines, defaultRole } = this.#options
     const inOrder = changed.toSorted((left, right) => engines.indexOf(left.engine) - engines.indexOf(right.engine))

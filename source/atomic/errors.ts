@@ -1,8 +1,8 @@
 import { SqlassistError } from '../transaction/index.ts'
 
 /**
- * Sessions committed one by one, and one of them failed: `committed` stay committed, `rolledBack` are lost, and of `unknown` the
- * answer to COMMIT was lost. Thrown only where something is committed, or may be; `cause` is the error of the one that failed.
+ * Sessions committed one by one, and one of them failed. `committed` stay committed, `rolledBack` are lost; for `unknown` the
+ * answer to COMMIT was lost. Thrown only if something is committed, or may be. `cause` is the error of the failed session.
  */
 export class PartialCommitError extends SqlassistError {
   static {
@@ -11,7 +11,7 @@ export class PartialCommitError extends SqlassistError {
   override readonly code = 'SQLASSIST_PARTIAL_COMMIT'
   /** The roles whose sessions are committed and stay so. */
   readonly committed: readonly string[]
-  /** The roles whose sessions were rolled back, the failed one among them unless it is unknown. */
+  /** The roles whose sessions were rolled back. Includes the failed role, unless its outcome is unknown. */
   readonly rolledBack: readonly string[]
   /** The roles whose COMMIT may have been carried out: the answer was lost. */
   readonly unknown: readonly string[]
@@ -34,14 +34,14 @@ export class PartialCommitError extends SqlassistError {
   }
 }
 
-/** Which roles are committed, which are rolled back, and of which the one or the other is not known. */
+/** The roles by outcome. */
 export interface PartialOutcome {
   readonly committed: readonly string[]
   readonly rolledBack: readonly string[]
   readonly unknown: readonly string[]
 }
 
-/** The error of a commit one by one that `cause` ended: a {@link PartialCommitError} where something may be committed. */
+/** Returns a {@link PartialCommitError} where something is committed, or may be; else `cause`. */
 export function commitError(failed: string, outcome: PartialOutcome, cause: unknown): unknown {
   const isPartial = outcome.committed.length > 0 || outcome.unknown.length > 0
   return isPartial ? new PartialCommitError(failed, outcome, cause) : cause

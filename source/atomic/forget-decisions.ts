@@ -3,8 +3,8 @@ import { parseGlobalId, participantsOf, type Participant } from './global-id.ts'
 import type { Survey } from './survey.ts'
 
 /**
- * Removes the rows of commits that are finished in each database that took part. A database that was not asked, or of which
- * only a copy may have been asked, keeps them: it may still need them.
+ * Removes the rows of commits that are finished in every database that took part. A row is kept while one of them was not
+ * asked, or only a copy of it may have been: a branch there may still need the row.
  */
 export async function forgetDecisions(survey: Survey): Promise<void> {
   for (const { engine, seen } of survey.decisions) {
@@ -13,7 +13,7 @@ export async function forgetDecisions(survey: Survey): Promise<void> {
     try {
       await engine.database.decisions.remove(finished.map(({ id }) => id))
     } catch {
-      // They stay until the next time.
+      // Rows stay until the next run of recovery.
     }
   }
 }
@@ -27,13 +27,13 @@ function isPrepared(decision: string, { prepared }: Survey): boolean {
   return prepared.some(({ seen }) => seen?.rows.some(({ gid }) => parseGlobalId(gid)?.decision === decision))
 }
 
-/** Under the name that no copy has; after a restart its role and its place tell it from copies. */
+/** Recognises a database by the name that no copy has; after a restart, by its role and an inherited name. */
 function wasAsked({ role, database }: Participant, { decisions, prepared }: Survey): boolean {
   return prepared.some(({ engine, seen }) => {
     if (seen === undefined) return false
     if (seen.identity === database) return true
     const names = decisions.find((each) => each.engine === engine)?.seen
-    // Between the two looks it may have become another.
+    // The role may have moved to another database between the two looks.
     if (names?.identity !== seen.identity) return false
     return names.name === database || (engine.role === role && names.inherited.includes(database))
   })

@@ -2,11 +2,11 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { parseGlobalId } from './global-id.ts'
 import { recoverOnce, type LeftInDoubt, type RecoveryContext, type RecoveryPass } from './recovery.ts'
 
-/** When recovery runs by itself. */
+/** When recovery runs automatically. */
 export interface RecoverOptions {
   /** Milliseconds from the end of one run to the next. Default 60000. */
   readonly everyMs?: number | undefined
-  /** How old, in milliseconds, a prepared transaction has to be before it is looked at. Default 10000. */
+  /** Milliseconds: recovery leaves younger prepared transactions alone, since their commit may be under way. Default 10000. */
   readonly graceMs?: number | undefined
 }
 
@@ -15,41 +15,41 @@ export const DEFAULT_GRACE_MS = 10_000
 
 const LEAST_HURRY_MS = 100
 
-/** Runs recovery, one run at a time: when told to, and by itself from `start` on. */
+/** Runs recovery, one run at a time: on request, and by a timer from `start` on. */
 export class RecoverySchedule {
   readonly #context: RecoveryContext
   readonly #everyMs: number | undefined
-  /** Of nobody's request, whoever it is that makes it run. */
+  /** Runs the timer outside of every request: `soon` is called within one. */
   readonly #outside = AsyncLocalStorage.snapshot()
   #timer: NodeJS.Timeout | undefined
   /** The run under way or the last one; it never rejects. */
   #last: Promise<unknown> = Promise.resolve()
   #stopped = false
-  /** How soon to look again after something was left: it may show late. Doubles with each run, up to `everyMs`. */
+  /** How soon to look again after a branch was left, which may show late. Doubles with each run, up to `everyMs`. */
   #hurryMs = Infinity
-  /** The ids that were warned of and are still left. */
+  /** Ids already warned of and still left. */
   #warned: ReadonlySet<string> = new Set()
 
-  /** Without `everyMs` it never runs by itself. */
+  /** Without `everyMs` no timer runs. */
   constructor(context: RecoveryContext, everyMs: number | undefined) {
     this.#context = context
     this.#everyMs = everyMs
   }
 
-  /** Runs it after the run under way, if there is one. */
+  /** Runs recovery after the run under way, if there is one. */
   async run(graceMs = this.#context.graceMs, context = this.#context): Promise<RecoveryPass> {
     const run = this.#last.then(() => recoverOnce({ ...context, graceMs }))
     this.#last = run.catch(() => undefined)
     return await run
   }
 
-  /** The first run, and all that follow. */
+  /** Makes the first run, and schedules those that follow. */
   async start(): Promise<void> {
     if (this.#everyMs === undefined || this.#stopped) return
     await this.#runByItself(this.#context)
   }
 
-  /** Something was left just now: runs as soon as it is old enough, and again until it would run anyway. */
+  /** Runs soon after a branch was left: once it is old enough, then at growing distances up to `everyMs`. */
   soon(): void {
     if (this.#everyMs === undefined) return
     const { graceMs } = this.#context
@@ -57,7 +57,7 @@ export class RecoverySchedule {
     this.#schedule(graceMs)
   }
 
-  /** No run begins from here on; waits for the one under way. */
+  /** Begins no further run, and waits for the one under way. */
   async stop(): Promise<void> {
     this.#stopped = true
     clearTimeout(this.#timer)
@@ -86,12 +86,12 @@ export class RecoverySchedule {
     })
   }
 
-  /** An ORM that was closed is not to be opened again by a timer. */
+  /** Leaves out ORMs that were closed: a timer must not open them again. */
   #connected(): RecoveryContext {
     return { ...this.#context, engines: this.#context.engines.filter((engine) => engine.connected) }
   }
 
-  /** Once for each; those of another application are that one's business. */
+  /** Warns once for each id of this application. */
   #warnOf(left: readonly LeftInDoubt[]): void {
     const own = left.filter(
       ({ id }) => id !== undefined && parseGlobalId(id)?.application === this.#context.application,

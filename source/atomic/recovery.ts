@@ -1,38 +1,39 @@
 import type { Engine } from '../role/role.ts'
 import { forgetDecisions } from './forget-decisions.ts'
 import { parseGlobalId } from './global-id.ts'
+import { preparedOf } from './prepared-of.ts'
 import { surveyAll, type Obstacle, type Survey } from './survey.ts'
 import { verdictAbout } from './verdict.ts'
 
-/** A transaction that was found prepared. */
+/** A transaction found prepared. */
 export interface InDoubt {
   /** Its name, as pg_prepared_xacts shows it. */
   readonly id: string
-  /** The role in whose database it was found. */
+  /** The role in whose database the transaction was found. */
   readonly role: string
 }
 
-/** What could not be settled and was left as it is. Without an `id` it is the whole database that could not be asked. */
+/** A prepared transaction that could not be settled and was left; without an `id`, a database that could not be asked. */
 export interface LeftInDoubt {
-  /** Its name, as pg_prepared_xacts shows it; undefined where the database could not be asked. */
+  /** The name of the transaction, as pg_prepared_xacts shows it; undefined where the database could not be asked. */
   readonly id: string | undefined
-  /** The role in whose database it was found, or that could not be asked. */
+  /** The role whose database holds the transaction, or could not be asked. */
   readonly role: string
-  /** Why it was left, in words; docs/atomic-commit.md says what to do. */
+  /** Why the transaction was left, in words; docs/atomic-commit.md says what to do. */
   readonly reason: string
 }
 
-/** What recovery did. */
+/** The result of one run of recovery. */
 export interface RecoveryReport {
-  /** Those that were committed, as had been decided. */
+  /** Transactions that were committed, as decided before. */
   readonly committed: readonly InDoubt[]
-  /** Those that were rolled back: nobody had decided to commit them, and now nobody can. */
+  /** Transactions that were rolled back: nobody had decided to commit them, and now nobody can. */
   readonly rolledBack: readonly InDoubt[]
-  /** Those that still hold their locks, and databases that could not be asked. */
+  /** Transactions that still hold their locks, and databases that could not be asked. */
   readonly left: readonly LeftInDoubt[]
 }
 
-/** The same, and whether there is anything too young to be looked at. @internal */
+/** A report, and whether a transaction was too young to be settled. @internal */
 export interface RecoveryPass extends RecoveryReport {
   readonly young: boolean
 }
@@ -46,8 +47,8 @@ export interface RecoveryContext {
 }
 
 /**
- * One look at every database, and what follows from it. Safe at any time and from many processes at once: what is not
- * decided yet is decided by a row that only one can write, and what is finished twice is finished once.
+ * Looks at every database and settles the prepared transactions found. Safe at any time and in many processes at once:
+ * undecided transactions are decided by a row with a unique key, and finishing one twice is harmless.
  * @internal
  */
 export async function recoverOnce(context: RecoveryContext): Promise<RecoveryPass> {
@@ -60,7 +61,7 @@ export async function recoverOnce(context: RecoveryContext): Promise<RecoveryPas
   const known = new Set<string>()
   for (const { engine, seen } of survey.prepared) {
     for (const { gid, ageMs } of seen?.rows ?? []) {
-      // Two roles may be of one database; a copy that was made meanwhile is another and has the same id.
+      // Two roles may share a database; a copy of it is another database with equal ids.
       const key = `${seen?.identity} ${gid}`
       if (known.has(key)) continue
       known.add(key)
@@ -98,8 +99,8 @@ async function settle(
   }
   try {
     const decision = await verdictAbout(id, decisions)
-    const finished = await engine.database.prepared?.finish(gid, decision === 'commit' ? 'commit' : 'rollback')
-    if (finished !== true) return
+    const finished = await preparedOf(engine).finish(gid, decision === 'commit' ? 'commit' : 'rollback')
+    if (!finished) return
     if (decision === 'commit') report.committed.push(found)
     else report.rolledBack.push(found)
   } catch (error) {

@@ -3,22 +3,22 @@ import type { PreparedSurvey } from '../database/prepared.ts'
 import type { Engine } from '../role/role.ts'
 import { GLOBAL_ID_PREFIX } from '../database/prepared.ts'
 
-/** What one look at one database brought: `seen`, or the error that it could not be asked. */
+/** The result of asking one database: `seen`, or the error. */
 export type Seen<T> = { readonly engine: Engine } & (
   | { readonly seen: T; readonly error?: undefined }
   | { readonly seen?: undefined; readonly error: unknown }
 )
 
-/** One look at every database. */
+/** The decisions and prepared transactions of every database. */
 export interface Survey {
   readonly decisions: readonly Seen<DecisionSurvey>[]
   readonly prepared: readonly Seen<PreparedSurvey>[]
 }
 
-/** Why a role's database cannot be asked now, if so. */
+/** Returns why a role's database must not be asked now; undefined if it can be. */
 export type Obstacle = (role: string) => string | undefined
 
-/** In this order: what has a row here was prepared before, and shows in the second look unless it is finished. */
+/** Asks for decisions first: every branch of a row found then was prepared before, so the second look shows it unless finished. */
 export async function surveyAll(engines: readonly Engine[], graceMs: number, obstacle: Obstacle): Promise<Survey> {
   const decisions = await lookAt(engines, obstacle, (engine) => engine.surveyDecisions(graceMs))
   const able = engines.filter(({ database }) => database.prepared !== undefined)

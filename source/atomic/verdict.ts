@@ -6,14 +6,14 @@ import type { Seen } from './survey.ts'
 type Databases = readonly Seen<DecisionSurvey>[]
 
 /**
- * What was decided about a prepared transaction.
+ * Finds the decision about a prepared transaction.
  *
- * 1. The database that decides is known by the name it has as it runs now: its word is final, under any role.
- * 2. A commit is believed wherever it is written: a copy has it from the original.
- * 3. After a restart the database has the name by inheritance, and its copies have it too. Only where the deciding role leads
- *    to it, and it is where it was or is the standby of that, may it say that nothing was decided.
- * 4. Else it may be a copy that is asked: left.
- * @throws Error that says why it cannot be known
+ * 1. A database that runs now under the name of the deciding one is that database: its answer is final, under any role.
+ * 2. A written commit counts in any database: a copy has it from the original.
+ * 3. After a restart the database has inherited the name, and so have its copies. Its answer counts where the deciding role
+ *    leads to it, and it runs where the original did or is its standby.
+ * 4. Any other database may be a copy: the transaction is left.
+ * @throws Error that says why the decision is not known
  */
 export async function verdictAbout(id: GlobalId, databases: Databases): Promise<Decision> {
   const decidingDatabase = databases.find(({ seen }) => seen?.name === id.decidingDatabase)
@@ -36,7 +36,7 @@ async function fence({ role, database }: Engine, { decision, decidingDatabase }:
 
 async function isCommitWritten({ decision }: GlobalId, databases: Databases): Promise<boolean> {
   const asked = databases.filter(({ seen }) => seen !== undefined)
-  // What cannot be asked any more knows nothing of it, as those that could not be asked before.
+  // A database lost meanwhile counts like one that could not be asked before.
   const found = await Promise.allSettled(asked.map(({ engine }) => engine.database.decisions.find(decision)))
   return found.some((result) => result.status === 'fulfilled' && result.value === 'commit')
 }

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { BlockList, isIP } from 'node:net'
 import type { ResolvedDebugPanelOptions } from './debug-panel-options.ts'
 
-/** As much of a request as tells who asks, and under which name. */
+/** The parts of a request that show its sender and the host name used. */
 export interface Asking {
   readonly socket: { readonly remoteAddress?: string | undefined }
   readonly headers: IncomingHttpHeaders & { readonly ':authority'?: string | undefined }
@@ -51,7 +51,7 @@ function forwardedFor(headers: Asking['headers']): string[] {
   return [...plain.flatMap((value) => value.split(',')), ...forwarded.map(([, value = '']) => value)].map(bareAddress)
 }
 
-/** Without the port and brackets that such headers may give it. */
+/** Removes the port and brackets that such headers may have. */
 function bareAddress(text: string): string {
   const trimmed = text.trim().replaceAll('"', '')
   const [, inBrackets, v4] = /^(?:\[([^\]]*)\](?::\d+)?|([\d.]+):\d+)$/.exec(trimmed) ?? []

@@ -1,23 +1,23 @@
 import { BlockList, isIP } from 'node:net'
 import { ConfigurationError } from '../role/errors.ts'
 
-/** What the debug panel shows, and to whom. */
+/** Options of the debug panel: what it keeps, and who may see it. */
 export interface DebugPanelOptions {
   /** Where the panel stands: `/` and a name, or several. Default `'/_sqlassist'`. */
   readonly path?: string | undefined
   /** How many requests and runs are kept, the latest ones, from 1 to 10000. Default 100. */
   readonly keep?: number | undefined
   /**
-   * Keeps the values of statements out of what is recorded: parameters and literals become `?`, the messages of errors and
-   * the query strings of requests, which can hold such values, are left out. Default `false`.
+   * Keeps the values of statements out of the records: parameters and literals become `?`; messages of errors and query
+   * strings of requests, which may hold such values, are left out. Default `false`.
    */
   readonly hideParameters?: boolean | undefined
   /** Lets the panel be mounted where NODE_ENV is `production`. Default `false`. */
   readonly allowInProduction?: boolean | undefined
-  /** Host names beyond `localhost`, `*.localhost` and loopback addresses under which it answers. Default none. */
+  /** Host names under which the panel answers, beyond `localhost`, `*.localhost` and loopback addresses. Default none. */
   readonly allowHosts?: readonly string[] | undefined
   /**
-   * Addresses beyond this machine's own that it answers to, each one address or a network, such as `172.17.0.0/16` for the
+   * Addresses that may look at the panel, beyond this machine's own: single ones or networks, such as `172.17.0.0/16` for a
    * browser outside of a container. Default none.
    */
   readonly allowAddresses?: readonly string[] | undefined
@@ -27,7 +27,7 @@ export interface DebugPanelOptions {
   readonly statements?: number | undefined
 }
 
-/** What bounds the memory that records take, and what they must not hold. */
+/** Options that bound the memory of records, and keep values out of them. */
 export interface DebugPanelLimits {
   readonly keep: number
   readonly hideParameters: boolean
@@ -35,7 +35,7 @@ export interface DebugPanelLimits {
   readonly statements: number
 }
 
-/** The same with the defaults filled in. */
+/** Options with every default filled in. */
 export interface ResolvedDebugPanelOptions extends DebugPanelLimits {
   readonly path: string
   /** In lower case. */

@@ -14,11 +14,11 @@ import { Recorder } from './recorder.ts'
 import { serverTiming } from './server-timing.ts'
 import { totalsOf } from './totals.ts'
 
-/** The middleware, which can be told to listen no more. */
+/** The middleware of the panel, with a method to stop recording. */
 export interface DebugPanel extends Middleware<any, any> {
   /**
-   * Records nothing more and ends live pages; what was recorded can still be looked at. The registry's own `close()` does
-   * the same.
+   * Stops recording and ends live pages; the records can still be looked at. The registry's own `close()` has the same
+   * effect.
    */
   close(): void
 }
@@ -35,11 +35,11 @@ type Next = () => Promise<unknown>
  * app.use(dbSessions(registry))
  * ```
  *
- * It answers to this machine only, under local host names. Those who may look at it also get a link at the end of each HTML
- * page that is a whole text (not of a stream), and a `Server-Timing` header with the time in the databases (`db`) and
- * of the commit, both in milliseconds.
+ * The panel answers to this machine only, under local host names. Its readers also get a link at the end of each HTML page
+ * that is a whole text (not a stream), and a `Server-Timing` header with the time in the databases (`db`) and of the commit,
+ * both in milliseconds.
  *
- * Everything that is recorded is kept in memory, bounded by the options, and gone with the process.
+ * Records are kept in memory, bounded by the options, and end with the process.
  *
  * @throws ConfigurationError, at once, for options that cannot work, and where NODE_ENV is `production` without
  *   `allowInProduction`
@@ -81,7 +81,7 @@ export function debugPanel(registry: EngineRegistry<any, any>, options: DebugPan
   return Object.assign(debugPanelMiddleware, { close })
 }
 
-/** What the application’s own response gets. */
+/** Adds the link and the `Server-Timing` header to the application's response. */
 function adorn(ctx: Context, base: string, request: RecordedRequest): void {
   if (ctx.headerSent || ctx.respond === false) return
   ctx.append('Server-Timing', serverTiming(request))
@@ -94,14 +94,14 @@ function linkTo(request: RecordedRequest, base: string): string {
   return html`<small><a href="${base}/requests/${request.id}">${text}</a></small>`.text
 }
 
-/** What a mount above has taken off the path, as koa-mount does. */
+/** The part of the path that a mount above has removed, as koa-mount does. */
 function mountPath({ originalUrl, path }: Context): string {
   const original = originalUrl.replace(/\?.*/s, '')
   const mounted = path === '/' ? original.replace(/\/$/, '') : original.slice(0, -path.length)
   return original.endsWith(path) || path === '/' ? plainPath(mounted) : ''
 }
 
-/** Nothing that a browser could take for another host. */
+/** Returns '' for a path that a browser could take for another host. */
 function plainPath(path: string): string {
   return /^(?:\/[\w.~-]+)*$/.test(path) ? path : ''
 }

@@ -1,18 +1,18 @@
 import type { Context } from 'koa'
 
 const END_OF_BODY = /<\/body\s*>/gi
-/** What is ASCII where ASCII is, so that a link of ASCII can be put between. */
+/** Encodings that keep ASCII as it is, so that a link of ASCII can be inserted. */
 const ASCII_COMPATIBLE = /^(?:utf-?8|us-ascii|ascii|iso-8859-\d+|latin1|windows-125\d)$/i
 
 /**
- * Puts a link before the end of an HTML page, a plain one that no Content-Security-Policy minds. A part of a page, fetched by
- * a script, and whatever is no HTML text, stays as it is.
+ * Puts a link before the end of an HTML page, without style or script, which a Content-Security-Policy may forbid. Parts of
+ * pages fetched by a script, and bodies that are no HTML text, stay as they are.
  */
 export function addLink(ctx: Context, link: string): void {
   const { body } = ctx
   if (!takesLink(ctx)) return
   if (typeof body === 'string') ctx.body = withLink(body, link)
-  // Byte by byte, whatever the characters are.
+  // latin1 keeps every byte, in any encoding.
   else if (Buffer.isBuffer(body)) ctx.body = Buffer.from(withLink(body.toString('latin1'), link), 'latin1')
 }
 

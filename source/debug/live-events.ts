@@ -2,12 +2,12 @@ import { PassThrough, type Readable } from 'node:stream'
 import type { Socket } from 'node:net'
 import type { RequestLog } from './request-log.ts'
 
-/** How long changes are gathered before they are told. */
+/** How long changes are gathered before an event is sent. */
 const GATHER_MS = 100
 const BEAT_MS = 1000
-/** A comment now and then, so that nothing between here and the browser takes the connection for dead. */
+/** How often a comment is sent, so that no proxy takes the connection for dead. */
 const BEATS_BETWEEN_COMMENTS = 15
-/** What may wait for a browser that does not read. */
+/** How much may be buffered for a browser that does not read. */
 const BACKLOG_BYTES = 64 * 1024
 const STREAMS = 50
 
@@ -17,8 +17,8 @@ interface Listening {
 }
 
 /**
- * Tells browsers by server-sent events which requests changed. A stream ends when its browser goes away, when the panel closes,
- * and when the server was told to close, which would else wait for it. Its timers keep no process alive.
+ * Sends the ids of changed requests to browsers, as server-sent events. A stream ends when its browser goes away, the panel
+ * closes, or the server is closing, which would else wait for it. The timers keep no process alive.
  */
 export class LiveEvents {
   readonly #listening = new Set<Listening>()
@@ -33,7 +33,7 @@ export class LiveEvents {
     this.#stop = log.onChange((id) => this.#note(id))
   }
 
-  /** A new stream for whoever is at the other end of the socket. */
+  /** Opens a stream for the browser at the other end of the socket. */
   open(socket: Socket): Readable {
     const stream = new PassThrough()
     const listening = { stream, socket }
@@ -97,7 +97,7 @@ export class LiveEvents {
   }
 }
 
-/** A server that was told to close listens no more, and waits for every connection that is in use. */
+/** Whether the server is closing: it listens no more, and waits for every connection in use. */
 function isServed(socket: Socket): boolean {
   // Not in the types: https://github.com/nodejs/node/blob/v24.0.0/lib/net.js (onconnection)
   const { server } = socket as { readonly server?: { readonly listening?: boolean } }

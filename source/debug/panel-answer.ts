@@ -10,7 +10,7 @@ const FOR_ALL = {
   'X-Frame-Options': 'DENY',
 }
 
-/** Headers that keep what the panel sends to whoever asked for it, and anything but the panel's own files out of its pages. */
+/** Headers that let no other site or cache have the panel's answers, and no foreign file into its pages. */
 export function guardAnswer(ctx: Context): { readonly nonce: string } {
   const nonce = randomBytes(16).toString('base64')
   ctx.set(FOR_ALL)
@@ -19,7 +19,7 @@ export function guardAnswer(ctx: Context): { readonly nonce: string } {
     `default-src 'none'; script-src 'nonce-${nonce}'; style-src 'nonce-${nonce}'; img-src 'self'; connect-src 'self'; ` +
       `base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
   )
-  // For middleware that compresses what it is given, and would keep live events until it has enough of them.
+  // Switches compression off, which would hold live events back until it has enough of them.
   ctx.compress = false
   return { nonce }
 }

@@ -19,12 +19,12 @@ import { within } from './within.ts'
 /** How long a page waits for databases that may not answer. */
 const PATIENCE_MS = 1000
 
-/** Answers what is asked of the panel itself. It changes nothing anywhere. */
+/** Answers requests for the panel itself. Changes nothing. */
 export class PanelRoutes {
   readonly #registry: EngineRegistry
   readonly #log: RequestLog
   readonly #events: LiveEvents
-  /** A registry that is closed is asked nothing: it would connect again. */
+  /** Asks nothing of a closed registry: it would connect again. */
   readonly #isOpen: () => boolean
 
   constructor(registry: EngineRegistry, log: RequestLog, events: LiveEvents, isOpen: () => boolean) {
@@ -79,7 +79,7 @@ export class PanelRoutes {
     const index = latest.findIndex((each) => each.id === id)
     const request = latest[index]
     if (request === undefined) return undefined
-    // The databases are asked when the page is opened, and not again with everything that happens on it.
+    // Databases are asked when the page is opened, not with every live event.
     const [report, inDoubt] = await Promise.all([this.#report(), live ? undefined : this.#inDoubt()])
     return requestPage({
       base,

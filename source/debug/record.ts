@@ -4,9 +4,9 @@ import type { RoleStatus } from '../unit/db-sessions-container.ts'
 import type { TransactionEndMessage } from '../session/session-channels.ts'
 import type { SessionState } from '../session/session-state.ts'
 
-/** An error as it is kept: text of bounded length, and nothing that it refers to. */
+/** A recorded error: text of bounded length, without references to other objects. */
 export interface RecordedError {
-  /** Its name; of what is thrown and no error, its type. */
+  /** Its name; for a thrown value that is no error, its type. */
   readonly name: string
   /** Its message, left out where parameters are hidden. */
   readonly message: string
@@ -14,17 +14,17 @@ export interface RecordedError {
   readonly code: string | undefined
   /** The lines of its stack, without the message. */
   readonly frames: readonly string[]
-  /** What it was thrown because of. */
+  /** Its cause. */
   readonly cause: RecordedError | undefined
 }
 
-/** Something that takes time, all of it in milliseconds. */
+/** A span of time, in milliseconds. */
 export interface RecordedSpan {
   /** When it began, counted from the beginning of the request or run. */
   readonly atMs: number
   /** How long it took; undefined while it is under way. */
   tookMs: number | undefined
-  /** What it ended in, if not well. */
+  /** The error it ended with, if it failed. */
   error: RecordedError | undefined
 }
 
@@ -36,13 +36,13 @@ export interface RecordedStatement extends RecordedSpan {
   readonly sql: string
   /** How many characters were cut off. */
   readonly cutCharacters: number
-  /** What it is but for the values in it: two statements of one shape differ in nothing else. */
+  /** The text without values: statements of one shape differ in their values only. */
   readonly shape: string
   /** Its parameters as text, where they do not stand in the statement; `?` where they are hidden. */
   readonly parameters: readonly string[]
-  /** How many rows it gave or changed. */
+  /** How many rows it returned or changed. */
   rows: number | undefined
-  /** Whether it ran in the session's database transaction. Otherwise it committed by itself. */
+  /** Whether it ran in the session's database transaction. Otherwise the database committed it at once. */
   readonly inTransaction: boolean
   /** Whether its session refuses to write. */
   readonly readOnly: boolean
@@ -56,7 +56,7 @@ export interface RecordedStatement extends RecordedSpan {
 export interface RecordedEnd extends RecordedSpan {
   /** The role whose session it was. */
   readonly role: string
-  /** What was sent. */
+  /** The statement that ended it. */
   readonly how: TransactionEndMessage['how']
   /** The id of a prepared transaction. */
   readonly gid: string | undefined
@@ -68,7 +68,7 @@ export interface RecordedEnd extends RecordedSpan {
 
 /** One step in the life of a transaction or session. A call counts as long as no other step came. */
 export interface RecordedStep extends RecordedSpan {
-  /** What it is: `open` and `close` of a session, `rollback` of a savepoint, `call` of a participant or hook. */
+  /** The kind: `open` and `close` are of a session, `rollback` is of a savepoint, `call` of a participant or hook. */
   readonly step: 'begin' | 'join' | 'savepoint' | 'rollback' | 'call' | 'commit' | 'abort' | 'open' | 'close'
   /** Which transaction of its attempt, counted from 1; undefined for a session. */
   readonly transaction: number | undefined
@@ -82,7 +82,7 @@ export interface RecordedStep extends RecordedSpan {
 export interface RecordedTransaction {
   /** Its description, by default method and path. */
   description: string
-  /** Its user; `''` where nobody said so. */
+  /** Its user; `''` where none was set. */
   user: string
   /** Zope's word for where it stands. */
   status: string
@@ -94,11 +94,11 @@ export interface RecordedRole {
   readonly role: string
   /** Whether its session was never opened, is open, or is over. */
   status: RoleStatus
-  /** Of its session when it was last heard of; undefined where none was opened. */
+  /** State of its session when last reported; undefined where none was opened. */
   state: SessionState | undefined
   /** The numbers of the PostgreSQL backends it used, 20 at most. */
   readonly backends: number[]
-  /** How many statements it was sent, those not kept included. */
+  /** How many statements it was sent, including those not kept. */
   statements: number
 }
 
@@ -122,13 +122,13 @@ export interface RecordedAttempt extends RecordedSpan {
   readonly ends: RecordedEnd[]
   /** What the transactions and sessions did. */
   readonly steps: RecordedStep[]
-  /** How many were over the limit, which all attempts share, and are only counted. */
+  /** How many entries were over the limit, which all attempts share, and are only counted. */
   readonly dropped: { statements: number; steps: number }
 }
 
 /** A request, or a run of `registry.run`. */
 export interface RecordedRequest {
-  /** Its id, never that of another one, nor in another process. */
+  /** Its id, unique among all processes. */
   readonly id: string
   /** Which of the two it is. */
   readonly kind: 'request' | 'run'

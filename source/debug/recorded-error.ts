@@ -8,7 +8,7 @@ const CAUSES = 5
 export const HIDDEN = '(hidden)'
 
 /**
- * An error, which may be any value, as it is kept. A message can hold the values of a statement, so it is left out where
+ * Records an error, which may be any value. A message can hold the values of a statement, so it is left out where
  * parameters are hidden.
  */
 export function recordedError(error: unknown, hidden: boolean, causes = CAUSES): RecordedError {
@@ -21,7 +21,7 @@ export function recordedError(error: unknown, hidden: boolean, causes = CAUSES):
       cause: undefined,
     }
   }
-  // Nothing keeps a program from giving them other types.
+  // Programs may give these properties any type.
   const { name, message, stack, cause, code } = error as unknown as Readonly<Record<string, unknown>>
   return {
     name: textOf(name),
@@ -32,7 +32,7 @@ export function recordedError(error: unknown, hidden: boolean, causes = CAUSES):
   }
 }
 
-/** A message can have lines that look like those of the stack, so where it must not be shown it has to be found. */
+/** Returns the frames after the message, whose lines can look like frames; none where a hidden message is not found. */
 function framesOf(stack: unknown, message: unknown, hidden: boolean): string[] {
   if (typeof stack !== 'string' || typeof message !== 'string') return []
   const start = stack.indexOf(message)

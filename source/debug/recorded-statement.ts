@@ -6,10 +6,10 @@ import type { RecordedStatement } from './record.ts'
 
 const PARAMETERS = 50
 const PARAMETER_CHARACTERS = 200
-/** How much more of a statement is read than is kept: what is masked gets shorter. */
+/** How much more of a statement is read than kept, since masking makes it shorter. */
 const READ_AHEAD = 8
 
-/** A statement that begins, as it is kept. */
+/** Records a statement that begins. */
 export function recordedStatement(
   message: StatementMessage,
   atMs: number,

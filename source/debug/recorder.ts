@@ -36,23 +36,23 @@ import { Subscriptions } from './subscriptions.ts'
 const ATTEMPTS = 20
 const URL_CHARACTERS = 2000
 
-/** What is recorded of a request and the clock that its times are read from. */
+/** The record of a request, and the clock of its times. */
 interface Recording {
   readonly request: RecordedRequest
   readonly now: () => number
 }
 
-/** Listens to what the library tells on its diagnostics channels, and records the requests and runs of one registry. */
+/** Listens to the library's diagnostics channels, and records the requests and runs of one registry. */
 export class Recorder {
   readonly log: RequestLog
   readonly #registry: EngineRegistry
   readonly #limits: DebugPanelLimits
   readonly #subscriptions = new Subscriptions()
   readonly #onClose: () => void
-  /** When a request came in, where that was told. */
+  /** When a request came in, where `arrived` was called for it. */
   readonly #arrivals = new WeakMap<object, number>()
   readonly #recordings = new WeakMap<object, Recording>()
-  // What messages name, and the attempt they belong to.
+  // Maps the objects that messages name to their attempts.
   readonly #byContainer = new WeakMap<object, AttemptTrace>()
   readonly #byManager = new WeakMap<TransactionManager, AttemptTrace>()
   readonly #byTransaction = new WeakMap<Transaction, AttemptTrace>()
@@ -68,17 +68,17 @@ export class Recorder {
     this.#listenToTransactions()
   }
 
-  /** Nothing is recorded from here on, and no channel has a subscriber left of it. */
+  /** Stops recording and unsubscribes from every channel. */
   close(): void {
     this.#subscriptions.end()
   }
 
-  /** A request came in, of which a unit of work may become known later. */
+  /** Notes that a request came in, whose unit of work may become known later. */
   arrived(ctx: Context): void {
     this.#arrivals.set(ctx, performance.now())
   }
 
-  /** What is recorded of the request so far; undefined if no unit of work of the registry belongs to it. */
+  /** Returns the record of the request so far; undefined if no unit of work of the registry belongs to it. */
   requestOf(ctx: Context): RecordedRequest | undefined {
     return this.#recordings.get(ctx)?.request
   }

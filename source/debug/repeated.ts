@@ -16,8 +16,8 @@ export interface Repeated {
 }
 
 /**
- * The statements of one shape that a role was sent at least three times in an attempt, the most frequent first: what a join,
- * `populate` or a batch would do in one.
+ * Returns statements of one shape that a role was sent at least three times in an attempt, the most frequent first. A join,
+ * `populate` or a batch would do with one.
  */
 export function repeatedIn({ statements }: RecordedAttempt): Repeated[] {
   const groups = Map.groupBy(statements, ({ role, shape }) => `${role}\n${shape}`)

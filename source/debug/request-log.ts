@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import type { RecordedRequest } from './record.ts'
 
-/** Told of the id of a request that is new or was changed. */
+/** Called with the id of a request that is new or has changed. */
 export type ChangeListener = (id: string) => void
 
 /** The latest requests and runs. */
@@ -10,7 +10,7 @@ export class RequestLog {
   // In the order of their beginning.
   readonly #requests = new Map<string, RecordedRequest>()
   readonly #listeners = new Set<ChangeListener>()
-  /** An id of another process's log must not lead to another request in this one. */
+  /** Makes ids unique: one of another process must not lead to a request of this one. */
   readonly #prefix = randomBytes(3).toString('hex')
   #count = 0
 
@@ -47,7 +47,7 @@ export class RequestLog {
     for (const listener of this.#listeners) listener(id)
   }
 
-  /** The answer ends it. */
+  /** Returns a function that removes the listener. */
   onChange(listener: ChangeListener): () => void {
     this.#listeners.add(listener)
     return () => void this.#listeners.delete(listener)

@@ -1,7 +1,7 @@
 import type { RecordedRequest } from './record.ts'
 import { totalsOf } from './totals.ts'
 
-/** The value of a `Server-Timing` header: what the browser's network panel shows of the databases' part in a response. */
+/** The value of a `Server-Timing` header: the browser's network panel shows the time in the databases. */
 export function serverTiming(request: RecordedRequest): string {
   const { statements, databaseMs, commitMs } = totalsOf(request)
   const attempts = request.attempts.length + request.droppedAttempts

@@ -2,9 +2,9 @@ import type { RecordedRequest } from './record.ts'
 import { repeatedIn, type Repeated } from './repeated.ts'
 import { totalsOf, type Totals } from './totals.ts'
 
-/** A request as tools get it: what is recorded, and what follows from that. */
+/** A request as tools get it: the record, and sums of it. */
 export interface RequestSnapshot extends RecordedRequest {
-  /** What it cost, in all attempts at it. */
+  /** Its cost in all attempts. */
   readonly totals: Totals
   /** The repeated statements of each attempt. */
   readonly repeated: readonly (readonly Repeated[])[]

@@ -2,21 +2,21 @@ import type { Channel, TracingChannel } from 'node:diagnostics_channel'
 import { warn } from '../transaction/warnings.ts'
 import type { RecordedSpan } from './record.ts'
 
-/** What is done at both ends of something that takes time; `start` gives what is recorded of it. */
+/** Handlers for the start and end of an operation; `start` returns its record. */
 interface Tracing<Message> {
   readonly start: (message: Message) => RecordedSpan | undefined
   readonly end: (message: Message, span: RecordedSpan | undefined, error: unknown) => void
 }
 
 /**
- * Subscriptions to diagnostics channels. What a subscriber throws would end the process; a panel that cannot record
- * something says so once, and the request goes on.
+ * Subscriptions to diagnostics channels. An error thrown by a subscriber would end the process: it is caught, reported once,
+ * and the request goes on.
  */
 export class Subscriptions {
   readonly #undo: (() => void)[] = []
   #warned = false
 
-  /** `note` takes what this channel tells. */
+  /** `note` gets each message of the channel. */
   add(channel: Channel, note: (message: any) => void): void {
     const subscriber = (message: unknown): void => this.#safely(() => note(message))
     channel.subscribe(subscriber)

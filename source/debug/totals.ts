@@ -1,14 +1,14 @@
 import type { RecordedRequest, RecordedSpan } from './record.ts'
 
-/** What a request cost, in all attempts at it. */
+/** The cost of a request in all attempts. */
 export interface Totals {
-  /** How many statements were sent, those not kept included. */
+  /** How many statements were sent, including those not kept. */
   readonly statements: number
-  /** How long at least one of the statements that are kept was on its way. */
+  /** How long at least one of the kept statements was under way. */
   readonly databaseMs: number
-  /** How long it was committing; undefined where it did not. */
+  /** How long its commit took; undefined where it did not commit. */
   readonly commitMs: number | undefined
-  /** How many of the statements that are kept ended in an error. */
+  /** How many of the kept statements failed. */
   readonly failed: number
 }
 
@@ -17,7 +17,7 @@ export function totalsOf({ attempts }: RecordedRequest): Totals {
   const dropped = attempts.reduce((sum, attempt) => sum + attempt.dropped.statements, 0)
   const commits = attempts.flatMap(({ steps, ends }) => [
     ...steps.filter(({ step }) => step === 'commit'),
-    // Those of roles that commit by themselves come when the transaction is over.
+    // Autonomous roles commit when the transaction is over.
     ...ends.filter(({ how }) => how === 'commit' || how === 'prepare' || how === 'commit prepared'),
   ])
   return {
@@ -28,7 +28,7 @@ export function totalsOf({ attempts }: RecordedRequest): Totals {
   }
 }
 
-/** How long at least one of these was under way; one that still is counts for nothing. */
+/** How long at least one of the spans was under way; unfinished ones do not count. */
 function coveredMs(spans: readonly RecordedSpan[]): number {
   let covered = 0
   let until = -Infinity

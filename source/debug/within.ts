@@ -1,4 +1,4 @@
-/** What `work` gives, or `otherwise` when that takes longer than this; it goes on then, and nobody sees what comes of it. */
+/** Returns the result of `work`, or `otherwise` after `timeoutMs`; `work` then goes on, and its result is dropped. */
 export async function within<T, Else>(timeoutMs: number, work: Promise<T>, otherwise: Else): Promise<T | Else> {
   const { promise: late, resolve } = Promise.withResolvers<Else>()
   const timer = setTimeout(() => resolve(otherwise), timeoutMs)

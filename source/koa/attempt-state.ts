@@ -4,7 +4,7 @@ import { hasResponse } from './response-end.ts'
 
 type Fields = Record<string, unknown>
 
-/** What a failed attempt may have done to a request, so that the next one starts where the first did. */
+/** Undoes what a failed attempt did to a request, so that the next one starts where the first did. */
 export class AttemptState {
   readonly #ctx: Context
   readonly #state: Fields
@@ -29,7 +29,7 @@ export class AttemptState {
     await next()
   }
 
-  /** Why the request cannot be run again; undefined if it can. */
+  /** Returns why the request cannot be run again; undefined if it can. */
   obstacle(): string | undefined {
     const { req, res, request } = this.#ctx
     if (hasResponse(this.#ctx) && res.headersSent) return 'part of the response was sent already'
@@ -42,7 +42,7 @@ export class AttemptState {
     return undefined
   }
 
-  /** Forgets status, headers, body and state of the failed attempt. `ctx.state` is restored one level deep. */
+  /** Resets status, headers, body and state of the failed attempt. `ctx.state` is restored one level deep. */
   restore(): void {
     const { response, res } = this.#ctx
     void letGo(this.#ctx.body)

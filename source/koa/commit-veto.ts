@@ -1,7 +1,7 @@
 import type { Context } from 'koa'
 import { hasResponse } from './response-end.ts'
 
-/** Decides after the handler, and before the commit, whether to abort though nothing was thrown. */
+/** Decides after the handler and before the commit whether to abort, although nothing was thrown. */
 export type CommitVeto = (ctx: Context) => boolean | Promise<boolean>
 
 /** The default: aborts when the status is 500 or above. */
@@ -10,8 +10,8 @@ export function serverErrorVeto(ctx: Context): boolean {
 }
 
 /**
- * pyramid_tm's: a response header `x-tm` decides alone, anything but `commit` aborts; without it a status of 400 or above
- * aborts.
+ * The veto of pyramid_tm. A response header `x-tm` decides alone: any value but `commit` aborts. Without the header, a status
+ * of 400 or above aborts.
  */
 export function defaultCommitVeto(ctx: Context): boolean {
   if (!hasResponse(ctx)) return false

@@ -10,13 +10,13 @@ export interface DbSessionsOptions<Property extends string = 'dbSession'> {
   readonly property?: Property | undefined
   /** `false` leaves this request alone: no container, no transaction. Default: always on. */
   readonly activate?: ((ctx: Context) => boolean | Promise<boolean>) | undefined
-  /** `true` aborts though nothing was thrown; `null`: nothing does. Default {@link serverErrorVeto}. */
+  /** `true` aborts although nothing was thrown; `null` switches the veto off. Default {@link serverErrorVeto}. */
   readonly commitVeto?: CommitVeto | null | undefined
-  /** The request's transaction manager. Default: a new explicit one. Not asked while transactions are disabled. */
+  /** The request's transaction manager. Default: a new explicit one. Not called while transactions are disabled. */
   readonly manager?: ((ctx: Context) => TransactionManager) | undefined
   /** Writes note and user of the transaction. Default: the note `METHOD /path`. */
   readonly annotate?: ((ctx: Context, txn: Transaction) => void | Promise<void>) | undefined
-  /** What `.any` tries, in order. Default `['reader', 'writer']`. */
+  /** Roles that `.any` tries, in order. Default `['reader', 'writer']`. */
   readonly anyPreference?: readonly string[] | undefined
   /**
    * How often to run a request at most, the first time included, when it ends in an error worth retrying. More than 1 needs
@@ -25,11 +25,11 @@ export interface DbSessionsOptions<Property extends string = 'dbSession'> {
   readonly attempts?: number | undefined
   /** When the client goes away before the commit, running statements are cancelled and the transaction aborts. Default true. */
   readonly abortOnDisconnect?: boolean | undefined
-  /** Plain commits, session by session. Default: the registry's, that is the variable SQLASSIST_DISABLE_TRANSACTION. */
+  /** Plain commits, session by session. Default: the registry's option, that is the variable SQLASSIST_DISABLE_TRANSACTION. */
   readonly disableTransaction?: boolean | undefined
 }
 
-/** The same with every default filled in. */
+/** Options with every default filled in. */
 export interface ResolvedDbSessionsOptions {
   readonly property: string
   readonly activate: ((ctx: Context) => boolean | Promise<boolean>) | undefined
@@ -45,7 +45,7 @@ export interface ResolvedDbSessionsOptions {
 
 const OPTIONS =
   'property activate commitVeto manager annotate anyPreference attempts abortOnDisconnect disableTransaction'.split(' ')
-/** What Koa or this library has on ctx already. */
+/** Names that Koa or this library uses on ctx already. */
 const TAKEN = new Set('tm txn app req res request response state respond cookies body status throw'.split(' '))
 
 /** @throws ConfigurationError naming the option, what was found and the fix */

@@ -11,7 +11,7 @@ import { AnsweredTooEarlyError, ClientDisconnectedError } from './errors.ts'
 import { hasResponse } from './response-end.ts'
 import { isStreamed, StreamedBody } from './streamed-body.ts'
 
-/** What `dbSessions` puts on ctx. */
+/** Properties that `dbSessions` puts on ctx. */
 export type DbSessionsContext<
   E extends Engines = Engines,
   Property extends string = 'dbSession',
@@ -30,19 +30,19 @@ type Next = () => Promise<unknown>
 
 /** On ctx: the unit of work of the last attempt. */
 const UNIT = Symbol('koa-sqlassist unit of work')
-/** On ctx: those of the attempts before it, where there are any. */
+/** On ctx: the units of work of earlier attempts, where there are any. */
 const EARLIER = Symbol('koa-sqlassist earlier attempts')
 
 /**
  * A middleware that gives each request its sessions and one transaction over them.
  *
- * When the handler is done: doomed or vetoed, the transaction aborts; otherwise it commits. When the handler throws, it
- * aborts and the same error goes on. When the client goes away before that, its running statements are cancelled and it
- * aborts. All of this is over before the response is written; a read-only session stays open while a streamed body may read
- * from it. A request that opens no session sends nothing to any database.
+ * When the handler returns, the transaction commits; doomed or vetoed, it aborts. When the handler throws, the transaction
+ * aborts and the same error is thrown on. When the client goes away before, running statements are cancelled and the
+ * transaction aborts. All of this is over before the response is written; a read-only session stays open while a streamed
+ * body may read from it. A request that opens no session sends nothing to any database.
  *
- * With `downstream` the handler is that middleware instead of the rest of the application, and `attempts` may run it again,
- * in a new transaction, after an error worth retrying. What code reads from ctx belongs to the attempt that it was called in.
+ * With `downstream` the handler is that middleware instead of the rest of the application. `attempts` may run it again, in a
+ * new transaction, after an error worth retrying. Code that reads from ctx gets the sessions of the attempt it was called in.
  *
  * Mounted twice, the inner one steps aside.
  *
@@ -64,7 +64,7 @@ export function dbSessions<
   const { commitVeto, abortOnDisconnect } = resolved
   const note = annotate === undefined ? methodAndPath : undefined
 
-  /** The handler and what decides how it ends. Throws what the client is to be told. */
+  /** Runs the handler and decides between commit and abort. Throws the error that answers the client. */
   async function handle(ctx: Context, unit: UnitOfWork, next: Next): Promise<void> {
     putOnContext(ctx, property, unit)
     const watch = abortOnDisconnect && hasResponse(ctx) ? new DisconnectWatch(ctx, unit) : undefined
@@ -138,7 +138,7 @@ function putOnContext(ctx: Context, property: string, unit: UnitOfWork): void {
 
 const OWN = { configurable: true, enumerable: true, writable: true }
 
-/** Code of the attempt before may still be running, and is to find what it has found so far. */
+/** Keeps the unit of the attempt before: its code may still run, and must go on with its own sessions. */
 function putNextOnContext(ctx: Context, property: string): void {
   ctx[EARLIER] = [...(ctx[EARLIER] ?? []), ctx[UNIT]]
   Object.defineProperty(ctx, property, {
@@ -152,12 +152,12 @@ function putNextOnContext(ctx: Context, property: string): void {
   })
 }
 
-/** The unit of ctx that the running code was called in; the last one for code that has lost its asynchronous context. */
+/** Returns the unit that the running code was called in; the last one if its asynchronous context is lost. */
 function unitHere(ctx: Units): UnitOfWork | undefined {
   return ctx[EARLIER]?.find(({ scope }) => scope.isHere) ?? ctx[UNIT]
 }
 
-/** On ctx, where most requests never ask for them. */
+/** Defines getters on ctx: most requests never read them. */
 const TRANSACTION: PropertyDescriptorMap & ThisType<Units> = {
   tm: {
     get() {
@@ -175,17 +175,17 @@ function methodAndPath(ctx: Context): string {
   return `${ctx.method} ${ctx.path}`
 }
 
-/** A streamed body is read when the unit has ended. */
+/** Lets a streamed body read from the unit's sessions: Koa reads it after the unit has ended. */
 function readByBody(ctx: Context, unit: UnitOfWork): void {
   if (isStreamed(ctx.body) && hasResponse(ctx)) unit.readBy(new StreamedBody(ctx))
 }
 
-/** Koa answers when the outermost middleware is done; that must not be before this one is. */
+/** Whether Koa has answered already: it does when the outermost middleware is done, without waiting for this one. */
 function answeredTooEarly(ctx: Context): boolean {
   return hasResponse(ctx) && ctx.res.writableEnded && ctx.respond !== false
 }
 
-/** Nobody waits for this middleware any more, so what it has to say goes where Koa's errors go. */
+/** Aborts the unit. Emits the error where Koa's errors go: nobody waits for this middleware any more. */
 async function abandon(ctx: Context, unit: UnitOfWork): Promise<void> {
   const error = new AnsweredTooEarlyError(ctx.method, ctx.path)
   await unit.abortBecauseOf(error)

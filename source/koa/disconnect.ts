@@ -26,13 +26,13 @@ export class DisconnectWatch implements UnitObserver {
     return this.#disconnected
   }
 
-  /** From here on the end is decided: a commit that has begun is finished. */
+  /** Stops watching, since the end is decided: a commit that has begun is finished. */
   stop(): void {
     ;(emitterOf(this.#ctx.res) as Watched)[WATCHES]?.delete(this)
     this.#unit.observer = undefined
   }
 
-  /** Before the end is decided: hooks and data managers may open the first session only then. */
+  /** Checks before the end is decided: hooks and data managers may open the first session only then. */
   look(): void {
     if (this.#unit.transaction() !== undefined && isOver(this.#ctx.res)) this.closed()
   }
@@ -43,7 +43,7 @@ export class DisconnectWatch implements UnitObserver {
     else watchesOf(res).add(this)
   }
 
-  /** For the response: it is over, in whatever way. */
+  /** Called when the response is over, sent or not. */
   closed(): void {
     if (this.#disconnected || wasSent(this.#ctx.res)) return
     this.#disconnected = true
@@ -51,14 +51,14 @@ export class DisconnectWatch implements UnitObserver {
     this.#unit.cancel(this.error())
   }
 
-  /** What the client would be answered; `cause` is what the handler threw. */
+  /** Makes the error that ends the request; `cause` is the error of the handler. */
   error(cause?: unknown): ClientDisconnectedError {
     const { method, path } = this.#ctx
     return new ClientDisconnectedError(method, path, { cause, hasCommitted: this.#unit.hasCommitted })
   }
 }
 
-/** What reads from the sessions fails from here on; nobody will read the body, nor one that the handler sets later. */
+/** Destroys the body, and any that the handler sets later: nobody will read them, and their sessions are over. */
 function letGoOfBodies({ response, res }: Context): void {
   watchSources(res)
   void letGo(response.body)

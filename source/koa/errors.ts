@@ -2,7 +2,7 @@ import { SqlassistError } from '../transaction/index.ts'
 
 /** How a client went away. */
 interface Disconnected {
-  /** What the handler threw. */
+  /** The error of the handler. */
   readonly cause?: unknown
   /** Whether the handler had committed before. */
   readonly hasCommitted?: boolean
@@ -25,15 +25,15 @@ export class AnsweredTooEarlyError extends SqlassistError {
 }
 
 /**
- * The client went away before the commit began; everything was aborted that the handler had not committed by itself. `cause`
- * is what the handler threw, if anything.
+ * The client went away before the commit began. Everything was aborted, except what the handler itself had committed.
+ * `cause` is the error of the handler, if it threw.
  */
 export class ClientDisconnectedError extends SqlassistError {
   static {
     this.prototype.name = 'ClientDisconnectedError'
   }
   override readonly code = 'SQLASSIST_CLIENT_DISCONNECTED'
-  /** nginx's status for it; nobody is there to get it. */
+  /** nginx's status for a closed request; no client gets it. */
   readonly status = 499
   /** Koa's own error handler prints nothing of an exposed error. */
   readonly expose = true

@@ -3,39 +3,39 @@ import { Stream, type Readable, type Writable } from 'node:stream'
 import { isOver } from './response-end.ts'
 
 /*
- * pipe() hands no error on, in neither direction: Koa destroys the last stream of `source.pipe(zip)`, the source lives on,
- * and its error ends the process when nobody listens. What is known of a source is that the stream it was piped into emits
- * 'unpipe' with it when that one closes: https://nodejs.org/api/stream.html#event-unpipe
+ * pipe() passes errors on in neither direction. Koa destroys the last stream of `source.pipe(zip)`; the source lives on, and
+ * its error ends the process when nobody listens. The source becomes known when `zip` closes, by the event 'unpipe':
+ * https://nodejs.org/api/stream.html#event-unpipe
  */
 
 const SOURCES = Symbol('koa-sqlassist piped sources')
 
 type Destination = Writable & { [SOURCES]?: Set<Readable> }
 
-/** Sees to it that what is piped into `stream` ends with it. Does nothing where nothing can be piped into it. */
+/** Destroys the sources of `stream` when it ends. Ignores a stream that takes no pipe. */
 export function watchSources(stream: unknown): void {
   if (isDestination(stream) && !stream.listeners('unpipe').includes(adopt)) stream.on('unpipe', adopt)
 }
 
-/** Whether something can be piped into it. */
+/** Whether a stream can be piped into `stream`. */
 export function isDestination(stream: unknown): stream is Destination {
   return stream instanceof Stream && 'write' in stream
 }
 
-/** For a stream that `source` was piped into. */
+/** Destroys a source that was piped into a stream which is gone. */
 function adopt(this: Destination, source: Readable): void {
   const isGone = (this.destroyed as boolean | undefined) ?? isOver(this as never)
   if (!isGone) return
   source.on('error', ignore)
   watchSources(source)
   ;(this[SOURCES] ??= new Set()).add(source)
-  // Somebody else reads it as well.
+  // Spares a source that another reader listens to.
   if (source.listenerCount('data') + source.listenerCount('readable') === 0) source.destroy()
 }
 
 /**
- * Destroys a body that nobody will read, and what is piped into it. Resolves when all of that is known: a generator behind it
- * may go on until it next yields, and its errors go nowhere. Never rejects.
+ * Destroys a body that nobody will read, and its sources. Resolves when all of them are closed or known to go on: a generator
+ * runs until its next yield, and its errors go nowhere. Never rejects.
  */
 export async function letGo(body: unknown): Promise<void> {
   if (body instanceof Response) return await letGo(body.body)

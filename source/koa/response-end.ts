@@ -4,8 +4,8 @@ import type { ServerHttp2Stream } from 'node:http2'
 import type { Context } from 'koa'
 
 /**
- * Over HTTP/2 the response of Koa's ctx stands for a stream, which knows more than it says: `closed` is undefined there,
- * `writableFinished` is true after a reset, and a HEAD request whose client left never emits 'close'
+ * Over HTTP/2 the response of Koa's ctx wraps a stream and hides its state: `closed` is undefined, `writableFinished` is
+ * true after a reset, and a HEAD request whose client left never emits 'close'
  * (https://github.com/nodejs/node/blob/v24.x/lib/internal/http2/compat.js).
  */
 type Response = ServerResponse & { readonly stream?: ServerHttp2Stream }
@@ -16,7 +16,7 @@ export function isOver(res: ServerResponse): boolean {
   return stream === undefined ? res.closed : stream.destroyed || stream.aborted
 }
 
-/** Of a response that is over: whether it was sent whole. */
+/** Whether a response that is over was sent whole. */
 export function wasSent(res: ServerResponse): boolean {
   const { stream } = res as Response
   if (stream === undefined) return res.writableFinished
@@ -24,19 +24,19 @@ export function wasSent(res: ServerResponse): boolean {
   return stream.headersSent && !stream.aborted && stream.writableFinished
 }
 
-/** Calls `listener`, perhaps more than once, when the response is over; it is called on what emits that. */
+/** Calls `listener` when the response is over, perhaps more than once, with the emitter as `this`. */
 export function onOver(res: ServerResponse, listener: (this: any) => void): void {
   const emitter = emitterOf(res)
   emitter.on('close', listener)
   if (emitter !== res) emitter.on('aborted', listener)
 }
 
-/** What emits the end of a response, one for each. */
+/** The emitter of a response's end. */
 export function emitterOf(res: ServerResponse): EventEmitter {
   return (res as Response).stream ?? res
 }
 
-/** Whether there is one: koa-websocket runs middleware with a ctx that has none. */
+/** Whether ctx has a response: koa-websocket runs middleware without one. */
 export function hasResponse(ctx: Context): boolean {
   return (ctx.res as ServerResponse | undefined) !== undefined
 }

@@ -5,7 +5,7 @@ import type { LateReader } from '../unit/unit-of-work.ts'
 import { breakOff, isDestination, letGo, watchSources } from './piped-sources.ts'
 import { isOver, onOver, wasSent } from './response-end.ts'
 
-/** Whether the body is still to be read when the middleware is done. */
+/** Whether a body is still to be read when the middleware is done. */
 export function isStreamed(body: unknown): boolean {
   return body instanceof Stream || body instanceof ReadableStream || body instanceof Response
 }
@@ -14,7 +14,7 @@ export function isStreamed(body: unknown): boolean {
 export class StreamedBody implements LateReader {
   readonly #body: unknown
   readonly #res: ServerResponse
-  /** Koa never reads it. */
+  /** Koa never reads the body of an answer to HEAD. */
   readonly #isForHead: boolean
 
   constructor({ body, res, method }: Context) {
@@ -31,12 +31,12 @@ export class StreamedBody implements LateReader {
 
   async over(): Promise<boolean> {
     if (!this.isOver) await new Promise<void>((resolve) => onOver(this.#res, resolve))
-    // What it reads from is ended behind it: its errors would find nobody.
+    // The sessions end next: a body that still read from them would fail without a listener.
     await letGo(this.#body)
     return wasSent(this.#res) && !this.#isForHead
   }
 
-  /** Breaks the answer off, which finds what is piped into the body before that fails. Koa emits the error. */
+  /** Breaks the answer off and destroys the body's sources before they fail. Koa emits the error. */
   usedTooLate(error: Error): void {
     if (!isDestination(this.#body)) return
     if (this.isOver) void letGo(this.#body)

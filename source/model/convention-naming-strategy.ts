@@ -19,20 +19,20 @@ const PREFIXES: Partial<Record<NameType, string>> = { primary: 'pk', unique: 'uq
  * | check | `ck_<table>_<column>`, and `ck_<table>` for one that belongs to no column |
  * | foreign key | `fk_<table>_<columns>_<referred table>` |
  *
- * Several columns are joined by `_`. The same entities get the same names in every process and on every database, so the
- * diff of a schema that was applied is empty. A name that was given by hand is left as it is: MikroORM does not ask for it,
- * and so a check that has a name is given all of it (`ck_<table>_<name>`) where it is declared.
+ * Several columns are joined by `_`. Entities get equal names in every process and on every database, so the diff of an
+ * applied schema is empty. A name given by hand stays: MikroORM does not pass it to the strategy, so write the whole name of
+ * a named check (`ck_<table>_<name>`) where it is declared.
  *
- * A name of more than 63 bytes, which is what PostgreSQL allows, becomes its beginning and a hash of the whole: always the
- * same, and never that of another. SQLite has no limit; the names are shortened there as well, so that they are the same
- * everywhere. Names of tables and columns that were made from a class or a property are shortened likewise.
+ * A name of more than 63 bytes, the limit of PostgreSQL, becomes its beginning and a hash of the whole: constant, and unique
+ * to this name. SQLite has no limit; names are shortened there as well, so that they are equal everywhere. Names of tables
+ * and columns made from a class or a property are shortened likewise.
  *
  * @see https://alembic.sqlalchemy.org/en/latest/naming.html
  */
 export class ConventionNamingStrategy extends UnderscoreNamingStrategy {
   static {
-    // The name of a foreign key ends in the table it refers to, and MikroORM names it without saying that table, or whose
-    // entities they are. Every strategy is handed out by a configuration: so it learns here which one is its own.
+    // The name of a foreign key ends in the table it refers to, which MikroORM does not pass to `indexName`. A configuration
+    // knows the entities, and hands out the strategy: here the strategy learns its configuration.
     const { getNamingStrategy: handOut } = Configuration.prototype as {
       getNamingStrategy: (this: Configuration) => NamingStrategy
     }
@@ -57,7 +57,7 @@ export class ConventionNamingStrategy extends UnderscoreNamingStrategy {
     return shortenName(type === 'primary' ? joined(prefix, table) : joined(prefix, table, ...columns))
   }
 
-  /** The table of an entity: MikroORM's, shortened; one that was given stays. */
+  /** The table of an entity: MikroORM's, shortened. A table name given by hand stays. */
   override classToTableName(entityName: string, tableName?: string): string {
     return tableName ?? shortenName(super.classToTableName(entityName))
   }
@@ -85,13 +85,13 @@ export class ConventionNamingStrategy extends UnderscoreNamingStrategy {
   #foreignKeyName(table: string, columns: string[]): string {
     const metadata: MetadataStorage | undefined = this.#configuration?.getDriver().getMetadata()
     const target = metadata && foreignKeyTarget(metadata, table, columns)
-    // one that the database has and no entity, or a strategy of no ORM
+    // The key is of no entity, but was read from the database; or the strategy is of no ORM.
     if (target === undefined) return shortenName(joined('fk', table, ...columns))
     return target.name ?? shortenName(joined('fk', table, ...columns, target.table))
   }
 }
 
-/** A column inside of a JSON document is named with dots. */
+/** Joins names by `_`, also at the dots of a column inside a JSON document. */
 function joined(...parts: string[]): string {
   return parts.join('_').replaceAll('.', '_')
 }

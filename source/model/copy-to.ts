@@ -12,17 +12,17 @@ import { NotASessionError } from '../session/errors.ts'
 import { sessionOfEntityManager } from '../session/session.ts'
 import { NotAnEntityError } from './errors.ts'
 
-/** Stands for an old value that differs from whatever the new one is. */
+/** Stands for an old value that differs from every new one. */
 const SOMETHING_ELSE = '\0'
 
 /**
- * Copies an entity of one session into another, which manages the copy from then on: what is changed on the copy is
- * flushed there, and what is changed on the original is not. Nothing is sent. The databases may be of different kinds.
+ * Copies an entity of one session into another, which manages the copy from then on: it flushes changes of the copy, and not
+ * those of the original. Nothing is sent. The databases may be of different kinds.
  *
  * Changes of the original that were not flushed yet are changes of the copy as well. References of the copy point to the
- * same rows, as references of the target session; collections and what was not loaded are not copied.
+ * same rows, as references of the target session. Collections and unloaded properties are not copied.
  *
- * @throws NotAnEntityError for what is no entity, or has no primary key yet
+ * @throws NotAnEntityError for a value that is no entity, or has no primary key yet
  * @throws NotASessionError when `session` is no session
  */
 export function copyTo<Entity extends object>(entity: Entity, session: EntityManager): Entity {
@@ -41,7 +41,7 @@ export function copyTo<Entity extends object>(entity: Entity, session: EntityMan
   return copy
 }
 
-/** The values themselves and not what the database stores for them, which another database may store otherwise. */
+/** Copies the program's values, not the stored ones: another database may store them otherwise. */
 function valuesOf<Entity extends object>(entity: Entity, meta: EntityMetadata<Entity>): EntityData<Entity> {
   const values: Record<string, unknown> = {}
   for (const property of meta.props) {
@@ -52,7 +52,7 @@ function valuesOf<Entity extends object>(entity: Entity, meta: EntityMetadata<En
 }
 
 function isCopied({ kind, embedded }: EntityProperty): boolean {
-  // The parts of an embeddable stand as properties of their own beside it.
+  // Parts of an embeddable are properties of their own beside it.
   if (embedded !== undefined) return false
   return kind !== ReferenceKind.ONE_TO_MANY && kind !== ReferenceKind.MANY_TO_MANY
 }
@@ -64,7 +64,7 @@ function valueOf(value: unknown): unknown {
   return Utils.copy(value)
 }
 
-/** By the comparison of the session that the entity comes from. */
+/** Compares as the entity's own session does. */
 function changedProperties(entity: object): string[] {
   const { __em: em, __originalEntityData: stored } = helper(entity)
   if (em === undefined || stored === undefined) return []

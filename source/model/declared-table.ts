@@ -2,7 +2,7 @@ import type { SqlEntityManager } from '@mikro-orm/sql'
 import { allColumns, loadColumns, loadedColumns } from './entity-columns.ts'
 import { requestOf, sessionOf } from './session-of.ts'
 
-/** MikroORM's types take every property that is no function for a column; this keeps one out of create(), where and DTOs. */
+/** Keeps a property out of create(), where and DTOs: MikroORM's types take every property but functions for a column. */
 type NoColumn<Value> = Value & CallableFunction
 
 /**
@@ -13,9 +13,9 @@ type NoColumn<Value> = Value & CallableFunction
  * class Author extends DeclaredTable { id!: number }
  * ```
  *
- * It has no column of its own, adds nothing to what is serialised and keeps no state; a model cannot have columns of the
- * names `session` and `request`. A column goes by the name of its property; a reference stands for the primary key that its
- * column holds, and the parts of an embedded object are columns of their own (`address_city`). Hidden columns are columns.
+ * DeclaredTable has no column, serialises nothing and keeps no state; a model cannot have columns named `session` and
+ * `request`. A column has the name of its property. A reference stands for the primary key in its column; the parts of an
+ * embedded object are columns of their own (`address_city`). Hidden columns are columns.
  *
  * After the declared base of pyramid_sqlassist's models.
  */
@@ -31,8 +31,8 @@ export abstract class DeclaredTable {
   }
 
   /**
-   * Every column with its value. What is not loaded yet is loaded, in one statement; changes are neither flushed nor lost.
-   * What cannot be loaded, because no session manages the entity or its row is gone, is undefined.
+   * Every column with its value. Loads missing columns in one statement; changes are neither flushed nor lost. A column is
+   * undefined if it cannot be loaded, because no session manages the entity or its row is gone.
    */
   async columnsAsDict(): Promise<Record<string, unknown>> {
     await loadColumns(this)

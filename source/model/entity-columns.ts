@@ -10,28 +10,28 @@ import {
   type FilterQuery,
 } from '@mikro-orm/core'
 
-/** The properties that the table of an entity has a column for, in the order of their declaration. */
+/** Properties that have a column in the entity's table, in the order of their declaration. */
 export function columnsOf(meta: EntityMetadata): EntityProperty[] {
   return meta.props.filter((property) => property.persist !== false && isColumn(meta, property))
 }
 
 function isColumn(meta: EntityMetadata, { kind, owner, object, embedded, fieldNames }: EntityProperty): boolean {
   if (!fieldNames?.length) return false
-  // a part of what is stored as one JSON document
+  // Part of an object that is stored as one JSON document.
   if (embedded !== undefined && meta.props.find((each) => each.name === embedded[0])?.object) return false
   if (kind === ReferenceKind.EMBEDDED) return object === true
   if (kind === ReferenceKind.ONE_TO_ONE) return owner
   return kind === ReferenceKind.SCALAR || kind === ReferenceKind.MANY_TO_ONE
 }
 
-/** Name and value of each column that is there without asking the database. */
+/** Names and values of the loaded columns. */
 export function loadedColumns(entity: object): [name: string, value: unknown][] {
   return columnsOf(helper(entity).__meta)
     .filter((property) => isLoaded(entity, property))
     .map((property) => [property.name, valueOf(entity, property)])
 }
 
-/** Loads what is not loaded, in one statement that flushes nothing and leaves changes alone. */
+/** Loads missing columns in one statement, which flushes nothing and leaves changes alone. */
 export async function loadColumns(entity: object): Promise<void> {
   const { __em: em, __meta: meta } = helper(entity)
   const missing = columnsOf(meta).filter((property) => !isLoaded(entity, property))
@@ -50,7 +50,7 @@ export function allColumns(entity: object): Record<string, unknown> {
 function isLoaded(entity: object, property: EntityProperty): boolean {
   const value = rawValue(entity, property)
   if (value instanceof ScalarReference) return value.isInitialized()
-  // null may be given out as undefined (forceUndefined), and is loaded all the same
+  // Under forceUndefined a loaded null is undefined.
   return value !== undefined || helper(entity).__loadedProperties.has(property.name)
 }
 
@@ -60,13 +60,13 @@ function valueOf(entity: object, property: EntityProperty): unknown {
   return Utils.isEntity(value, true) ? keyOf(Reference.unwrapReference(value), property) : value
 }
 
-/** What stands in the column: the primary key of the row referred to, or what else the relation goes by. */
+/** The value in the column: of a reference, the primary key or other key that the relation uses. */
 function keyOf(target: object, { targetKey, fieldNames }: EntityProperty): unknown {
   if (targetKey !== undefined) return (target as Record<string, unknown>)[targetKey]
   return fieldNames.length > 1 ? helper(target).getPrimaryKeys() : helper(target).getPrimaryKey()
 }
 
-/** The parts of an embeddable are columns of their own, and stand in the object that it is. */
+/** Reads a property; the part of an embeddable is a column of its own, but its value is in the embedded object. */
 function rawValue(entity: object, { name, embedded, embeddedPath }: EntityProperty): unknown {
   const path = embedded === undefined ? [name] : (embeddedPath ?? embedded)
   return path.reduce<unknown>(

@@ -1,6 +1,6 @@
 import { SqlassistError } from '../transaction/index.ts'
 
-/** Something was handed over that is no entity, or none that a row could be found for. */
+/** A value was given that is no entity, or an entity for which no row can be found. */
 export class NotAnEntityError extends SqlassistError {
   static {
     this.prototype.name = 'NotAnEntityError'
@@ -35,7 +35,7 @@ export class MoreThanOneError extends SqlassistError {
   }
 }
 
-/** An argument of a utility query is not what it has to be; the message says which and what it has to be. Nothing was sent. */
+/** An argument of a utility query is not valid; the message names the argument and its valid values. Nothing was sent. */
 export class QueryArgumentError extends SqlassistError {
   static {
     this.prototype.name = 'QueryArgumentError'
@@ -47,7 +47,7 @@ export class QueryArgumentError extends SqlassistError {
   }
 }
 
-/** What was given, short and on one line; it may come from a client. */
+/** Shows a value, which may come from a client, shortened and on one line. */
 function quoted(given: unknown): string {
   if (typeof given !== 'string') return given === null || typeof given !== 'object' ? String(given) : 'an object'
   return JSON.stringify(given.length > 60 ? `${given.slice(0, 60)}…` : given)

@@ -10,28 +10,27 @@ const MATCHES = ['prefix', 'anywhere'] as const
 
 /** How `getByColumnLower` finds one entity. */
 export interface OneByColumn {
-  /** At most one is wanted. The default. */
+  /** At most one entity is wanted. The default. */
   readonly many?: false | undefined
 }
 
 /** How `getByColumnLower` finds all entities, a page of them at a time. */
 export interface ManyByColumn extends Page {
-  /** All that fit, in the order of their primary keys. */
+  /** All entities that fit, in the order of their primary keys. */
   readonly many: true
 }
 
-/** How `getByColumnSimilar` compares, and which page of what it finds it gives. */
+/** How `getByColumnSimilar` compares, and which page of the result it returns. */
 export interface SimilarOptions extends Page {
   /** `'prefix'`: the text begins with the seed; `'anywhere'`: it contains it. Default `'prefix'`. */
   readonly match?: (typeof MATCHES)[number] | undefined
 }
 
 /**
- * The entity whose column is `search` but for the case of letters, or null; with `many` an array of all of them.
+ * Finds the entity whose column equals `search`, ignoring case, or null; with `many` an array of all of them.
  *
- * The database folds both sides with `lower()`, so that an index on it is of use: PostgreSQL's as its locale does,
- * SQLite's ASCII letters only. A
- * search with the character U+0000 finds nothing. The entities are managed by the session.
+ * The database folds both sides with `lower()`, so that it can use an index on `lower(column)`. PostgreSQL folds by its
+ * locale, SQLite ASCII letters only. A search with the character U+0000 finds nothing. The session manages the entities.
  *
  * @throws MoreThanOneError (`SQLASSIST_MORE_THAN_ONE`) when more than one fits and `many` was not asked for
  * @throws UnknownColumnError (`SQLASSIST_UNKNOWN_COLUMN`)
@@ -70,11 +69,11 @@ export async function getByColumnLower<Entity extends object>(
 }
 
 /**
- * The entities whose column begins with `seed`, or contains it, whatever the case of letters; in the order of the column.
+ * Finds the entities whose column begins with `seed`, or contains it, ignoring case; in the order of the column.
  *
  * `%`, `_` and every other character of the seed stand for themselves. The empty seed fits every row that has a value. The
- * database folds both sides with `lower()`: PostgreSQL's as its locale does, SQLite's ASCII letters only. A seed with the character U+0000 finds
- * nothing. The entities are managed by the session.
+ * database folds both sides with `lower()`: PostgreSQL by its locale, SQLite ASCII letters only. A seed with the character
+ * U+0000 finds nothing. The session manages the entities.
  *
  * @throws UnknownColumnError (`SQLASSIST_UNKNOWN_COLUMN`)
  * @throws QueryArgumentError (`SQLASSIST_QUERY_ARGUMENT`) for a seed that is no string, a bad match, offset or limit
@@ -97,11 +96,11 @@ export async function getByColumnSimilar<Entity extends object>(
 }
 
 /**
- * The entity whose column is exactly `seed`, or else one whose column is it but for the case of letters, or null.
+ * Finds the entity whose column equals `seed`, or else one whose column equals it ignoring case, or null.
  *
- * Of several that fit equally well it is the first by primary key. `%` and `_` stand for themselves. The second statement
- * is sent only where the first found nothing. PostgreSQL folds as its locale does, SQLite ASCII letters only. A seed with the character U+0000 finds
- * nothing. The entity is managed by the session.
+ * Of several that fit equally well, the first by primary key is returned. `%` and `_` stand for themselves. The second
+ * statement is sent only if the first found nothing. PostgreSQL folds by its locale, SQLite ASCII letters only. A seed with
+ * the character U+0000 finds nothing. The session manages the entity.
  *
  * @throws UnknownColumnError (`SQLASSIST_UNKNOWN_COLUMN`)
  * @throws QueryArgumentError (`SQLASSIST_QUERY_ARGUMENT`) for a seed that is no string

@@ -3,13 +3,13 @@ import type { SqlEntityManager } from '@mikro-orm/sql'
 import { QueryArgumentError } from './errors.ts'
 import { keyCondition, mayBeFound } from './query-values.ts'
 
-/** Below what one statement of either database takes. */
+/** Fewer than the parameters of one statement in either database. */
 const IDS_A_STATEMENT = 5_000
 
 /**
- * The entity of that primary key, or null; an array of values where the key has several columns.
+ * Finds the entity of that primary key, or null. A key of several columns is an array of values.
  *
- * It is managed by the session, and one that the session has already is given back without a statement.
+ * The session manages the entity. One that the session has already is returned without a statement.
  *
  * @throws QueryArgumentError (`SQLASSIST_QUERY_ARGUMENT`) for null and undefined, an object or, where the key is one column, an array
  */
@@ -23,11 +23,11 @@ export async function getById<Entity extends object>(
 }
 
 /**
- * The entities of these primary keys in the order of the keys, each once; those that do not exist are left out.
+ * Finds the entities of these primary keys in the order of the keys, each once; missing ones are left out.
  *
- * They are managed by the session. No statement is sent for no keys, and one for every 5000.
+ * The session manages the entities. One statement is sent for every 5000 keys, none for an empty array.
  *
- * @throws QueryArgumentError (`SQLASSIST_QUERY_ARGUMENT`) as `getById` does, and for what is no array
+ * @throws QueryArgumentError (`SQLASSIST_QUERY_ARGUMENT`) as `getById` does, and for keys that are no array
  */
 export async function getByIds<Entity extends object>(
   em: SqlEntityManager,
@@ -47,7 +47,7 @@ export async function getByIds<Entity extends object>(
   return rows.toSorted((one, other) => place(one) - place(other))
 }
 
-/** As MikroORM writes a key down. */
+/** Writes a key as MikroORM does. */
 function keyOf(id: unknown): string {
   return Array.isArray(id) ? id.map(keyOf).join('~~~') : String(id)
 }

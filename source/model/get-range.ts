@@ -5,22 +5,22 @@ import { knownColumn, type Column } from './known-column.ts'
 import { pageOf, type Page } from './query-page.ts'
 import { orderBy, type Direction } from './query-terms.ts'
 
-/** Which entities `getRange` gives, in which order, and which page of them. */
+/** Which entities `getRange` returns, in which order, and which page of them. */
 export interface RangeOptions<Entity> extends Page {
-  /** Of every column of the order. Default `'asc'`. */
+  /** The direction of every column of the order. Default `'asc'`. */
   readonly direction?: Direction | undefined
-  /** One column or several. Default: the primary key, which also decides between rows that are equal by these. */
+  /** One column or several. Default: the primary key, which also decides between rows with equal columns. */
   readonly orderBy?: Column<Entity> | readonly Column<Entity>[] | undefined
-  /** Whether columns of text are ordered by `lower()`, of which SQLite's folds ASCII letters only. Default true: they are not. */
+  /** `false` orders columns of text by `lower()`, which folds ASCII letters only in SQLite. Default true. */
   readonly caseSensitive?: boolean | undefined
-  /** As MikroORM's `where`, whose operators work in it: it is the program's to write and not a client's. Default: none. */
+  /** As MikroORM's `where`, including its operators: never pass a client's object. Default: none. */
   readonly filters?: FilterQuery<Entity> | undefined
 }
 
 /**
- * A page of the entities, in an order that is the same each time.
+ * Finds a page of the entities, in a total order: rows with equal columns go by primary key.
  *
- * The entities are managed by the session.
+ * The session manages the entities.
  *
  * @throws UnknownColumnError (`SQLASSIST_UNKNOWN_COLUMN`) for a column of the order or of the filters
  * @throws QueryArgumentError (`SQLASSIST_QUERY_ARGUMENT`) for a bad offset, limit or direction, or a `?` in a name of the filters

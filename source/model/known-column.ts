@@ -24,7 +24,7 @@ export type TextColumn<Entity> = {
 type Unwrapped<Value> = Value extends ScalarReference<infer Inner> ? Inner : Value
 
 /**
- * The column that goes by `name`, which may come from a client: nothing but the name of a declared column is let through.
+ * Finds the column called `name`, which may come from a client: only names of declared columns are accepted.
  * @throws UnknownColumnError
  */
 export function knownColumn(em: SqlEntityManager, entity: EntityName, name: unknown): EntityProperty {
@@ -38,7 +38,7 @@ export function knownColumn(em: SqlEntityManager, entity: EntityName, name: unkn
   return found
 }
 
-/** Whether the database has the column as text, and not only the entity: an uuid, a decimal or an enum may be a string there. */
+/** Whether the column is text in the database. An uuid, a decimal or an enum may be a string in the entity only. */
 export function isText(em: SqlEntityManager, { columnTypes: [type = ''] }: EntityProperty): boolean {
   const mapped = em.getPlatform().getMappedType(type)
   return mapped instanceof StringType || mapped instanceof TextType

@@ -5,10 +5,10 @@ import { QueryArgumentError, UnknownColumnError } from './errors.ts'
 
 const GROUPS = ['$and', '$or', '$not']
 
-/** What MikroORM puts something else in place of, also where it stands in the name of a part of a JSON document. */
+/** Placeholders that MikroORM replaces, even within the name of a part of a JSON document. */
 const PLACEHOLDER = /\?|\[::alias::\]/
 
-/** A value would get into the text of the statement, since the name of a part of a JSON document is written into it. */
+/** Refuses placeholders: MikroORM writes the name of a JSON part into the statement, and would write a value there. */
 function assertNoPlaceholder(filters: unknown): void {
   if (Array.isArray(filters)) filters.forEach(assertNoPlaceholder)
   if (!Utils.isPlainObject(filters)) return
@@ -19,8 +19,8 @@ function assertNoPlaceholder(filters: unknown): void {
 }
 
 /**
- * MikroORM passes on a name with a dot or a cast as it is: quoted, so that it does no harm, but the statement fails, which
- * on PostgreSQL costs the transaction.
+ * Refuses names of no column. MikroORM quotes a name with a dot or a cast and sends it: harmless, but the statement fails,
+ * and on PostgreSQL the transaction with it.
  * @throws UnknownColumnError
  * @throws QueryArgumentError for a name with a placeholder in it
  */
@@ -42,7 +42,7 @@ function assertKnown(em: SqlEntityManager, entity: EntityName, filters: unknown)
   }
 }
 
-/** By the name of a property, or of its column; `address.city` where `address` has parts. */
+/** Whether a name is that of a property or its column; `address.city` counts if `address` has parts. */
 function isKnown(meta: EntityMetadata, name: string): boolean {
   const [root, ...parts] = name.split('.')
   const property = meta.props.find((each) => each.name === root || each.fieldNames?.includes(root ?? ''))

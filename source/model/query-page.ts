@@ -1,6 +1,6 @@
 import { QueryArgumentError } from './errors.ts'
 
-/** Which of the rows found are wanted. */
+/** A page of the rows found. */
 export interface Page {
   /** How many rows to leave out first: a whole number from 0. Default 0. */
   readonly offset?: number | undefined
@@ -9,14 +9,14 @@ export interface Page {
 }
 
 /**
- * As MikroORM's find options.
- * @throws QueryArgumentError for what is no whole number from 0
+ * Returns the page as MikroORM's find options.
+ * @throws QueryArgumentError for anything but whole numbers from 0
  */
 export function pageOf({ offset = 0, limit }: Page): { offset?: number; limit?: number } {
   assertCount('offset', offset)
   if (limit !== undefined) assertCount('limit', limit)
   if (offset === 0) return limit === undefined ? {} : { limit }
-  // SQLite has no offset without a limit
+  // SQLite has no offset without a limit.
   return { offset, limit: limit ?? Number.MAX_SAFE_INTEGER }
 }
 

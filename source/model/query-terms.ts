@@ -10,27 +10,27 @@ interface Order {
   [column: string | symbol]: Direction
 }
 
-/** One that both databases take as the escape character, and no setting of theirs changes the meaning of. */
+/** The escape character of LIKE: valid in both databases, and no setting of theirs changes its meaning. */
 const ESCAPE = '!'
 
-/** The one place where SQL is written: the names are those of declared columns, quoted by MikroORM, and the values are bound. */
+/** Writes SQL, here and nowhere else in model/: names are of declared columns, quoted by MikroORM, and values are bound. */
 function fragment(term: (column: string) => string, column: EntityProperty, ...values: string[]) {
   return raw((alias) => term(`${alias}.??`), [column.fieldNames[0], ...values])
 }
 
-/** A condition that the text of the column, in lower case, compares with that of the value; the database folds both alike. */
+/** Compares the text of the column with the value, both folded to lower case by the database. */
 export function lowerCondition(em: SqlEntityManager, column: EntityProperty, comparison: '=' | 'like', value: string) {
   const text = (name: string) => (isText(em, column) ? name : `cast(${name} as text)`)
   const escape = comparison === 'like' ? ` escape '${ESCAPE}'` : ''
   return { [fragment((name) => `lower(${text(name)}) ${comparison} lower(?)${escape}`, column, value)]: [] }
 }
 
-/** `value` as a pattern of LIKE that nothing but the value itself fits. */
+/** Escapes `value` into a pattern of LIKE that matches the value only. */
 export function literalPattern(value: string): string {
   return value.replaceAll(/[!%_]/g, `${ESCAPE}$&`)
 }
 
-/** By these columns, and by primary key where they are equal, so that pages neither repeat a row nor leave one out. */
+/** Orders by these columns and then the primary key, so that pages neither repeat a row nor leave one out. */
 export function orderBy<Entity extends object>(
   em: SqlEntityManager,
   entity: EntityName<Entity>,

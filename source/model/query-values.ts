@@ -2,22 +2,22 @@ import type { EntityName } from '@mikro-orm/core'
 import type { SqlEntityManager } from '@mikro-orm/sql'
 import { QueryArgumentError } from './errors.ts'
 
-/** What is no text is refused and not converted: a client that sends JSON could send an object. */
+/** Refuses values that are no text, without converting them: a client that sends JSON could send an object. */
 export function assertText(argument: string, given: unknown): asserts given is string {
   if (typeof given !== 'string') throw new QueryArgumentError(argument, 'a string', given)
 }
 
 /**
- * Whether a row may be found by this value at all. PostgreSQL stores no text with the character U+0000, and refuses the
- * statement, which would cost the transaction; the functions of SQLite take it for the end of the text.
+ * Whether a row can have this value. PostgreSQL stores no text with the character U+0000 and refuses the statement, which
+ * would cost the transaction; SQLite's functions end the text there.
  */
 export function mayBeFound(value: unknown): boolean {
   return Array.isArray(value) ? value.every(mayBeFound) : typeof value !== 'string' || !value.includes('\0')
 }
 
 /**
- * The condition for the row of that primary key: a value, or an array of values in the order of the key's columns. An
- * object is refused, since MikroORM would take it for operators.
+ * Makes the condition for the row of a primary key: a value, or an array of values in the order of the key's columns.
+ * Refuses an object, which MikroORM would take for operators.
  * @throws QueryArgumentError
  */
 export function keyCondition(em: SqlEntityManager, entity: EntityName, id: unknown): Record<string, unknown> {
@@ -31,12 +31,12 @@ export function keyCondition(em: SqlEntityManager, entity: EntityName, id: unkno
   return Object.fromEntries(primaryKeys.map((name, index) => [name, values[index]]))
 }
 
-/** A part of a key that refers to a row whose key has several columns itself. */
+/** Whether the part of a key is itself a key of several columns, of the row it refers to. */
 function isKeyValues(value: unknown): boolean {
   return Array.isArray(value) && value.every(isKeyValue)
 }
 
-/** Objects of a class may be the values of a custom type. */
+/** Accepts objects of a class, which may be values of a custom type. */
 function isKeyValue(value: unknown): boolean {
   if (value == null || typeof value === 'function' || typeof value === 'symbol') return false
   if (typeof value !== 'object') return !Number.isNaN(value)

@@ -10,8 +10,8 @@ export function sessionOf(entity: object): SqlEntityManager | undefined {
 }
 
 /**
- * What the session of an entity, or a session itself, belongs to: the Koa `ctx` in a request, undefined in a run and for
- * an entity or entity manager that is no session's.
+ * Returns the owner of a session, or of the session of an entity: the Koa `ctx` in a request. Undefined in a run, and for an
+ * entity or entity manager of no session.
  */
 export function requestOf(entityOrSession: object): unknown {
   return findSession(entityOrSession)?.owner

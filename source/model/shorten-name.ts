@@ -1,13 +1,13 @@
 import { Buffer } from 'node:buffer'
 import { createHash } from 'node:crypto'
 
-/** PostgreSQL's NAMEDATALEN - 1, in bytes. It cuts what is longer, so that two long names may become one. */
+/** PostgreSQL's NAMEDATALEN - 1, in bytes. PostgreSQL cuts longer names, so that two may become one. */
 const LONGEST = 63
 const HASH_DIGITS = 12
 
 /**
- * The name itself where it has 63 bytes of UTF-8 or less, else its beginning and a hash of the whole of it: 63 bytes or
- * less, always the same for the same name, and another one for another name.
+ * Returns a name of at most 63 bytes of UTF-8 as it is, a longer one as its beginning and a hash of the whole. Equal names
+ * give equal results, different names different ones.
  */
 export function shortenName(name: string): string {
   if (Buffer.byteLength(name) <= LONGEST) return name
@@ -15,7 +15,7 @@ export function shortenName(name: string): string {
   return `${beginningOf(name, LONGEST - HASH_DIGITS - 1)}_${hash}`
 }
 
-/** As many whole characters as fit into `bytes`. */
+/** Returns as many whole characters as fit into `bytes`. */
 function beginningOf(name: string, bytes: number): string {
   const { read } = new TextEncoder().encodeInto(name, new Uint8Array(bytes))
   return name.slice(0, read)

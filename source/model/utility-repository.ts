@@ -13,8 +13,8 @@ import { getRange, type RangeOptions } from './get-range.ts'
 import type { TextColumn } from './known-column.ts'
 
 /**
- * The utility queries as a repository, for MikroORM's `repository` or `entityRepository` option; each method does what the
- * function of its name does, on the session that the repository was got from.
+ * The utility queries as a repository, for MikroORM's `repository` or `entityRepository` option. Each method calls the
+ * function of its name, on the session that the repository came from.
  *
  * ```ts
  * class BookRepository extends UtilityRepository<Book> {}

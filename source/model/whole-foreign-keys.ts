@@ -3,14 +3,14 @@ import type { AbstractSqlConnection, AbstractSqlPlatform, Transaction } from '@m
 
 type Asked = [connection: AbstractSqlConnection, tableName: string, schemaName?: string, ctx?: Transaction]
 
-/** What MikroORM's helper for SQLite has, and shows to nobody else. */
+/** Methods of MikroORM's helper for SQLite that its types hide. */
 interface SqliteHelper {
   getForeignKeys: (...asked: Asked) => Promise<Record<string, object>>
   getSchemaPrefix(schemaName?: string): string
   getColumnDefinitions(...asked: Asked): Promise<{ constraints?: string[] }>
 }
 
-/** A column of a foreign key, as SQLite tells of it. */
+/** A column of a foreign key, as SQLite lists it. */
 interface Row {
   readonly id: number
   readonly seq: number
@@ -22,8 +22,8 @@ interface Row {
 }
 
 /**
- * Lets the schema generator of an ORM on SQLite read a foreign key of several columns as one. MikroORM reads each of its
- * columns as a key by itself, and so finds a difference for ever:
+ * Lets the schema generator of an ORM on SQLite read a foreign key of several columns as one. MikroORM reads each column as a
+ * separate key, and so finds a difference every time:
  * https://github.com/mikro-orm/mikro-orm/blob/v7.2.1/packages/sql/src/dialects/sqlite/SqliteSchemaHelper.ts
  */
 export function readForeignKeysWhole(configuration: Configuration): void {
@@ -34,7 +34,7 @@ export function readForeignKeysWhole(configuration: Configuration): void {
     const pragma = `pragma ${helper.getSchemaPrefix(schemaName)}foreign_key_list(\`${tableName}\`)`
     const rows = await connection.execute<Row[]>(pragma, [], 'all', ctx)
     const { constraints = [] } = await helper.getColumnDefinitions(connection, tableName, schemaName, ctx)
-    // They were split at every comma, also at those inside of one.
+    // MikroORM split the definitions at every comma, even inside of one: joined, they are split anew.
     const definitions = constraints.join(', ').split(/(?:^|, )constraint /i)
     const keys = [...Map.groupBy(rows, ({ id }) => id).values()].map((columns) => {
       const key = keyOf(columns, schemaName === undefined ? tableName : `${schemaName}.${tableName}`)

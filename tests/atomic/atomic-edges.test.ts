@@ -93,7 +93,10 @@ for (const [what, sql] of [
   })
 }
 
-test('the same with SQLite', async ({ several, registry }) => {
+test('when the decision table of SQLite was dropped, one commit fails, worth another attempt, and the next one creates it again', async ({
+  several,
+  registry,
+}) => {
   const { look } = several.place('file')
   await look.rows('drop table sqlassist_decision')
   const error = await rejection(addIn(registry, ['a', 'file'], 'no table'))

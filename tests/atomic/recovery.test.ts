@@ -206,7 +206,7 @@ test('called inside a unit of work that holds the only connection of a SQLite ro
   assert.match(report.left[0]!.reason, /"file" could not be asked: the unit of work that asks/)
 })
 
-test('it runs by itself at the start and then periodically, and not after close()', async (world) => {
+test('recovery runs at the start and then periodically, and not after close()', async (world) => {
   const first = await die(world, world.writer, { decide: true })
   const two = await SeveralDatabases.again(world.several, ['a', 'writer'], {}, { recover: { everyMs: 10, graceMs: 0 } })
   await until(async () => (await preparedIn(world.a)).length === 0, 'the first run')

@@ -134,7 +134,7 @@ for (const [code, lose] of Object.entries(LIMITS)) {
   }
 }
 
-test('where transactions are disabled, and in registry.session(), it is the same', async (world) => {
+test('a lost connection is a ConnectionLostError where transactions are disabled, and in registry.session()', async (world) => {
   const disabled = new EngineRegistry({ writer: world.orm }, { disableTransaction: true })
   const unit = disabled.run(async ({ dbSession }) => {
     await (dbSession.writer as Em).insert(Author, { name: 'x' })
@@ -151,7 +151,7 @@ test('where transactions are disabled, and in registry.session(), it is the same
   assert.is(await world.look.value('select count(*) from author'), 0)
 })
 
-test('it is done again, with attempts', async (world) => {
+test('work whose connection was lost before COMMIT is done again, with attempts', async (world) => {
   for (const pipelineCommit of [false, true]) {
     let attempts = 0
     await new EngineRegistry({ writer: { orm: world.orm, pipelineCommit } }).run(

@@ -64,7 +64,7 @@ async function keepsItsConnection(world: World, work: () => Promise<unknown>): P
   assert.is(await backend(world), before)
 }
 
-test('it does', async ({ orm }) => {
+test('the server of these tests speaks German', async ({ orm }) => {
   const error = await rejection(orm.em.fork().execute('select 1 / 0'))
   assert.is((error as Em).severity, 'FEHLER')
 })

@@ -22,7 +22,7 @@ function answers(
   return refusal(asking, resolveDebugPanelOptions(options, undefined)) === undefined
 }
 
-test('this machine may, under every address it has for itself, and nobody else', () => {
+test('the panel answers this machine, under each of its addresses, and nobody else', () => {
   for (const address of ['127.0.0.1', '127.8.9.10', '::1', '::ffff:127.0.0.1']) {
     assert.ok(answers(address, { host: 'localhost' }), address)
   }
@@ -53,7 +53,7 @@ test('a header about whom a proxy asks for takes access away, and never gives it
   }
 })
 
-test('it answers under local names, whatever the port and however they are written, and under no other', () => {
+test('the panel answers under local names, with any port and spelling, and under no other', () => {
   for (const host of [
     'localhost',
     'LOCALHOST:3000',
@@ -82,7 +82,7 @@ test('it answers under local names, whatever the port and however they are writt
   assert.not(answers('127.0.0.1', { host: 'evil.example', 'x-forwarded-host': 'localhost' }))
 })
 
-test('allowHosts and allowAddresses add to that', () => {
+test('allowHosts and allowAddresses allow further hosts and addresses', () => {
   assert.ok(answers('127.0.0.1', { host: 'App.Test:3000' }, { allowHosts: ['app.test'] }))
   assert.not(answers('127.0.0.1', { host: 'sub.app.test' }, { allowHosts: ['app.test'] }))
   const options = { allowAddresses: ['172.17.0.0/16', '2001:db8::7'] }
@@ -119,7 +119,7 @@ test('nothing but GET and HEAD is answered', async ({ world }) => {
   assert.equal([head.status, head.text], [200, ''])
 })
 
-test('in production it refuses to be mounted, unless it is told to', ({ world }) => {
+test('in production the panel refuses to be mounted without allowInProduction', ({ world }) => {
   const before = process.env['NODE_ENV']
   process.env['NODE_ENV'] = 'production'
   try {

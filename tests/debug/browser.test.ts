@@ -154,7 +154,7 @@ test('the list and the statements can be filtered by words and by what they are'
   assert.is(await rows.count(), 1)
 })
 
-test('it is dark where the system is, or where the reader says so, which is remembered', async (context) => {
+test('the panel is dark where the system is, or where the reader says so, which is remembered', async (context) => {
   const { page, world, browser } = context
   await page.goto('/_sqlassist')
   const light = await backgroundOf(page)
@@ -180,7 +180,7 @@ test('it is dark where the system is, or where the reader says so, which is reme
   assert.ok(browser.isConnected())
 })
 
-test('it fits a narrow window', async (context) => {
+test('the panel fits a narrow window', async (context) => {
   for (const colorScheme of ['light', 'dark'] as const) {
     const page = await newPage(context, { viewport: { width: 390, height: 844 }, colorScheme })
     await page.goto('/_sqlassist')
@@ -198,7 +198,7 @@ test('it fits a narrow window', async (context) => {
   }
 })
 
-test('it can be used by keyboard alone', async ({ page }) => {
+test('the panel can be used by keyboard alone', async ({ page }) => {
   await page.goto('/_sqlassist')
   await page.locator('.live[data-live="on"]').waitFor()
   await page.keyboard.press('/')

@@ -119,7 +119,7 @@ test('answers without a body get none: HEAD, 204, 304', async ({ world }) => {
   }
 })
 
-test('Server-Timing tells the time in the databases and of the commit, beside what is there', async ({ world }) => {
+test('Server-Timing shows the time in the databases and of the commit, beside what is there', async ({ world }) => {
   const { headers } = await reply(world, (ctx) => {
     ctx.set('Server-Timing', 'app;dur=1')
     ctx.txn.note('asked for')

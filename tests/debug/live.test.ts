@@ -34,7 +34,7 @@ async function follow(head: Promise<IncomingMessage>): Promise<Stream> {
   return { head: message, text: () => text, ended: () => ended }
 }
 
-test('every change of a request is told by its id, to every listener', async ({ world }) => {
+test('every change of a request is sent by its id, to every listener', async ({ world }) => {
   const streams = await Promise.all([1, 2].map(() => follow(world.server.open('GET', '/_sqlassist/events').head)))
   assert.is(streams[0]!.head.headers['content-type'], 'text/event-stream')
   const { id } = await world.record((ctx) => ctx.dbSession.reader.count(Author))
@@ -43,7 +43,7 @@ test('every change of a request is told by its id, to every listener', async ({ 
   }
 })
 
-test('a registry that closes ends them, and so does the panel', async ({ world }) => {
+test('a registry that closes ends live streams, and so does the panel', async ({ world }) => {
   const first = await follow(world.server.open('GET', '/_sqlassist/events').head)
   world.panel.close()
   await until(first.ended, 'the end by the panel')
@@ -57,7 +57,7 @@ test('a registry that closes ends them, and so does the panel', async ({ world }
   await other.close()
 })
 
-test('a server that is told to close need not wait for them', async ({ world }) => {
+test('a server that closes need not wait for live streams', async ({ world }) => {
   const answer = world.app.callback()
   const server: Server = createServer((req, res) => void answer(req, res))
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

@@ -161,7 +161,7 @@ for (const dialect of DIALECTS) {
     assert.is(request.status, 500)
   })
 
-  test('a client that goes away is told', async ({ world }) => {
+  test('a client that goes away is recorded', async ({ world }) => {
     const { promise: reached, resolve } = Promise.withResolvers<void>()
     world.answer(async (ctx) => {
       await ctx.dbSession.writer.count(Author)
@@ -230,9 +230,7 @@ for (const dialect of DIALECTS) {
     assert.ok(request.totals.commitMs! > 0)
   })
 
-  test('the same statement with other values is pointed out, per role, and three times make it so', async ({
-    world,
-  }) => {
+  test('a statement sent three times by one role, with other values, is pointed out', async ({ world }) => {
     const request = await world.record(async (ctx) => {
       for (let id = 1; id <= 4; id++) await ctx.dbSession.reader.execute(`select name from author where id = ${id}`)
       for (let id = 1; id <= 2; id++) await ctx.dbSession.writer.execute(`select name from author where id = ${id}`)

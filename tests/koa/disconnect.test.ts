@@ -200,7 +200,7 @@ test('abortOnDisconnect: false lets the request finish', async (world) => {
   await served.close()
 })
 
-test('one that waits for a connection while its client goes away sends nothing with it', async (world) => {
+test('a request that waits for a connection while its client goes away sends nothing with it', async (world) => {
   const goOn = Promise.withResolvers<void>()
   const served = await serving(world, async (ctx) => {
     await ctx.dbSession.writer.insert(Author, { name: ctx.path })
@@ -267,7 +267,7 @@ for (const [title, { handler, disableTransaction = false, told }] of Object.entr
     told: [/went away after the handler had committed: that stays/],
   },
 })) {
-  test(`one that leaves a handler ${title} is told of no abort`, async (world) => {
+  test(`no abort is reported for a client that leaves a handler ${title}`, async (world) => {
     const [ready, goOn, done] = [
       Promise.withResolvers<void>(),
       Promise.withResolvers<void>(),
@@ -290,7 +290,7 @@ for (const [title, { handler, disableTransaction = false, told }] of Object.entr
   })
 }
 
-test('one that leaves a handler whose own commit is under way is told of no abort', async (world) => {
+test('no abort is reported for a client that leaves a handler whose own commit is under way', async (world) => {
   const held = world.wire.hold(/^commit/i, 'request')
   const done = Promise.withResolvers<void>()
   const served = await serving(world, async (ctx) => {

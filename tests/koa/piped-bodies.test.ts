@@ -138,7 +138,7 @@ for (const dialect of DIALECTS) {
     })
   }
 
-  test('of a HEAD request, whose body nobody reads, it ends with the response', async (world) => {
+  test('a piped body of a HEAD request, which nobody reads, ends with the response', async (world) => {
     const handler = (ctx: any) =>
       void (ctx.body = CHAINS['a transform']!(SOURCES['a stream']!(() => ctx.dbSession.reader)))
     const { served, registry } = await serving(world, handler)
@@ -146,7 +146,7 @@ for (const dialect of DIALECTS) {
     await over(world, served, registry)
   })
 
-  test('it is whole for a client that stays', async (world) => {
+  test('a piped body is whole for a client that stays', async (world) => {
     const handler = (ctx: any) =>
       void (ctx.body = CHAINS['a transform']!(SOURCES['a stream']!(() => ctx.dbSession.reader)))
     const { served, registry } = await serving(world, handler)
@@ -183,7 +183,7 @@ for (const dialect of DIALECTS) {
     }
   }
 
-  test('it ends where the handler throws behind it', async (world) => {
+  test('a piped body ends where the handler throws after setting it', async (world) => {
     const { served, registry } = await serving(world, (ctx) => {
       ctx.body = CHAINS['a transform']!(SOURCES['a stream']!(() => ctx.dbSession.reader))
       throw new Error('behind it')
@@ -192,7 +192,7 @@ for (const dialect of DIALECTS) {
     await over(world, served, registry)
   })
 
-  test('it ends with the attempt that it belongs to', async (world) => {
+  test('a piped body ends with the attempt that it belongs to', async (world) => {
     let attempt = 0
     const handler = (ctx: any): void => {
       ctx.body = CHAINS['a transform']!(SOURCES['a stream']!(() => ctx.dbSession.reader))

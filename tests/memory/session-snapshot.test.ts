@@ -170,7 +170,7 @@ for (const dialect of DIALECTS) {
     assert.equal(sent, ['rollback'])
   })
 
-  test('a lazy scalar that was loaded later leads to the one in its place', async (world) => {
+  test('the holder of a lazy scalar that was loaded later reaches the one in its place', async (world) => {
     let held: any
     const sent = await excursion(world, {
       before: ada,
@@ -219,7 +219,7 @@ for (const dialect of DIALECTS) {
     assert.equal(sent, ['rollback'])
   })
 
-  test('a collection loaded later is unloaded again, and leads to the one in its place', async (world) => {
+  test('a collection loaded later is unloaded again; its holder reaches the one in its place', async (world) => {
     let held: any
     await excursion(world, {
       before: (em) => em.findOneOrFail(Book, 3),
@@ -528,7 +528,7 @@ for (const dialect of DIALECTS) {
     })
   })
 
-  test('a collection of a mere reference that was loaded later leads to the one in its place', async (world) => {
+  test('the holder of a collection of a mere reference that was loaded later reaches the one in its place', async (world) => {
     let held: any
     await excursion(world, {
       before: (em) => em.findOneOrFail(Book, 3),

@@ -179,7 +179,7 @@ for (const dialect of DIALECTS) {
     await unit.abort('doomed')
   })
 
-  test('it adds nothing to the schema', async ({ orm, look }) => {
+  test('DeclaredTable adds nothing to the schema', async ({ orm, look }) => {
     const columns = dialect === 'sqlite' ? `pragma_table_info('chapter')` : 'information_schema.columns'
     const where = dialect === 'sqlite' ? '' : ` where table_name = 'chapter'`
     assert.is(await look.value(`select count(*) from ${columns}${where}`), 5)
@@ -187,7 +187,7 @@ for (const dialect of DIALECTS) {
     assert.not.match(await orm.schema.getUpdateSchemaSQL(), /chapter`? (add|drop)|session|request/)
   })
 
-  test('it adds nothing to what is serialised, or to what is flushed', (world) =>
+  test('DeclaredTable adds nothing to serialised objects, or to a flush', (world) =>
     within(world, async (em) => {
       const chapter = await em.findOneOrFail(Chapter, { language: 'de', number: 1 })
       assert.is(

@@ -95,7 +95,7 @@ test('publint finds nothing', async () => {
   assert.equal(messages, [])
 })
 
-test('its types are what its modules are, wherever an ES module is imported or required', () => {
+test('the types of the package fit its modules, wherever an ES module is imported or required', () => {
   // esm-only: TypeScript's oldest two ways to resolve know nothing of `exports`, or of require() for an ES module.
   const attw = join(root, 'node_modules/@arethetypeswrong/cli/dist/index.js')
   const { status, stdout, stderr } = spawnSync(

@@ -143,7 +143,7 @@ for (const dialect of DIALECTS) {
     refused(Shadow, /containerClass Shadow has a member "audit", which is the name of a role\. Rename one/)
   })
 
-  test('inspect tells every role’s options and pool, and what is under way', async ({ a, b }) => {
+  test('inspect returns every role’s options and pool, and what is under way', async ({ a, b }) => {
     const registry = new EngineRegistry({ writer: a.orm, log: { orm: b.orm, commit: 'autonomous', bestEffort: true } })
     const before = await registry.inspect()
     assert.is(before.unitsUnderWay, 0)

@@ -36,7 +36,9 @@ for (const dialect of DIALECTS) {
   test.after(async ({ close }) => await close())
 
   for (const commit of ['joined', 'autocommit'] as const) {
-    test(`with commit: '${commit}' one is told when its last row was read, with their number`, async ({ orm }) => {
+    test(`with commit: '${commit}' a stream is published when its last row was read, with their number`, async ({
+      orm,
+    }) => {
       const registry = new EngineRegistry({ writer: { orm, commit } })
       const ended = await endedStatements(() =>
         registry.run(async ({ dbSession }) => assert.is(await count(dbSession.writer.stream(Author)), 3)),
@@ -48,7 +50,7 @@ for (const dialect of DIALECTS) {
     })
   }
 
-  test('one that fails is told with its error', async ({ orm }) => {
+  test('a stream that fails is published with its error', async ({ orm }) => {
     const registry = new EngineRegistry({ writer: orm })
     let thrown: Error | undefined
     const ended = await endedStatements(() =>

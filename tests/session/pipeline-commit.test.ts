@@ -161,7 +161,7 @@ test('a version on a new entity is no obstacle; an entity whose savepoint was ro
   assert.equal(await world.look.rows('select text from note'), [{ text: 'kept' }])
 })
 
-test('its hooks find it committed, and the session over', async (world) => {
+test('hooks of a pipelined commit find it committed, and the session over', async (world) => {
   const seen: unknown[] = []
   await world.registry.run(({ dbSession, txn }) => {
     ;(dbSession.writer as Em).create(Note, { text: 'new' })
@@ -387,7 +387,7 @@ test('a driver of the program may send what it likes', async (world) => {
   await orm.close()
 })
 
-test('so may an entity manager of the program', async (world) => {
+test('an entity manager of the program may send more after its flush', async (world) => {
   const Base = Object.getPrototypeOf(world.orm.em.fork()).constructor
   class Flushing extends Base {
     async flush(): Promise<void> {

@@ -63,7 +63,7 @@ for (const dialect of DIALECTS) {
       assert.equal(await added(worlds.other), ['other, flushed', 'other, pending'])
     })
 
-    test('it rolls back, and begins anew with the next statement', async (worlds) => {
+    test('em.rollback() rolls back, and the next statement begins anew', async (worlds) => {
       const sent = await play(worlds, async ({ em }) => {
         em.create(Topic, { label: 'undone' })
         await em.flush()

@@ -185,7 +185,7 @@ for (const dialect of DIALECTS) {
       assert.equal([author[0].name, topic.length], ['before', 3])
     })
 
-    test('it may be rolled back again, after other things were written', async (world) => {
+    test('a savepoint may be rolled back again, after other things were written', async (world) => {
       await play(world, async ({ em, txn }) => {
         const ada = await em.findOneOrFail(Author, 1, { populate: ['books'] })
         const savepoint = await txn.savepoint()
@@ -226,7 +226,7 @@ for (const dialect of DIALECTS) {
       assert.equal(await world.look.rows('select label from topic where id > 3'), [{ label: 'at last' }])
     })
 
-    test('what it had loaded is read anew in a new database transaction, and its changes are written', async (world) => {
+    test('an entity loaded before em.rollback() is read anew in a new database transaction, and its changes are written', async (world) => {
       const sent = await play(world, async ({ em, txn }) => {
         const savepoint = await txn.savepoint()
         const ada = await em.findOneOrFail(Author, 1)

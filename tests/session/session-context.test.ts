@@ -10,7 +10,7 @@ const test = databaseSuite('row level security by fork: { session }', 'postgresq
 const fork = { session: { variables: { 'app.tenant': `o'hara` } } }
 const TENANT = `select coalesce(current_setting('app.tenant', true), '') as tenant`
 
-test('its variables hold in the transaction of the session, for every statement, and nowhere after it', async ({
+test('session variables hold in the transaction of the session, for every statement, and nowhere after it', async ({
   orm,
 }) => {
   for (const options of [{}, { readOnly: 'snapshot' as const }]) {
@@ -26,7 +26,7 @@ test('its variables hold in the transaction of the session, for every statement,
   }
 })
 
-test('its role is set for the transaction, and a role that does not exist fails it with nothing stored', async ({
+test('a session role is set for the transaction, and a role that does not exist fails it with nothing stored', async ({
   orm,
   look,
 }) => {

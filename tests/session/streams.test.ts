@@ -60,7 +60,7 @@ for (const dialect of DIALECTS) {
 
   for (const role of Object.keys(ROLES) as Role[]) {
     for (const [way, stream] of Object.entries(WAYS)) {
-      test(`one of a ${role} role by ${way} that nobody reads on ends with its unit, and says so`, async (world) => {
+      test(`a stream of a ${role} role by ${way} that nobody reads on ends with its unit, and says so`, async (world) => {
         const { orm, registry } = await open(world, role)
         const left = await registry.run(async ({ dbSession }: any) => {
           const rows = stream(dbSession.role)
@@ -74,7 +74,7 @@ for (const dialect of DIALECTS) {
       })
     }
 
-    test(`one of a ${role} role ends with the session that its caller closes`, async (world) => {
+    test(`a stream of a ${role} role ends with the session that its caller closes`, async (world) => {
       const { orm, registry } = await open(world, role)
       const em: any = registry.session('role')
       const rows = em.stream(Author)
@@ -87,7 +87,7 @@ for (const dialect of DIALECTS) {
 
     if (refuses(dialect, role)) continue
     if (!role.startsWith('readOnly')) {
-      test(`one of a nested transaction of a ${role} role, that nobody reads on, does not keep that one from its end`, async (world) => {
+      test(`a stream that nobody reads on does not keep its nested transaction of a ${role} role from its end`, async (world) => {
         const { orm, registry } = await open(world, role)
         for (const fails of [false, true]) {
           const run = registry.run(async ({ dbSession }: any) => {
@@ -147,7 +147,7 @@ for (const dialect of DIALECTS) {
       await registry.close()
     })
 
-    test('one of a transaction that em.commit() ended sends nothing over the connection, which is in other hands', async (world) => {
+    test('a stream of a transaction that em.commit() ended sends nothing over the connection, which is in other hands', async (world) => {
       const { registry } = await open(world, 'disabled')
       const [one, other]: any[] = [registry.session('role'), registry.session('role')]
       const rows = one.stream(Author)

@@ -94,7 +94,7 @@ test('a doom from outside that comes while a commit is under way is refused, not
   assert.is(transaction.status, 'Committed')
 })
 
-test('two aborts from outside are one: everybody is told once and both have its outcome', async () => {
+test('two aborts from outside are one: every participant is called once and both have its outcome', async () => {
   const log: string[] = []
   const latch = new Latch()
   const error = new Error('no')
@@ -250,7 +250,7 @@ function stoppedBeginning(explicit: boolean) {
   return { latch, log, synchronizer, manager: new TransactionManager({ explicit }) }
 }
 
-test('while begin tells the synchronizers, another begin or a commit from outside is refused and an abort waits', async () => {
+test('while begin calls the synchronizers, another begin or a commit from outside is refused and an abort waits', async () => {
   const { latch, log, synchronizer, manager } = stoppedBeginning(false)
   await manager.registerSynch(synchronizer)
   const beginning = manager.begin()
@@ -297,7 +297,7 @@ test('a synchronizer that begins, from inside begin, is let through', async () =
   assert.is(manager.get(), begun[2])
 })
 
-test('a synchronizer registered while a commit is under way is told at once', async () => {
+test('a synchronizer registered while a commit is under way is called at once', async () => {
   const { latch, manager, transaction } = await stopped('tpcBegin')
   const told: unknown[] = []
   const synchronizer: Synchronizer = {
@@ -368,7 +368,7 @@ test('two managers commit at the same time without knowing of each other', async
   assert.is(one.transaction.status, 'Committed')
 })
 
-test('one failing does not touch the other of two commits at the same time', async () => {
+test('of two commits at the same time, a failing one does not touch the other', async () => {
   const one = await stopped('tpcVote')
   const two = await stopped('tpcVote')
   const error = new Error('two fails')

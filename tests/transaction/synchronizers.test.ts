@@ -16,7 +16,7 @@ function recording(name: string, log: string[]): Synchronizer {
   }
 }
 
-test('they are told of begin, of the start and of the end, in the order of registration', async () => {
+test('synchronizers are called at begin, at the start and at the end, in the order of registration', async () => {
   const log: string[] = []
   const [one, two] = [recording('one', log), recording('two', log)]
   const manager = new TransactionManager({ explicit: true })
@@ -40,7 +40,7 @@ test('they are told of begin, of the start and of the end, in the order of regis
   ])
 })
 
-test('unregistered ones are not told any more, and an unknown one is an error', async () => {
+test('an unregistered synchronizer is not called any more, and unregistering an unknown one is an error', async () => {
   const log: string[] = []
   const [one, two] = [recording('one', log), recording('two', log)]
   const manager = new TransactionManager({ explicit: true })

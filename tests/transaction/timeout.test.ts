@@ -46,7 +46,7 @@ test('a tpcFinish that never answers fails the commit as any error of tpcFinish 
   assert.is(transaction.status, 'Commit failed')
 })
 
-test('an abort that never answers does not keep the others from being told; the transaction has ended', async () => {
+test('an abort that never answers does not keep the others from being called; the transaction has ended', async () => {
   const { log, manager, transaction } = await begun()
   const hanging = new Recorder('a', log, { abort: forever })
   transaction.join(hanging)
@@ -98,7 +98,7 @@ test('a savepoint, and a rollback, that never answers fails the transaction', as
   }
 })
 
-test('a synchronizer that never answers fails what it was told of', async () => {
+test('a synchronizer that never answers fails the call it was part of', async () => {
   const { manager, transaction } = await begun()
   const synchronizer: Synchronizer = { beforeCompletion: forever, afterCompletion() {}, newTransaction: forever }
   assertTimeout(await thrownBy(() => manager.registerSynch(synchronizer)), 'newTransaction', synchronizer)

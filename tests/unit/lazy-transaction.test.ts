@@ -59,13 +59,13 @@ async function request({ registry }: World, handler: (ctx: Context) => unknown, 
   assert.is(status, 204, served.errors.join())
 }
 
-test('a request that opens nothing, or only reads on a read-only role, has none', async (world) => {
+test('a request that opens nothing, or only reads on a read-only role, has no transaction', async (world) => {
   assert.is(await begun(() => request(world, () => undefined)), 0)
   assert.is(await begun(() => request(world, ({ dbSession }) => dbSession.reader.findOne(Author, 1))), 0)
   assert.is(await begun(() => world.registry.run(({ dbSession }: any) => dbSession.reader.count(Author))), 0)
 })
 
-test('whoever asks for it, by whatever name, finds it begun, once, and noted', async (world) => {
+test('a transaction asked for by any of its names is begun, once, and noted', async (world) => {
   const asking: ((ctx: Context) => unknown)[] = [
     (ctx) => ctx.txn,
     (ctx) => ctx.tm.get(),
@@ -87,7 +87,7 @@ test('whoever asks for it, by whatever name, finds it begun, once, and noted', a
   })
 })
 
-test('it is committed or aborted with its request, also when it was asked for late', async (world) => {
+test('a transaction is committed or aborted with its request, also when it was asked for late', async (world) => {
   const ends: unknown[] = []
   const late = async ({ txn }: { txn: any }): Promise<void> => {
     await Promise.resolve()
@@ -100,7 +100,7 @@ test('it is committed or aborted with its request, also when it was asked for la
   assert.equal(ends, [true, true, 'aborted'])
 })
 
-test('a manager of the program, and its synchronizers, are told of every request', async (world) => {
+test('a manager of the program, and its synchronizers, are called for every request', async (world) => {
   const told: string[] = []
   const synchronizer = {
     newTransaction: () => void told.push('new'),
@@ -116,7 +116,7 @@ test('a manager of the program, and its synchronizers, are told of every request
   assert.equal(told, ['new', 'before', 'after'])
 })
 
-test('annotate is given it before the handler runs', async (world) => {
+test('annotate is given the transaction before the handler runs', async (world) => {
   const seen: string[] = []
   const annotate = async (_: Context, txn: any): Promise<void> => void txn.note('mine')
   await request(world, ({ txn }) => seen.push(txn.description), { annotate })
@@ -128,10 +128,7 @@ const change = async (dbSession: any): Promise<void> => {
   author.name = 'changed'
 }
 
-test('what was changed through a read-only role is told, before a commit that goes on', async ({
-  registry,
-  database,
-}) => {
+test('a change through a read-only role fails a commit that would go on', async ({ registry, database }) => {
   const error = await rejection(
     registry.run(async ({ dbSession }) => {
       await change(dbSession)
@@ -142,11 +139,13 @@ test('what was changed through a read-only role is told, before a commit that go
   assert.is(await database.look.value(`select count(*) from author where name <> 'Ada'`), 0)
 })
 
-test('it is told where nothing else was done', async ({ registry }) => {
+test('a change through a read-only role fails a run that did nothing else', async ({ registry }) => {
   assert.instance(await rejection(registry.run(({ dbSession }) => change(dbSession))), ReadOnlySessionError)
 })
 
-test('it is told afterwards where the work had committed by itself, and not where it aborted', async ({ registry }) => {
+test('a change through a read-only role fails a run that had committed, and not one that had aborted', async ({
+  registry,
+}) => {
   const error = await rejection(
     registry.run(async ({ dbSession, txn }) => {
       await change(dbSession)

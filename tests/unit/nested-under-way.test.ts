@@ -17,7 +17,7 @@ for (const dialect of DIALECTS) {
     const run = ({ orm }: DatabaseWorld, work: (writer: any) => Promise<void>): Promise<void> =>
       new EngineRegistry<any>({ writer: { orm, commit } }).run(({ dbSession }: any) => work(dbSession.writer))
 
-    test('one that is left under way keeps the one around it, and nothing of it is stored later', async (world) => {
+    test('a nested transaction left under way keeps the one around it, and nothing of it is stored later', async (world) => {
       const { promise: goOn, resolve } = Promise.withResolvers<void>()
       let inner: Promise<any> | undefined
       await run(world, async (writer) => {
@@ -53,7 +53,7 @@ for (const dialect of DIALECTS) {
       assert.equal(await names(world.look), [])
     })
 
-    test('what the entity manager around it deletes is not inserted again', async (world) => {
+    test('an entity that the outer entity manager deletes is not inserted again', async (world) => {
       await world.look.rows(`insert into author (name) values ('deleted')`)
       await run(world, async (writer) => {
         const author = await writer.findOneOrFail(Author, { name: 'deleted' })
@@ -82,7 +82,7 @@ for (const dialect of DIALECTS) {
       assert.equal(await names(world.look), ['kept'])
     })
 
-    test('what is created beside it is inserted once', async (world) => {
+    test('an entity created beside a nested transaction is inserted once', async (world) => {
       await run(world, async (writer) => {
         writer.create(Author, { name: 'created' })
         const flushed = writer.flush()
@@ -99,7 +99,7 @@ for (const dialect of DIALECTS) {
       assert.equal(await names(world.look), ['inner', 'pending'])
     })
 
-    test('one that fails beside a flush undoes its own work alone', async (world) => {
+    test('a nested transaction that fails beside a flush undoes its own work alone', async (world) => {
       await run(world, async (writer) => {
         writer.create(Author, { name: 'created' })
         const flushed = writer.flush()
@@ -114,7 +114,7 @@ for (const dialect of DIALECTS) {
       assert.equal(await names(world.look), ['created'])
     })
 
-    test('what it undoes in memory stays undone when one inside of it fails later', async (world) => {
+    test('changes that a nested transaction undid in memory stay undone when one inside of it fails later', async (world) => {
       await world.look.rows(`insert into author (name) values ('before')`)
       await run(world, async (writer) => {
         const author = await writer.findOneOrFail(Author, { name: 'before' })
@@ -166,7 +166,7 @@ for (const dialect of DIALECTS) {
       assert.equal(await names(world.look), ['after'])
     })
 
-    test('one that lost its work to a failure which was caught is answered with an error', async (world) => {
+    test('a nested transaction that lost its work to a caught failure is answered with an error', async (world) => {
       await world.look.rows(`insert into book (title) values ('taken')`)
       // MikroORM's own transaction on SQLite goes on after an error.
       const goesOn = dialect === 'sqlite' && commit === 'autocommit'

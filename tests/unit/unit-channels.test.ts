@@ -71,7 +71,7 @@ for (const dialect of DIALECTS) {
     await b.close()
   })
 
-  test('a unit of work tells its life, in order, each with what it belongs to', async ({ a }) => {
+  test('a unit of work publishes its life, in order, each message with what it belongs to', async ({ a }) => {
     const registry = new EngineRegistry({ writer: a.orm })
     let dbSession: object | undefined
     const told = await listen(() =>
@@ -112,7 +112,7 @@ for (const dialect of DIALECTS) {
     )
   })
 
-  test('every statement is told, with whether it begins the transaction, its rows and its backend', async ({
+  test('every statement is published, with whether it begins the transaction, its rows and its backend', async ({
     a,
     b,
   }) => {
@@ -160,7 +160,7 @@ for (const dialect of DIALECTS) {
     )
   })
 
-  test('a role that commits every statement tells of each', async ({ a }) => {
+  test('a role that commits every statement publishes each', async ({ a }) => {
     const registry = new EngineRegistry({ log: { orm: a.orm, commit: 'autocommit' } })
     const told = await listen(() =>
       registry.run(async ({ dbSession: { log } }) => {
@@ -179,7 +179,7 @@ for (const dialect of DIALECTS) {
     )
   })
 
-  test('an abort tells why: an error, with the error itself', async ({ a }) => {
+  test('an abort is published with its reason: an error, with the error itself', async ({ a }) => {
     const registry = new EngineRegistry({ writer: a.orm })
     const failure = new Error('on purpose')
     const told = await listen(() =>
@@ -239,7 +239,7 @@ for (const dialect of DIALECTS) {
     assert.is.not(first.series, messages(ended, 'unit:start')[0].series)
   })
 
-  test('a run that is cancelled tells so', async ({ a }) => {
+  test('a run that is cancelled is published as such', async ({ a }) => {
     const registry = new EngineRegistry({ writer: a.orm })
     const controller = new AbortController()
     const told = await listen(() =>
@@ -257,7 +257,7 @@ for (const dialect of DIALECTS) {
     assert.equal([end.outcome, end.reason, end.error.message], ['aborted', 'cancelled', 'enough'])
   })
 
-  test('a registry that is closed tells so, when its last unit of work is over', async () => {
+  test('a registry that is closed publishes so, when its last unit of work is over', async () => {
     const { orm, look } = await openDatabase(dialect)
     const registry = new EngineRegistry({ writer: orm })
     const told = await listen(async () => {
@@ -270,7 +270,7 @@ for (const dialect of DIALECTS) {
     assert.is(messages(told, 'registry:close')[0].registry, registry)
   })
 
-  test('a savepoint and its rollback are told', async ({ a }) => {
+  test('a savepoint and its rollback are published', async ({ a }) => {
     const registry = new EngineRegistry({ writer: a.orm })
     const told = await listen(() =>
       registry.run(async ({ dbSession: { writer }, txn }) => {

@@ -1,4 +1,4 @@
-/** What runs in the browser: theme, live events, filters, keys. Every page works without it. */
+/** The script of every page: theme, live events, filters, keys. Pages work without it. */
 export const CLIENT_SCRIPT = `'use strict'
 {
 const root = document.documentElement
@@ -6,7 +6,7 @@ const THEMES = ['system', 'light', 'dark']
 const stored = (name) => { try { return localStorage.getItem('sqlassist-' + name) } catch { return null } }
 const store = (name, value) => { try { localStorage.setItem('sqlassist-' + name, value) } catch {} }
 
-// Theme: told before anything is shown.
+// Theme: set before anything is shown.
 let theme = THEMES.includes(stored('theme')) ? stored('theme') : 'system'
 function showTheme() {
   if (theme === 'system') root.removeAttribute('data-theme')
@@ -20,7 +20,7 @@ function nextTheme() {
 }
 showTheme()
 
-// What the server sends replaces what is shown, and leaves alone what the reader did: open details, focus, filters.
+// Replaces the page by the server's, and keeps the reader's own changes: open details, focus, filters.
 const KEPT = new Set(['open', 'hidden', 'aria-pressed', 'data-state'])
 function morph(from, to) {
   if (from.nodeType !== to.nodeType || from.nodeName !== to.nodeName) return from.replaceWith(to)
@@ -61,7 +61,7 @@ addEventListener('DOMContentLoaded', () => {
     live.textContent = text
   }
 
-  // Filters: words that all have to be there, and tags of which one has to be.
+  // Filters: all words have to match, and one of the tags.
   function applyFilters() {
     for (const box of document.querySelectorAll('input[data-filter]')) {
       const name = box.dataset.filter
@@ -85,7 +85,7 @@ addEventListener('DOMContentLoaded', () => {
     if (event.target.matches('input[data-filter]')) applyFilters()
   })
 
-  // Live: what changed is loaded again, one load at a time.
+  // Live: loads changes again, one load at a time.
   let loading = false
   let again = false
   let paused = false

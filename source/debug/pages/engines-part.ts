@@ -17,7 +17,7 @@ function engine({ role, dialect, database, pool }: RoleReport, names: readonly s
   </div>`
 }
 
-/** A pool as a meter: what is in use, what is open and idle, and what it may still open. */
+/** A pool as a meter: connections in use, open and idle ones, and those it may still open. */
 export function poolPart(pool: RoleReport['pool']): Html {
   if (pool === undefined) return html`<span class="pool none">no pool</span>`
   const { max, total, idle, waiting } = pool

@@ -4,7 +4,7 @@ import { html, type Html } from './html.ts'
 
 const HERE = [`file://${process.cwd()}/`, `${process.cwd()}/`]
 
-/** An error with its stack and what caused it. */
+/** An error with its stack and its causes. */
 export function errorPart({ name, message, code, frames, cause }: RecordedError): Html {
   return html`<div class="error">
     <p class="error-head"><strong>${name}</strong>${code !== undefined && html` <code>${code}</code>`}</p>
@@ -20,7 +20,7 @@ export function errorPart({ name, message, code, frames, cause }: RecordedError)
   </div>`
 }
 
-/** The first of the program's own lines, and all of them when opened. */
+/** The first line of the program's own in a stack, and the whole stack when opened. */
 function stack(frames: readonly string[]): Html {
   return html`<details class="stack">
     <summary>${frames.find((line) => !isForeign(line)) ?? frames[0]}</summary>

@@ -1,6 +1,6 @@
 import { html, type Html } from './html.ts'
 
-/** What every page needs to know of where it stands. */
+/** The path of the panel, and the nonce of this answer. */
 export interface Place {
   /** The path of the panel, as the browser has it. */
   readonly base: string
@@ -10,7 +10,7 @@ export interface Place {
 export interface Page {
   readonly title: string
   readonly current: 'requests' | 'registry'
-  /** What live events have it load again: `all`, or the id of a request. */
+  /** The live events that load the page again: `all`, or the id of a request. */
   readonly follows: string | undefined
   readonly content: Html
 }

@@ -1,7 +1,7 @@
 import { html } from './html.ts'
 import type { Page } from './layout.ts'
 
-/** A page that only says something. */
+/** A page of one message. */
 export function messagePage(base: string, title: string, message: string): Page {
   const content = html`<div class="toolbar"><h1>${title}</h1></div>
     <div class="card">

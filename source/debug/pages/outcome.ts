@@ -41,7 +41,7 @@ function abortReason({ kind, status }: RecordedRequest, { reason, steps }: Recor
   }
 }
 
-/** The word in a badge of its colour. */
+/** The outcome in a badge of its colour. */
 export function outcomeBadge(attempt: RecordedAttempt): Html {
   const tone = { committed: 'good', aborted: 'bad', ended: 'plain' } as const
   const { outcome, reason } = attempt
@@ -59,7 +59,7 @@ export function statusBadge({ kind, status, clientLeft }: RecordedRequest): Html
   return html`<span class="badge ${tone}">${status}</span>`
 }
 
-/** What a request is called: its method and url, or the note of a run. */
+/** The title of a request: method and url, or the note of a run. */
 export function titleOf({ kind, method, url, attempts }: RecordedRequest): string {
   return kind === 'request' ? `${method} ${url}` : descriptionOf(attempts) || 'run'
 }

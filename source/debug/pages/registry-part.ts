@@ -58,7 +58,7 @@ function roleRow(role: RoleReport, names: readonly string[]): Html {
   </tr>`
 }
 
-/** What waits to be committed or rolled back, role by role; undefined where nobody was asked. */
+/** Prepared transactions that wait for their end, role by role; undefined where no database was asked. */
 export function inDoubtPart(reports: readonly PreparedReport[] | undefined | 'no answer'): Html {
   return html`<section class="card" aria-label="In doubt" data-keep="in-doubt">
     <div class="card-head">

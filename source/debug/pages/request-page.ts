@@ -13,7 +13,7 @@ import { rolesPart } from './roles-part.ts'
 import { storyPart } from './story-part.ts'
 import { timeLine } from './time-line.ts'
 
-/** What a request's page is made of. */
+/** Content of a request's page. */
 export interface RequestPageFacts {
   readonly base: string
   readonly request: RecordedRequest
@@ -135,7 +135,7 @@ function remedy(shape: string): Html {
   return html`: one flush, <code>insertMany</code> or a <code>where … in (…)</code> sends them in one.`
 }
 
-/** What was prepared and neither committed nor rolled back by the attempt itself. */
+/** Prepared transactions that the attempt itself neither committed nor rolled back. */
 function leftPrepared({ ends, outcome }: RecordedAttempt): string[] {
   if (outcome === undefined) return []
   const done = new Set(ends.filter(({ how, error }) => how.endsWith(' prepared') && !error).map(({ gid }) => gid))

@@ -61,7 +61,7 @@ function row(base: string, request: RecordedRequest, roles: readonly string[], l
     ...(repeated.length > 0 ? ['repeated'] : []),
     ...(tries > 1 ? ['retried'] : []),
   ]
-  // Beside one that took long the others would be too short to be seen.
+  // Beside a long request the bars of the others would be too short to be seen.
   const length = Math.log1p(tookMs ?? 0) / Math.log1p(longestMs)
   const opened = last?.roles.filter(({ status }) => status !== 'INIT') ?? []
   return html`<li class="request" data-key="${id}" data-item="request" data-tags="${tags.join(' ')}">

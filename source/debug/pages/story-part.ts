@@ -4,7 +4,7 @@ import { duration, plural } from './format.ts'
 import { html, type Html } from './html.ts'
 import { markText } from './time-line.ts'
 
-/** What the transactions of an attempt did, step by step. */
+/** Steps of an attempt's transactions, in their order. */
 export function storyPart(attempt: RecordedAttempt): Html {
   const { steps, transactions, dropped } = attempt
   return html`<section class="card story" aria-label="Transaction">

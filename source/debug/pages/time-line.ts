@@ -18,7 +18,7 @@ type Row =
   | { readonly kind: 'end'; readonly span: RecordedEnd }
   | { readonly kind: 'mark'; readonly span: RecordedStep }
 
-/** Everything of an attempt that took time, in order, each with a bar where it lies in the attempt. */
+/** Statements, calls and steps of an attempt in order, each with a bar that shows when it ran. */
 export function timeLine(attempt: RecordedAttempt, roles: readonly string[], nowMs: number): Html {
   const repeated = repeatedIn(attempt)
   const rows = rowsOf(attempt, repeated)
@@ -64,7 +64,7 @@ function takesTime({ step }: RecordedStep): boolean {
   return step === 'commit' || step === 'abort' || step === 'savepoint' || step === 'rollback'
 }
 
-/** A streamed body is read when the attempt is over. */
+/** Ends with the last statement: a streamed body is read when the attempt is over. */
 function lengthOf({ atMs, tookMs }: RecordedAttempt, rows: readonly Row[], nowMs: number): number {
   const ends = rows.map(({ span }) => endOf(span, nowMs))
   return Math.max(tookMs === undefined ? nowMs : atMs + tookMs, ...ends) - atMs

@@ -1,0 +1,42 @@
+import { EndlessFlushError } from '../session/errors.ts'
+import type { Member } from './prepared-branch.ts'
+
+/** How often the sessions of one transaction are flushed at most. */
+const LONGEST_FLUSH = 100
+
+/** Flushes all sessions until none has changes: the flush of one may make changes in another. */
+export async function settle(members: readonly Member[]): Promise<void> {
+  const sessions = members.map(({ session }) => session)
+  for (let round = 1; ; round++) {
+    const writing: string[] = []
+    for (const session of sessions) if (!session.isSettled && (await session.settle())) writing.push(session.role)
+    if (writing.length === 0 && sessions.every((session) => session.isQuiet)) return
+    if (round === LONGEST_FLUSH) throw new EndlessFlushError(writing, LONGEST_FLUSH)
+  }
+}
+
+/** Refuses every further statement. */
+export function seal(members: readonly Member[]): void {
+  for (const { session } of members) {
+    session.assertNotNested('The commit')
+    session.seal()
+  }
+}
+
+/** Returns the members that have to be committed, and can be; ends the sessions of the others. */
+export async function judge(members: readonly Member[]): Promise<Member[]> {
+  const changed: Member[] = []
+  for (const member of members) {
+    const { session } = member
+    if (!session.needsCommit) await session.settleUnmarkedWrites()
+    if (session.needsCommit) {
+      const asking = session.assertCommittable()
+      if (asking !== undefined) await asking
+      if (session.begun) changed.push(member)
+    }
+  }
+  for (const { session } of members) {
+    if (!session.needsCommit) await session.endUnchanged('its transaction was committed, with nothing to commit in it')
+  }
+  return changed
+}
