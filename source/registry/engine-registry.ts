@@ -100,7 +100,7 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
       {
         application: name,
         graceMs,
-        engines: engineList.filter(({ options }) => options.readOnly === false),
+        engines: engineList.filter(({ rules }) => rules.writes),
         obstacle: (role) => this.#holdsOnlyConnection(role),
       },
       everyMs,
@@ -267,12 +267,12 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
 
   #attach(engine: Engine): () => void {
     const { role, dialect, options } = engine
-    const { orm, scoped, commit } = options
+    const { orm, scoped, kind } = options
     return attachOrm(orm, {
       registry: this,
       role,
       scoped,
-      commit,
+      kind,
       onlyConnection: dialect === 'sqlite',
       isExhausted: async () => isExhausted(await engine.pool()),
     })

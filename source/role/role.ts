@@ -11,6 +11,7 @@ import type { SessionSettings } from '../session/session-options.ts'
 import { sessionForks } from '../session/session-entity-manager.ts'
 import { SqliteDatabase } from '../database/sqlite/sqlite-database.ts'
 import { connectionsOf } from './connections-of.ts'
+import { rulesOf, type RoleRules } from './role-kinds.ts'
 import type { ResolvedEngineOptions } from './role-options.ts'
 import { ConfigurationError } from './errors.ts'
 import { GLOBAL_ID_PREFIX } from '../database/prepared.ts'
@@ -34,6 +35,7 @@ export interface OpenOptions {
 /** One role at run time: opens its sessions. */
 export class Engine {
   readonly options: ResolvedEngineOptions
+  readonly rules: RoleRules
   readonly #forks: (options: ForkOptions) => SqlEntityManager
   // Not by way of the entity manager, which inside a unit of work stands for its session.
   readonly #driver: AbstractSqlDriver
@@ -48,26 +50,22 @@ export class Engine {
 
   constructor(options: ResolvedEngineOptions, background: (work: Promise<void>) => void) {
     this.options = options
+    this.rules = rulesOf(options.kind)
     this.#forks = sessionForks(options.orm.em as SqlEntityManager)
     this.#driver = options.orm.driver
-    refuseForeignPool(options)
+    assertOwnPool(options)
     this.database = databaseOf(options.role, this.#driver)
-    refusePipelining(options, this.database)
-    this.#settings = settingsOf(options, background)
+    assertPipelining(options, this.database)
+    this.#settings = settingsOf(options, this.rules, background)
   }
 
   get role(): string {
     return this.options.role
   }
 
-  /** Whether its sessions have nothing to finish when the transaction aborts. */
-  get endsWithTransaction(): boolean {
-    return this.options.commit === 'joined'
-  }
-
   /** Whether its sessions can be changed as part of the one transaction. */
   get joins(): boolean {
-    return this.options.commit === 'joined' && this.options.readOnly === false
+    return this.rules.commits === 'with the transaction'
   }
 
   /** Whether its ORM has connected and was not closed since. */
@@ -154,11 +152,10 @@ export class Engine {
 
   /** A fresh session; nothing is sent, and no connection taken, before its first statement. */
   open({ owner, dbSession, coordinated, kept, beforeBegin, committed }: OpenOptions): Session {
-    const { readOnly, fork } = this.options
-    return new Session(kept ?? this.#fork(fork), this.database, this.#settings, {
+    return new Session(kept ?? this.#fork(this.options.fork), this.database, this.#settings, {
       owner,
       dbSession,
-      coordinated: readOnly !== false || coordinated,
+      coordinated: coordinated || !this.rules.writes,
       beforeBegin,
       committed,
     })
@@ -193,14 +190,17 @@ export class Engine {
   }
 }
 
-function settingsOf(options: ResolvedEngineOptions, background: SessionSettings['background']): SessionSettings {
-  const { role, readOnly, commit, initialState, rawWrites, keepSession, isolationLevel } = options
-  const snapshot = readOnly === 'snapshot'
+function settingsOf(
+  options: ResolvedEngineOptions,
+  { writes, scope, begin }: RoleRules,
+  background: SessionSettings['background'],
+): SessionSettings {
+  const { role, initialState, rawWrites, keepSession, isolationLevel } = options
   return {
     role,
-    initialState: readOnly === false ? initialState : 'readonly',
-    scope: readOnly === true || commit === 'autocommit' ? 'statement' : 'transaction',
-    begin: { isolationLevel: snapshot ? 'repeatable read' : isolationLevel, readOnly: snapshot },
+    initialState: writes ? initialState : 'readonly',
+    scope,
+    begin: { isolationLevel, readOnly: false, ...begin },
     rawWrites,
     keepSession,
     background,
@@ -215,7 +215,7 @@ function optionsOf(connection: Connection): object {
  * A Kysely instance or dialect of the program's own keeps its pool to itself, and sessions take their connections from the
  * pool: https://github.com/mikro-orm/mikro-orm/blob/v7.2.1/packages/sql/src/AbstractSqlConnection.ts
  */
-function refuseForeignPool({ role, orm }: ResolvedEngineOptions): void {
+function assertOwnPool({ role, orm }: ResolvedEngineOptions): void {
   const driverOptions: object = orm.config.get('driverOptions')
   if (!('createDriver' in driverOptions) && !('getExecutor' in driverOptions)) return
   throw new ConfigurationError(
@@ -224,7 +224,7 @@ function refuseForeignPool({ role, orm }: ResolvedEngineOptions): void {
   )
 }
 
-function refusePipelining({ role, pipelineCommit }: ResolvedEngineOptions, { dialect }: Database): void {
+function assertPipelining({ role, pipelineCommit }: ResolvedEngineOptions, { dialect }: Database): void {
   if (!pipelineCommit || dialect === 'postgresql') return
   throw new ConfigurationError(
     `The role "${role}" has pipelineCommit: true and runs on ${dialect}, where there are no round trips to be saved. ` +

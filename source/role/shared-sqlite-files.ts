@@ -11,7 +11,7 @@ export function rolesOfSharedFiles(engines: Iterable<Engine>): Engine[][] {
 
 /** Warns of roles that write to one SQLite file: it has one lock for all of them. */
 export function adviseOnSharedWriters(sharing: readonly Engine[]): void {
-  const writers = sharing.filter(({ options }) => options.readOnly === false)
+  const writers = sharing.filter(({ rules }) => rules.writes)
   if (writers.length < 2) return
   process.emitWarning(
     `The roles ${names(writers)} write to one SQLite file, which has one write lock: a request that sends something ` +

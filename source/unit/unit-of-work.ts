@@ -199,7 +199,7 @@ export class UnitOfWork implements SessionSource {
     const engine = this.#host.engine(role)
     // Another one would know nothing of what the first one was about to write, and nobody would end it.
     if (open !== undefined && this.#isEnding && !this.#ended) throw askedTooLate(`The session of role "${role}"`)
-    if (this.#cancelled !== undefined && engine.endsWithTransaction) throw this.#cancelled
+    if (this.#cancelled !== undefined && engine.rules.abortsWithUnit) throw this.#cancelled
     if (this.#ended) this.#readLate(engine)
     const session = this.#open(engine, engine.options.keepSession ? open?.em : undefined)
     this.#sessions.set(role, session)
@@ -217,8 +217,8 @@ export class UnitOfWork implements SessionSource {
   }
 
   /** Lets a streamed body open a session. @throws UnitOfWorkEndedError; RegistryClosedError */
-  #readLate({ role, options }: Engine): void {
-    if (!this.isReadLate || options.readOnly === false) {
+  #readLate({ role, rules }: Engine): void {
+    if (!this.isReadLate || !rules.readsLate) {
       const error = askedTooLate(`The session of role "${role}"`)
       this.#lateReader?.usedTooLate(error)
       throw error
@@ -241,9 +241,7 @@ export class UnitOfWork implements SessionSource {
 
   /** @throws SharedFileError when another role of this unit holds the lock that this one would wait for */
   #assertFileIsFree({ role, sharesFileWith }: Engine): void {
-    const holder = sharesFileWith.find(
-      (other) => this.holdsConnection(other) && this.#sessions.get(other)?.state !== 'readonly',
-    )
+    const holder = sharesFileWith.find((other) => this.holdsConnection(other) && this.#host.engine(other).rules.writes)
     if (holder !== undefined) throw new SharedFileError(role, holder)
   }
 
@@ -251,7 +249,7 @@ export class UnitOfWork implements SessionSource {
     // A piped body is read while the unit ends, and would find the sessions that end with it.
     const reading = this.#lateReader !== undefined
     const preference = this.#options.anyPreference.filter(
-      (role) => this.#host.has(role) && (!reading || this.#host.engine(role).options.readOnly !== false),
+      (role) => this.#host.has(role) && (!reading || this.#host.engine(role).rules.readsLate),
     )
     const role = preference.find((name) => this.#sessions.get(name)?.ended === false) ?? preference[0]
     return this.session(role ?? this.defaultRole)
@@ -294,7 +292,7 @@ export class UnitOfWork implements SessionSource {
     if (transaction?.status === 'Committing') return
     this.#cancelled = reason
     for (const [role, session] of this.#sessions) {
-      if (this.#host.engine(role).endsWithTransaction) session.cancel(reason)
+      if (this.#host.engine(role).rules.abortsWithUnit) session.cancel(reason)
     }
     const aborting = transaction?.abort().catch((error: unknown) => report(error, `while aborting: ${reason.message}`))
     this.#aborting = aborting
@@ -509,11 +507,11 @@ export class UnitOfWork implements SessionSource {
 
   #open(engine: Engine, kept: Session['em'] | undefined): Session {
     const { owner, disableTransaction } = this.#options
-    const { readOnly, commit } = engine.options
+    const { joins, rules } = engine
     const beforeBegin =
-      engine.sharesFileWith.length > 0 && readOnly === false ? (): void => this.#assertFileIsFree(engine) : undefined
+      engine.sharesFileWith.length > 0 && rules.writes ? (): void => this.#assertFileIsFree(engine) : undefined
     const options = { owner, dbSession: this.container, kept, beforeBegin, committed: this.#committing }
-    if (readOnly !== false || commit !== 'joined') {
+    if (!joins) {
       const session = engine.open({ ...options, coordinated: false })
       this.#independent ??= new IndependentSessions()
       this.#independent.add({ session, engine, transaction: this.transaction() })
