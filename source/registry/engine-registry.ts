@@ -25,7 +25,8 @@ import { checkRoleLength, defaultRole, resolveEngines } from './resolve-engines.
 import { run, type RunContext, type RunOptions } from '../unit/run.ts'
 import { adviseOnJournalMode, adviseOnSharedWriters, rolesOfSharedFiles } from '../role/shared-sqlite-files.ts'
 import { UnderWayCount } from './under-way-count.ts'
-import { UnitOfWork, type UnitOfWorkOptions } from '../unit/unit-of-work.ts'
+import type { UnitOfWorkOptions } from '../unit/unit-host.ts'
+import { UnitOfWork } from '../unit/unit-of-work.ts'
 
 /** The entity manager of a session that its caller closes. */
 export type DetachedSession<EM> = EM & AsyncDisposable & { close(): Promise<void> }
