@@ -4,13 +4,12 @@ import type { Database } from '../database/database.ts'
 import type { DecisionSurvey } from '../database/decisions.ts'
 import { DecisionTableError } from '../database/errors.ts'
 import type { PoolReport } from '../database/pool-report.ts'
-import { PostgresDatabase } from '../database/postgres/postgres-database.ts'
 import type { PreparedSurvey } from '../database/prepared.ts'
 import { Session } from '../session/session.ts'
 import type { SessionSettings } from '../session/session-options.ts'
 import { sessionForks } from '../session/session-entity-manager.ts'
-import { SqliteDatabase } from '../database/sqlite/sqlite-database.ts'
 import { connectionsOf } from './connections-of.ts'
+import { databaseOf } from './database-of.ts'
 import { rulesOf, type RoleRules } from './role-kinds.ts'
 import type { ResolvedEngineOptions } from './role-options.ts'
 import { ConfigurationError } from './errors.ts'
@@ -32,6 +31,14 @@ export interface OpenOptions {
   readonly committed?: ((role: string) => void) | undefined
 }
 
+/** What a role has around it in its registry. */
+interface EngineSurroundings {
+  /** The other roles on the same SQLite file. */
+  readonly sharesFileWith: readonly string[]
+  /** Takes over a promise that nobody waits for. */
+  readonly background: (work: Promise<void>) => void
+}
+
 /** One role at run time: opens its sessions. */
 export class Engine {
   readonly options: ResolvedEngineOptions
@@ -41,15 +48,16 @@ export class Engine {
   readonly #driver: AbstractSqlDriver
   readonly database: Database
   /** The other roles on the same SQLite file. */
-  sharesFileWith: readonly string[] = []
+  readonly sharesFileWith: readonly string[]
   readonly #settings: SessionSettings
   /** What its database can prepare, as far as it was asked. */
   #preparing: Promise<PreparedSurvey> | undefined
   /** What its database is called, as far as it was asked. */
   #called: Promise<string> | undefined
 
-  constructor(options: ResolvedEngineOptions, background: (work: Promise<void>) => void) {
+  constructor(options: ResolvedEngineOptions, { background, sharesFileWith }: EngineSurroundings) {
     this.options = options
+    this.sharesFileWith = sharesFileWith
     this.rules = rulesOf(options.kind)
     this.#forks = sessionForks(options.orm.em as SqlEntityManager)
     this.#driver = options.orm.driver
@@ -229,18 +237,5 @@ function assertPipelining({ role, pipelineCommit }: ResolvedEngineOptions, { dia
   throw new ConfigurationError(
     `The role "${role}" has pipelineCommit: true and runs on ${dialect}, where there are no round trips to be saved. ` +
       `Leave it out.`,
-  )
-}
-
-function databaseOf(role: string, driver: AbstractSqlDriver): Database {
-  const platforms: string[] = []
-  for (let type = driver.getPlatform().constructor; type.name !== ''; type = Object.getPrototypeOf(type)) {
-    platforms.push(type.name)
-  }
-  if (platforms.includes('BasePostgreSqlPlatform')) return new PostgresDatabase(role, driver)
-  if (platforms.includes('SqlitePlatform')) return new SqliteDatabase(role, driver)
-  throw new ConfigurationError(
-    `The role "${role}" runs on ${platforms[0]}, which is not supported. ` +
-      `Use @mikro-orm/postgresql or @mikro-orm/sqlite.`,
   )
 }
