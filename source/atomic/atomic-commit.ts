@@ -75,7 +75,8 @@ export class AtomicCommit implements CommitGroup {
     if (this.#outcome === 'committed') await this.finish()
     if (this.#outcome === 'given up') await (this.#finishing ??= this.#finishBranches('rollback'))
     await session.abandon('its transaction was aborted')
-    if (this.#committed.has(session) || session.committedEarly) throw new CommittedTooEarlyError(session.role)
+    if (this.#committed.has(session) || session.transaction.committedEarly)
+      throw new CommittedTooEarlyError(session.role)
   }
 
   /** Ignores a move that is not legal: a decision stays. */
@@ -133,7 +134,7 @@ export class AtomicCommit implements CommitGroup {
   }
 
   async #commitPlainly({ session }: Member): Promise<void> {
-    await session.commitDatabase()
+    await session.transaction.commit()
     this.#committed.add(session)
   }
 
@@ -142,7 +143,7 @@ export class AtomicCommit implements CommitGroup {
     const { role, database } = point.engine
     const { decisions } = database
     try {
-      await point.session.commitDatabase(decision?.sql)
+      await point.session.transaction.commit(decision?.sql)
     } catch (error) {
       if (decision === undefined) throw error
       if (error instanceof CommitOutcomeUnknownError) {

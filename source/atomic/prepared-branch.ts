@@ -32,11 +32,11 @@ export class PreparedBranch {
     this.gid = gid
   }
 
-  /** @throws what `Session.prepareDatabase` does */
+  /** @throws what `DatabaseTransaction.prepare` does */
   async prepare(): Promise<void> {
     const { session, engine } = this.#member
     try {
-      this.#state = { is: 'prepared', transaction: await session.prepareDatabase(this.gid) }
+      this.#state = { is: 'prepared', transaction: await session.transaction.prepare(this.gid) }
     } catch (error) {
       const isLost = error instanceof ConnectionLostError
       if (isLost) this.#state = { is: 'uncertain' }

@@ -19,7 +19,7 @@ export async function settle(members: readonly Member[]): Promise<void> {
 export function seal(members: readonly Member[]): void {
   for (const { session } of members) {
     session.assertNotNested('The commit')
-    session.seal()
+    session.transaction.seal()
   }
 }
 
@@ -28,15 +28,16 @@ export async function judge(members: readonly Member[]): Promise<Member[]> {
   const changed: Member[] = []
   for (const member of members) {
     const { session } = member
-    if (!session.needsCommit) await session.settleUnmarkedWrites()
-    if (session.needsCommit) {
-      const asking = session.assertCommittable()
+    if (!session.transaction.needsCommit) await session.transaction.settleUnmarkedWrites()
+    if (session.transaction.needsCommit) {
+      const asking = session.transaction.assertCommittable()
       if (asking !== undefined) await asking
-      if (session.begun) changed.push(member)
+      if (session.transaction.begun) changed.push(member)
     }
   }
   for (const { session } of members) {
-    if (!session.needsCommit) await session.endUnchanged('its transaction was committed, with nothing to commit in it')
+    if (!session.transaction.needsCommit)
+      await session.endUnchanged('its transaction was committed, with nothing to commit in it')
   }
   return changed
 }

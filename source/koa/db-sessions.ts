@@ -1,7 +1,8 @@
 import type { Context, DefaultState, Middleware } from 'koa'
 import type { DbSessionsContainer, Engines } from '../unit/db-sessions-container.ts'
 import { EngineRegistry } from '../registry/engine-registry.ts'
-import { inUnit, inUnits } from '../unit/run-in-unit.ts'
+import { runAttempts, runInUnit } from '../unit/run-in-unit.ts'
+import type { UnitOfWorkOptions } from '../unit/unit-host.ts'
 import type { UnitOfWork } from '../unit/unit-of-work.ts'
 import type { Transaction, TransactionManager } from '../transaction/index.ts'
 import { AttemptState } from './attempt-state.ts'
@@ -65,9 +66,9 @@ export function dbSessions<
   const note = annotate === undefined ? methodAndPath : undefined
 
   /** Runs the handler and decides between commit and abort. Throws the error that answers the client. */
-  async function handle(ctx: Context, unit: UnitOfWork, next: Next): Promise<void> {
+  async function handle(ctx: Context, unit: UnitOfWork, watch: DisconnectWatch | undefined, next: Next): Promise<void> {
     putOnContext(ctx, property, unit)
-    const watch = abortOnDisconnect && hasResponse(ctx) ? new DisconnectWatch(ctx, unit) : undefined
+    watch?.start(unit)
     try {
       if (annotate !== undefined) await annotate(ctx, unit.tm.get())
       await next()
@@ -96,27 +97,31 @@ export function dbSessions<
     return await ((await isActive(ctx)) ? withSessions(ctx, next) : next())
   }
 
+  function watchOf(ctx: Context): DisconnectWatch | undefined {
+    return abortOnDisconnect && hasResponse(ctx) ? new DisconnectWatch(ctx) : undefined
+  }
+
+  function unitOptions(ctx: Context, observer: DisconnectWatch | undefined): UnitOfWorkOptions {
+    return { owner: ctx, anyPreference, disableTransaction, note, manager: manager?.(ctx), observer }
+  }
+
   function withSessions(ctx: Context, next: Next): Promise<unknown> {
     if (downstream !== undefined) return inAttempts(ctx, next, downstream)
-    const unit = registry.start({ owner: ctx, anyPreference, disableTransaction, note, manager: manager?.(ctx) })
-    return inUnit(unit, () => handle(ctx, unit, next))
+    const watch = watchOf(ctx)
+    const unit = registry.start(unitOptions(ctx, watch))
+    return runInUnit(unit, () => handle(ctx, unit, watch, next))
   }
 
   async function inAttempts(ctx: Context, next: Next, handler: Middleware<any, any>): Promise<void> {
     const state = new AttemptState(ctx)
-    await inUnits({
-      start: (attempt) =>
-        registry.start({
-          owner: ctx,
-          anyPreference,
-          disableTransaction,
-          note,
-          manager: manager?.(ctx),
-          attempt,
-          mayRetry: attempt < attempts,
-          obstacle: () => state.obstacle(),
-        }),
-      work: (unit) => handle(ctx, unit, async () => void (await handler(ctx, () => state.passOn(next)))),
+    const obstacle = (): string | undefined => state.obstacle()
+    let watch: DisconnectWatch | undefined
+    await runAttempts({
+      start: (attempt) => {
+        watch = watchOf(ctx)
+        return registry.start({ ...unitOptions(ctx, watch), attempt, mayRetry: attempt < attempts, obstacle })
+      },
+      work: (unit) => handle(ctx, unit, watch, async () => void (await handler(ctx, () => state.passOn(next)))),
       again: () => state.restore(),
     })
   }

@@ -1,6 +1,7 @@
 import type { EventEmitter } from 'node:events'
 import type { Context } from 'koa'
-import type { UnitObserver, UnitOfWork } from '../unit/unit-of-work.ts'
+import type { UnitObserver } from '../unit/unit-host.ts'
+import type { UnitOfWork } from '../unit/unit-of-work.ts'
 import { ClientDisconnectedError } from './errors.ts'
 import { letGo, watchSources } from './piped-sources.ts'
 import { emitterOf, isOver, onOver, wasSent } from './response-end.ts'
@@ -12,13 +13,18 @@ type Watched = EventEmitter & { [WATCHES]?: Set<DisconnectWatch> }
 /** Watches for the client of a request to go away, from the moment its unit of work opens a session. */
 export class DisconnectWatch implements UnitObserver {
   readonly #ctx: Context
-  readonly #unit: UnitOfWork
+  #unit: UnitOfWork | undefined
+  #awaitsSession = false
   #disconnected = false
 
-  constructor(ctx: Context, unit: UnitOfWork) {
+  constructor(ctx: Context) {
     this.#ctx = ctx
+  }
+
+  /** Watches from the first session that `unit` opens from here on. */
+  start(unit: UnitOfWork): void {
     this.#unit = unit
-    unit.observer = this
+    this.#awaitsSession = true
   }
 
   /** Whether the client was gone before the end was decided. */
@@ -29,15 +35,17 @@ export class DisconnectWatch implements UnitObserver {
   /** Stops watching, since the end is decided: a commit that has begun is finished. */
   stop(): void {
     ;(emitterOf(this.#ctx.res) as Watched)[WATCHES]?.delete(this)
-    this.#unit.observer = undefined
+    this.#awaitsSession = false
   }
 
   /** Checks before the end is decided: hooks and data managers may open the first session only then. */
   look(): void {
-    if (this.#unit.transaction() !== undefined && isOver(this.#ctx.res)) this.closed()
+    if (this.#unit?.transaction() !== undefined && isOver(this.#ctx.res)) this.closed()
   }
 
-  firstSession(): void {
+  sessionOpened(): void {
+    if (!this.#awaitsSession) return
+    this.#awaitsSession = false
     const { res } = this.#ctx
     if (isOver(res)) this.closed()
     else watchesOf(res).add(this)
@@ -48,13 +56,13 @@ export class DisconnectWatch implements UnitObserver {
     if (this.#disconnected || wasSent(this.#ctx.res)) return
     this.#disconnected = true
     letGoOfBodies(this.#ctx)
-    this.#unit.cancel(this.error())
+    this.#unit?.cancel(this.error())
   }
 
   /** Makes the error that ends the request; `cause` is the error of the handler. */
   error(cause?: unknown): ClientDisconnectedError {
     const { method, path } = this.#ctx
-    return new ClientDisconnectedError(method, path, { cause, hasCommitted: this.#unit.hasCommitted })
+    return new ClientDisconnectedError(method, path, { cause, hasCommitted: this.#unit?.hasCommitted === true })
   }
 }
 

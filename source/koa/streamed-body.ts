@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import { Stream } from 'node:stream'
 import type { Context } from 'koa'
-import type { LateReader } from '../unit/unit-of-work.ts'
+import type { LateReader } from '../unit/late-reading.ts'
 import { breakOff, isDestination, letGo, watchSources } from './piped-sources.ts'
 import { isOver, onOver, wasSent } from './response-end.ts'
 

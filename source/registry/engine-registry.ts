@@ -1,8 +1,5 @@
 import { CommitPlanner } from '../atomic/commit-planner.ts'
-import { attachOrm } from '../role/attach-orm.ts'
 import { registryCloseChannel } from '../unit/unit-channels.ts'
-import { ownContextName } from '../role/context-names.ts'
-import { innermostScope, type ScopedUnit } from '../role/unit-scope.ts'
 import {
   containerClass,
   DEFAULT_ROLE,
@@ -12,20 +9,22 @@ import {
   type EntityManagerOf,
   type SessionSource,
 } from '../unit/db-sessions-container.ts'
+import { attachEngines } from './attach-engines.ts'
 import { transactionsDisabledByEnvironment } from './disable-transaction.ts'
 import { Engine } from '../role/role.ts'
 import { ConfigurationError } from '../role/errors.ts'
 import { RegistryClosedError, UnknownRoleError } from './errors.ts'
 import { RecoverySchedule } from '../atomic/recovery-schedule.ts'
 import type { RecoveryReport } from '../atomic/recovery.ts'
-import { checkedGraceMs, resolveRegistryOptions, type EngineRegistryOptions } from './registry-options.ts'
-import { isExhausted } from '../database/pool-report.ts'
+import { resolveGraceMs, resolveRegistryOptions, type EngineRegistryOptions } from './registry-options.ts'
 import { reportOfPrepared, reportOfRole, type PreparedReport, type RegistryReport } from './registry-report.ts'
-import { checkRoleLength, defaultRole, resolveEngines } from './resolve-engines.ts'
+import { defaultRole, resolveEngines } from './resolve-engines.ts'
+import { obstacleToRecovery, prepareForSeveral } from './several-databases.ts'
 import { run, type RunContext, type RunOptions } from '../unit/run.ts'
-import { adviseOnJournalMode, adviseOnSharedWriters, rolesOfSharedFiles } from '../role/shared-sqlite-files.ts'
+import { rolesBeside, rolesOfSharedFiles, warnOfJournalMode, warnOfSharedWriters } from '../role/shared-sqlite-files.ts'
 import { UnderWayCount } from './under-way-count.ts'
-import { UnitOfWork, type UnitOfWorkOptions } from '../unit/unit-of-work.ts'
+import type { UnitOfWorkOptions } from '../unit/unit-host.ts'
+import { UnitOfWork } from '../unit/unit-of-work.ts'
 
 /** The entity manager of a session that its caller closes. */
 export type DetachedSession<EM> = EM & AsyncDisposable & { close(): Promise<void> }
@@ -56,7 +55,7 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
   readonly #default: string | undefined
   readonly #application: string
   readonly #unitDefaults: UnitOfWorkOptions
-  readonly #detach: (() => void)[] = []
+  readonly #detach: (() => void)[]
   readonly #units = new UnderWayCount()
   readonly #background = new UnderWayCount()
   readonly #recovery: RecoverySchedule
@@ -85,23 +84,25 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
       resolved.map(({ role }) => role),
       Base,
     )
-    for (const options of resolved) this.#engines.set(options.role, new Engine(options, (work) => this.watch(work)))
-    this.#attachAll()
-    for (const sharing of rolesOfSharedFiles(this.#engines.values())) {
-      for (const engine of sharing) {
-        engine.sharesFileWith = sharing.filter((other) => other !== engine).map(({ role }) => role)
-      }
-      adviseOnSharedWriters(sharing)
-      // A database that cannot be asked yet tells so by itself when it is used.
-      this.watch(adviseOnJournalMode(sharing).catch(() => undefined))
+    const shared = rolesOfSharedFiles(resolved)
+    const background = (work: Promise<void>): void => this.watch(work)
+    for (const options of resolved) {
+      const sharesFileWith = rolesBeside(options.role, shared)
+      this.#engines.set(options.role, new Engine(options, { sharesFileWith, background }))
+    }
+    this.#detach = attachEngines(this, this.#engines.values())
+    for (const sharing of shared) {
+      warnOfSharedWriters(sharing)
+      // A database that cannot be asked yet fails when it is used.
+      this.watch(warnOfJournalMode(sharing.map(({ role }) => this.engine(role))).catch(() => undefined))
     }
     const engineList = [...this.#engines.values()]
     this.#recovery = new RecoverySchedule(
       {
         application: name,
         graceMs,
-        engines: engineList.filter(({ options }) => options.readOnly === false),
-        obstacle: (role) => this.#holdsOnlyConnection(role),
+        engines: engineList.filter(({ rules }) => rules.writes),
+        obstacle: (role) => obstacleToRecovery(this, this.engine(role)),
       },
       everyMs,
     )
@@ -112,7 +113,10 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
       engines: engineList,
       needRecovery: () => this.#recovery.soon(),
     })
-    if (!this.#unitDefaults.disableTransaction) this.#prepareForSeveral(engineList.filter(({ joins }) => joins))
+    if (this.disablesTransactions) return
+    const joining = engineList.filter(({ joins }) => joins)
+    const preparing = prepareForSeveral(joining, this.commitPlanner, this.#recovery)
+    if (preparing !== undefined) this.watch(preparing)
   }
 
   /** The names of the roles, in the order they were given. */
@@ -214,7 +218,7 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
    */
   async recover({ graceMs }: { readonly graceMs?: number | undefined } = {}): Promise<RecoveryReport> {
     if (this.#closing !== undefined) throw new RegistryClosedError()
-    const grace = graceMs === undefined ? undefined : checkedGraceMs(graceMs, 'graceMs')
+    const grace = graceMs === undefined ? undefined : resolveGraceMs(graceMs, 'graceMs')
     const { committed, rolledBack, left } = await this.#recovery.run(grace)
     return { committed, rolledBack, left }
   }
@@ -259,56 +263,15 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
     this.#units.remove()
   }
 
-  /** What the program named comes first, so that no name that is given away meets it. */
-  #attachAll(): void {
-    const engines = [...this.#engines.values()].toSorted((one, other) => named(other) - named(one))
-    this.#detach.push(...engines.map((engine) => this.#attach(engine)))
-  }
-
-  #attach(engine: Engine): () => void {
-    const { role, dialect, options } = engine
-    const { orm, scoped, commit } = options
-    return attachOrm(orm, {
-      registry: this,
-      role,
-      scoped,
-      commit,
-      onlyConnection: dialect === 'sqlite',
-      isExhausted: async () => isExhausted(await engine.pool()),
-    })
-  }
-
   async #close(): Promise<void> {
-    await this.#units.empty()
+    await this.#units.whenEmpty()
     await this.#recovery.stop()
-    await this.#background.empty()
+    await this.#background.whenEmpty()
     for (const detach of this.#detach.splice(0)) detach()
     for (const { options } of this.#engines.values()) await options.orm.close()
     if (registryCloseChannel.hasSubscribers) {
       registryCloseChannel.publish({ registry: this })
     }
-  }
-
-  /** Where several databases can change together: what they can prepare, and what is left from before. */
-  #prepareForSeveral(joining: readonly Engine[]): void {
-    if (joining.length < 2) return
-    const preparing = joining.filter(({ mayPrepare }) => mayPrepare)
-    // A database that cannot be asked yet is asked when it is needed.
-    const advised = this.commitPlanner.advise().catch(() => undefined)
-    if (preparing.length === 0) {
-      this.watch(advised)
-      return
-    }
-    for (const { role, database } of joining) {
-      checkRoleLength(role)
-      database.mayDecide()
-    }
-    this.watch(advised.then(() => this.#recovery.start()))
-  }
-
-  #holdsOnlyConnection(role: string): string | undefined {
-    const held = this.engine(role).dialect === 'sqlite' && this.#unitHere()?.holdsConnection(role) === true
-    return held ? 'the unit of work that asks for recovery holds its only connection' : undefined
   }
 
   #enginesOf(role: string): Iterable<Engine> {
@@ -323,18 +286,9 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
     )
   }
 
-  #unitHere(): ScopedUnit | undefined {
-    const unit = innermostScope(({ registry }) => registry === this)?.unit
-    return unit?.isOpen === true ? unit : undefined
-  }
-
   /** Owns a promise that nobody waits for. It must not reject. For the rooms above and below. @internal */
   watch(work: Promise<void>): void {
     this.#background.add()
     void work.finally(() => this.#background.remove())
   }
-}
-
-function named({ options }: Engine): number {
-  return ownContextName(options.orm) === undefined ? 0 : 1
 }

@@ -77,17 +77,17 @@ function resolveRecover(recover: RecoverOptions = {}): { everyMs: number; graceM
     )
   }
   return {
-    everyMs: milliseconds('recover.everyMs', recover.everyMs ?? DEFAULT_EVERY_MS, 1),
-    graceMs: checkedGraceMs(recover.graceMs ?? DEFAULT_GRACE_MS, 'recover.graceMs'),
+    everyMs: resolveMs('recover.everyMs', recover.everyMs ?? DEFAULT_EVERY_MS, 1),
+    graceMs: resolveGraceMs(recover.graceMs ?? DEFAULT_GRACE_MS, 'recover.graceMs'),
   }
 }
 
 /** @throws ConfigurationError */
-export function checkedGraceMs(graceMs: number, name: string): number {
-  return milliseconds(name, graceMs, 0)
+export function resolveGraceMs(graceMs: number, name: string): number {
+  return resolveMs(name, graceMs, 0)
 }
 
-function milliseconds(name: string, value: number, least: number): number {
+function resolveMs(name: string, value: number, least: number): number {
   if (Number.isFinite(value) && value >= least && value <= LONGEST_MS) return value
   throw new ConfigurationError(
     `${name} is ${String(value)}. It can be a number of milliseconds from ${least} to ${LONGEST_MS}.`,

@@ -5,7 +5,7 @@ import { GLOBAL_ID_PREFIX } from '../database/prepared.ts'
 import { parseGlobalId } from '../atomic/global-id.ts'
 
 /** A role of a registry: its options with the defaults filled in, and its pool as it is now. */
-export interface RoleReport extends Omit<ResolvedEngineOptions, 'orm' | 'fork' | 'isDefault'> {
+export interface RoleReport extends Omit<ResolvedEngineOptions, 'kind' | 'orm' | 'fork' | 'isDefault'> {
   /** Whether `.default` names it. */
   readonly default: boolean
   /** Which kind of database it is. */
@@ -38,7 +38,7 @@ export interface PreparedReport {
 
 /** @internal */
 export async function reportOfRole(engine: Engine, defaultRole: string | undefined): Promise<RoleReport> {
-  const { orm, fork: _fork, isDefault: _isDefault, ...options } = engine.options
+  const { orm, kind: _kind, fork: _fork, isDefault: _isDefault, ...options } = engine.options
   return {
     ...options,
     default: engine.role === defaultRole,

@@ -1,5 +1,5 @@
 import { ownContextName } from '../role/context-names.ts'
-import { checkRoleName, type Engines } from '../unit/db-sessions-container.ts'
+import { assertRoleName, type Engines } from '../unit/db-sessions-container.ts'
 import { resolveEngineOptions, type ResolvedEngineOptions } from '../role/role-options.ts'
 import { ConfigurationError } from '../role/errors.ts'
 import { LONGEST_ROLE } from '../atomic/global-id.ts'
@@ -14,7 +14,7 @@ export function resolveEngines(engines: Engines): ResolvedEngineOptions[] {
   }
   const names = new Map<string, string>()
   const resolved = Object.entries(engines).map(([role, engine]) => {
-    checkRoleName(role)
+    assertRoleName(role)
     return resolveEngineOptions(role, engine)
   })
   for (const { role, orm } of resolved) {
@@ -51,7 +51,7 @@ export function defaultRole(engines: readonly { role: string; isDefault: boolean
 }
 
 /** @throws ConfigurationError for a name too long for the ids of prepared transactions */
-export function checkRoleLength(role: string): void {
+export function assertRoleLength(role: string): void {
   if (Buffer.byteLength(role) <= LONGEST_ROLE) return
   throw new ConfigurationError(
     `The role "${role}" has a name of ${Buffer.byteLength(role)} bytes. It stands twice in the ids of prepared ` +

@@ -24,7 +24,7 @@ export class UnderWayCount {
   }
 
   /** Resolves when nothing is under way. */
-  async empty(): Promise<void> {
+  async whenEmpty(): Promise<void> {
     if (this.#count === 0) return
     this.#empty ??= Promise.withResolvers()
     await this.#empty.promise

@@ -11,7 +11,7 @@ import { connectionsOf } from './connections-of.ts'
 import { holdContextName } from './context-names.ts'
 import { override, type Method } from './override.ts'
 import { redirectGlobal } from './redirected-em.ts'
-import { ServedOrm, servedOrmOf, type RoleOfOrm } from './served-orm.ts'
+import { commitsAtOnce, ServedOrm, servedOrmOf, type RoleOfOrm } from './served-orm.ts'
 import { tracedExecuteQuery, tracedStream, type AutocommitSession } from './trace-autocommit.ts'
 
 type AnyOrm = MikroORM<any, any, any>
@@ -38,7 +38,7 @@ export interface Attachment extends RoleOfOrm {
 export function attachOrm(orm: AnyOrm, attachment: Attachment): () => void {
   const served = servedOrmOf(orm.em) ?? prepared(orm, attachment)
   served.add(attachment)
-  if (attachment.commit === 'autocommit') {
+  if (commitsAtOnce(attachment.kind)) {
     served.trace(() =>
       connectionsOf(orm.driver).flatMap((connection) => [
         ...autocommitClient(connection, served, attachment),

@@ -1,6 +1,7 @@
 import { IsolationLevel, type ForkOptions, type MikroORM } from '@mikro-orm/core'
 import { RAW_WRITES, type RawWrites } from '../session/raw-writes.ts'
 import { ConfigurationError } from './errors.ts'
+import { rulesOf, type RoleKind } from './role-kinds.ts'
 
 export const COMMIT_MODES = ['joined', 'autonomous', 'autocommit'] as const
 /** When a role commits; see {@link EngineOptions.commit}. Default `'joined'`. */
@@ -59,6 +60,8 @@ export interface EngineOptions<Orm extends MikroORM<any, any, any> = MikroORM<an
 /** The same with every default filled in; made once, never written to. */
 export interface ResolvedEngineOptions {
   readonly role: string
+  /** What `readOnly` and `commit` come to. */
+  readonly kind: RoleKind
   readonly orm: MikroORM<any, any, any>
   readonly isDefault: boolean
   readonly readOnly: boolean | 'snapshot'
@@ -96,13 +99,14 @@ const ISOLATION_LEVELS: readonly string[] = Object.values(IsolationLevel)
  * @throws ConfigurationError naming the role, the option, what was found and the fix
  */
 export function resolveEngineOptions(role: string, engine: unknown): ResolvedEngineOptions {
-  const given: EngineOptions = isMikroOrm(engine) ? { orm: engine } : checkedOptions(role, engine)
-  const commit = given.commit ?? 'joined'
+  const given: EngineOptions = isMikroOrm(engine) ? { orm: engine } : resolveGiven(role, engine)
+  const { readOnly = false, commit = 'joined' } = given
   return {
     role,
+    kind: kindOf(given),
     orm: given.orm,
     isDefault: given.default ?? false,
-    readOnly: given.readOnly ?? false,
+    readOnly,
     commit,
     twoPhase: given.twoPhase ?? 'auto',
     bestEffort: given.bestEffort ?? false,
@@ -116,7 +120,13 @@ export function resolveEngineOptions(role: string, engine: unknown): ResolvedEng
   }
 }
 
-function checkedOptions(role: string, engine: unknown): EngineOptions {
+/** The kind of role that `readOnly` and `commit` stand for. */
+function kindOf({ readOnly = false, commit = 'joined' }: EngineOptions): RoleKind {
+  if (readOnly === false) return commit
+  return readOnly === true ? 'reading' : 'snapshot'
+}
+
+function resolveGiven(role: string, engine: unknown): EngineOptions {
   if (typeof engine !== 'object' || engine === null) {
     throw new ConfigurationError(
       `The engine of role "${role}" is ${engine === null ? 'null' : typeof engine}. ` +
@@ -137,37 +147,41 @@ function checkedOptions(role: string, engine: unknown): EngineOptions {
       )
     }
   }
-  oneOf(role, 'readOnly', options.readOnly, [true, false, 'snapshot'])
-  oneOf(role, 'commit', options.commit, COMMIT_MODES)
-  oneOf(role, 'twoPhase', options.twoPhase, TWO_PHASE)
-  oneOf(role, 'initialState', options.initialState, ['active', 'changed'])
-  oneOf(role, 'rawWrites', options.rawWrites, RAW_WRITES)
-  oneOf(role, 'isolationLevel', options.isolationLevel, ISOLATION_LEVELS)
+  assertOneOf(role, 'readOnly', options.readOnly, [true, false, 'snapshot'])
+  assertOneOf(role, 'commit', options.commit, COMMIT_MODES)
+  assertOneOf(role, 'twoPhase', options.twoPhase, TWO_PHASE)
+  assertOneOf(role, 'initialState', options.initialState, ['active', 'changed'])
+  assertOneOf(role, 'rawWrites', options.rawWrites, RAW_WRITES)
+  assertOneOf(role, 'isolationLevel', options.isolationLevel, ISOLATION_LEVELS)
   for (const name of ['default', 'bestEffort', 'keepSession', 'pipelineCommit', 'scoped'] as const) {
-    oneOf(role, name, options[name], [true, false])
+    assertOneOf(role, name, options[name], [true, false])
   }
-  const readOnly = options.readOnly !== undefined && options.readOnly !== false
-  if (readOnly && (options.commit ?? 'joined') !== 'joined') {
+  assertConsistent(role, options)
+  return options
+}
+
+function assertConsistent(role: string, options: EngineOptions): void {
+  const { writes, commits } = rulesOf(kindOf(options))
+  if (!writes && (options.commit ?? 'joined') !== 'joined') {
     throw new ConfigurationError(
       `The role "${role}" is readOnly and has commit: '${options.commit}', but there is nothing to commit in it. ` +
         `Leave one of the two out.`,
     )
   }
-  if (readOnly && options.initialState === 'changed') {
+  if (!writes && options.initialState === 'changed') {
     throw new ConfigurationError(
       `The role "${role}" is readOnly and has initialState: 'changed'. Leave one of the two out.`,
     )
   }
-  if (options.pipelineCommit === true && (readOnly || (options.commit ?? 'joined') !== 'joined')) {
+  if (options.pipelineCommit === true && commits !== 'with the transaction') {
     throw new ConfigurationError(
       `The role "${role}" has pipelineCommit: true, which is for roles that take part in the commit of the transaction. ` +
-        `Leave it out, or the ${readOnly ? 'readOnly' : 'commit'} beside it.`,
+        `Leave it out, or the ${writes ? 'commit' : 'readOnly'} beside it.`,
     )
   }
-  return options
 }
 
-function oneOf(role: string, name: string, found: unknown, allowed: readonly unknown[]): void {
+function assertOneOf(role: string, name: string, found: unknown, allowed: readonly unknown[]): void {
   if (found === undefined || allowed.includes(found)) return
   throw new ConfigurationError(
     `The role "${role}" has ${name}: ${describe(found)}. ` +

@@ -4,13 +4,13 @@ import type { Database } from '../database/database.ts'
 import type { DecisionSurvey } from '../database/decisions.ts'
 import { DecisionTableError } from '../database/errors.ts'
 import type { PoolReport } from '../database/pool-report.ts'
-import { PostgresDatabase } from '../database/postgres/postgres-database.ts'
 import type { PreparedSurvey } from '../database/prepared.ts'
 import { Session } from '../session/session.ts'
 import type { SessionSettings } from '../session/session-options.ts'
 import { sessionForks } from '../session/session-entity-manager.ts'
-import { SqliteDatabase } from '../database/sqlite/sqlite-database.ts'
 import { connectionsOf } from './connections-of.ts'
+import { databaseOf } from './database-of.ts'
+import { rulesOf, type RoleRules } from './role-kinds.ts'
 import type { ResolvedEngineOptions } from './role-options.ts'
 import { ConfigurationError } from './errors.ts'
 import { GLOBAL_ID_PREFIX } from '../database/prepared.ts'
@@ -31,43 +31,49 @@ export interface OpenOptions {
   readonly committed?: ((role: string) => void) | undefined
 }
 
+/** What a role has around it in its registry. */
+interface EngineSurroundings {
+  /** The other roles on the same SQLite file. */
+  readonly sharesFileWith: readonly string[]
+  /** Takes over a promise that nobody waits for. */
+  readonly background: (work: Promise<void>) => void
+}
+
 /** One role at run time: opens its sessions. */
 export class Engine {
   readonly options: ResolvedEngineOptions
+  readonly rules: RoleRules
   readonly #forks: (options: ForkOptions) => SqlEntityManager
   // Not by way of the entity manager, which inside a unit of work stands for its session.
   readonly #driver: AbstractSqlDriver
   readonly database: Database
   /** The other roles on the same SQLite file. */
-  sharesFileWith: readonly string[] = []
+  readonly sharesFileWith: readonly string[]
   readonly #settings: SessionSettings
   /** What its database can prepare, as far as it was asked. */
   #preparing: Promise<PreparedSurvey> | undefined
   /** What its database is called, as far as it was asked. */
   #called: Promise<string> | undefined
 
-  constructor(options: ResolvedEngineOptions, background: (work: Promise<void>) => void) {
+  constructor(options: ResolvedEngineOptions, { background, sharesFileWith }: EngineSurroundings) {
     this.options = options
+    this.sharesFileWith = sharesFileWith
+    this.rules = rulesOf(options.kind)
     this.#forks = sessionForks(options.orm.em as SqlEntityManager)
     this.#driver = options.orm.driver
-    refuseForeignPool(options)
+    assertOwnPool(options)
     this.database = databaseOf(options.role, this.#driver)
-    refusePipelining(options, this.database)
-    this.#settings = settingsOf(options, background)
+    assertPipelining(options, this.database)
+    this.#settings = settingsOf(options, this.rules, background)
   }
 
   get role(): string {
     return this.options.role
   }
 
-  /** Whether its sessions have nothing to finish when the transaction aborts. */
-  get endsWithTransaction(): boolean {
-    return this.options.commit === 'joined'
-  }
-
   /** Whether its sessions can be changed as part of the one transaction. */
   get joins(): boolean {
-    return this.options.commit === 'joined' && this.options.readOnly === false
+    return this.rules.commits === 'with the transaction'
   }
 
   /** Whether its ORM has connected and was not closed since. */
@@ -154,11 +160,10 @@ export class Engine {
 
   /** A fresh session; nothing is sent, and no connection taken, before its first statement. */
   open({ owner, dbSession, coordinated, kept, beforeBegin, committed }: OpenOptions): Session {
-    const { readOnly, fork } = this.options
-    return new Session(kept ?? this.#fork(fork), this.database, this.#settings, {
+    return new Session(kept ?? this.#fork(this.options.fork), this.database, this.#settings, {
       owner,
       dbSession,
-      coordinated: readOnly !== false || coordinated,
+      coordinated: coordinated || !this.rules.writes,
       beforeBegin,
       committed,
     })
@@ -193,14 +198,17 @@ export class Engine {
   }
 }
 
-function settingsOf(options: ResolvedEngineOptions, background: SessionSettings['background']): SessionSettings {
-  const { role, readOnly, commit, initialState, rawWrites, keepSession, isolationLevel } = options
-  const snapshot = readOnly === 'snapshot'
+function settingsOf(
+  options: ResolvedEngineOptions,
+  { writes, scope, begin }: RoleRules,
+  background: SessionSettings['background'],
+): SessionSettings {
+  const { role, initialState, rawWrites, keepSession, isolationLevel } = options
   return {
     role,
-    initialState: readOnly === false ? initialState : 'readonly',
-    scope: readOnly === true || commit === 'autocommit' ? 'statement' : 'transaction',
-    begin: { isolationLevel: snapshot ? 'repeatable read' : isolationLevel, readOnly: snapshot },
+    initialState: writes ? initialState : 'readonly',
+    scope,
+    begin: { isolationLevel, readOnly: false, ...begin },
     rawWrites,
     keepSession,
     background,
@@ -215,7 +223,7 @@ function optionsOf(connection: Connection): object {
  * A Kysely instance or dialect of the program's own keeps its pool to itself, and sessions take their connections from the
  * pool: https://github.com/mikro-orm/mikro-orm/blob/v7.2.1/packages/sql/src/AbstractSqlConnection.ts
  */
-function refuseForeignPool({ role, orm }: ResolvedEngineOptions): void {
+function assertOwnPool({ role, orm }: ResolvedEngineOptions): void {
   const driverOptions: object = orm.config.get('driverOptions')
   if (!('createDriver' in driverOptions) && !('getExecutor' in driverOptions)) return
   throw new ConfigurationError(
@@ -224,23 +232,10 @@ function refuseForeignPool({ role, orm }: ResolvedEngineOptions): void {
   )
 }
 
-function refusePipelining({ role, pipelineCommit }: ResolvedEngineOptions, { dialect }: Database): void {
+function assertPipelining({ role, pipelineCommit }: ResolvedEngineOptions, { dialect }: Database): void {
   if (!pipelineCommit || dialect === 'postgresql') return
   throw new ConfigurationError(
     `The role "${role}" has pipelineCommit: true and runs on ${dialect}, where there are no round trips to be saved. ` +
       `Leave it out.`,
-  )
-}
-
-function databaseOf(role: string, driver: AbstractSqlDriver): Database {
-  const platforms: string[] = []
-  for (let type = driver.getPlatform().constructor; type.name !== ''; type = Object.getPrototypeOf(type)) {
-    platforms.push(type.name)
-  }
-  if (platforms.includes('BasePostgreSqlPlatform')) return new PostgresDatabase(role, driver)
-  if (platforms.includes('SqlitePlatform')) return new SqliteDatabase(role, driver)
-  throw new ConfigurationError(
-    `The role "${role}" runs on ${platforms[0]}, which is not supported. ` +
-      `Use @mikro-orm/postgresql or @mikro-orm/sqlite.`,
   )
 }

@@ -1,7 +1,7 @@
 import type { Configuration, EntityManager } from '@mikro-orm/core'
 import { innermost } from '../session/nested-transactions.ts'
 import { innermostScope, type UnitScope } from './unit-scope.ts'
-import type { CommitMode } from './role-options.ts'
+import { rulesOf, type RoleKind } from './role-kinds.ts'
 import { askedTooLate } from './errors.ts'
 import type { AutocommitSession } from './trace-autocommit.ts'
 
@@ -10,7 +10,7 @@ export interface RoleOfOrm {
   readonly registry: object
   readonly role: string
   readonly scoped: boolean
-  readonly commit: CommitMode
+  readonly kind: RoleKind
 }
 
 const all = new WeakMap<Configuration, ServedOrm>()
@@ -91,9 +91,9 @@ export class ServedOrm {
   roleToLeave(): string | undefined {
     const scope = this.#scopeHere()
     if (scope?.unit?.isOpen !== true) return undefined
-    const { role, commit } = this.#roleIn(scope)
+    const { role, kind } = this.#roleIn(scope)
     // A role that commits every statement has no transaction to leave.
-    return commit === 'autocommit' ? undefined : role
+    return commitsAtOnce(kind) ? undefined : role
   }
 
   /** The role whose session, in a unit of work that the running code is in, has a transaction open. */
@@ -110,8 +110,8 @@ export class ServedOrm {
   autocommitting(): AutocommitSession | undefined {
     const scope = innermostScope(({ registry }) => this.serves(registry))
     if (scope?.unit?.isOpen !== true) return undefined
-    const { role, commit } = this.#roleIn(scope)
-    return commit === 'autocommit' ? scope.unit.opened(role) : undefined
+    const { role, kind } = this.#roleIn(scope)
+    return commitsAtOnce(kind) ? scope.unit.opened(role) : undefined
   }
 
   #scopeHere(): UnitScope | undefined {
@@ -121,4 +121,9 @@ export class ServedOrm {
   #roleIn({ registry }: UnitScope): RoleOfOrm {
     return this.#roles.get(registry) as RoleOfOrm
   }
+}
+
+/** Whether MikroORM sends the statements of a role, past its session. */
+export function commitsAtOnce(kind: RoleKind): boolean {
+  return rulesOf(kind).commits === 'at once'
 }

@@ -1,17 +1,26 @@
 import { resolve } from 'node:path'
 import process from 'node:process'
+import { isSqlite } from './database-of.ts'
 import type { Engine } from './role.ts'
+import { rulesOf } from './role-kinds.ts'
+import type { ResolvedEngineOptions } from './role-options.ts'
 
 /** The roles that share a SQLite file, file by file. */
-export function rolesOfSharedFiles(engines: Iterable<Engine>): Engine[][] {
-  const files = Map.groupBy(engines, fileOf)
+export function rolesOfSharedFiles(roles: readonly ResolvedEngineOptions[]): ResolvedEngineOptions[][] {
+  const files = Map.groupBy(roles, fileOf)
   files.delete(undefined)
   return [...files.values()].filter((sharing) => sharing.length > 1)
 }
 
-/** Warns of roles that write to one SQLite file: it has one lock for all of them. */
-export function adviseOnSharedWriters(sharing: readonly Engine[]): void {
-  const writers = sharing.filter(({ options }) => options.readOnly === false)
+/** The roles that share a file with `role`; `shared` is the result of {@link rolesOfSharedFiles}. */
+export function rolesBeside(role: string, shared: readonly (readonly ResolvedEngineOptions[])[]): string[] {
+  const sharing = shared.find((roles) => roles.some((each) => each.role === role)) ?? []
+  return sharing.filter((other) => other.role !== role).map((other) => other.role)
+}
+
+/** Warns of roles that write to one SQLite file, which has one lock for all of them. */
+export function warnOfSharedWriters(sharing: readonly ResolvedEngineOptions[]): void {
+  const writers = sharing.filter(({ kind }) => rulesOf(kind).writes)
   if (writers.length < 2) return
   process.emitWarning(
     `The roles ${names(writers)} write to one SQLite file, which has one write lock: a request that sends something ` +
@@ -21,10 +30,10 @@ export function adviseOnSharedWriters(sharing: readonly Engine[]): void {
 }
 
 /**
- * Warns of roles that share a SQLite file in a journal mode in which a reader makes a commit wait, or fail. Only the
- * database itself can tell, so the answer comes after the start.
+ * Warns of roles that share a SQLite file in a journal mode in which a reader makes a commit wait, or fail. The warning
+ * comes after the start: the database has to be asked.
  */
-export async function adviseOnJournalMode(sharing: readonly Engine[]): Promise<void> {
+export async function warnOfJournalMode(sharing: readonly Engine[]): Promise<void> {
   const mode = await sharing[0]?.journalMode()
   if (mode === undefined || mode === 'wal') return
   process.emitWarning(
@@ -34,12 +43,12 @@ export async function adviseOnJournalMode(sharing: readonly Engine[]): Promise<v
   )
 }
 
-function names(engines: readonly Engine[]): string {
-  return engines.map(({ role }) => `"${role}"`).join(' and ')
+function names(roles: readonly { readonly role: string }[]): string {
+  return roles.map(({ role }) => `"${role}"`).join(' and ')
 }
 
-function fileOf({ dialect, options }: Engine): string | undefined {
-  if (dialect !== 'sqlite') return undefined
-  const name = options.orm.config.get('dbName')
+function fileOf({ orm }: ResolvedEngineOptions): string | undefined {
+  if (!isSqlite(orm.driver)) return undefined
+  const name = orm.config.get('dbName')
   return typeof name === 'string' && name !== ':memory:' ? resolve(name) : undefined
 }

@@ -49,6 +49,16 @@ export class DatabaseTransaction {
     return this.writes.state === 'changed' || this.statements.failures.loseWork
   }
 
+  /** Whether it takes no further statement of the program. */
+  get isSealed(): boolean {
+    return this.statements.isSealed
+  }
+
+  /** Refuses every further statement of the program, which would come between the judgement and the commit. */
+  seal(): void {
+    this.statements.seal()
+  }
+
   /** Whether a failure keeps it from being committed. */
   get hasFailed(): boolean {
     return this.statements.failures.first() !== undefined

@@ -41,7 +41,7 @@ export class OwnCommits {
       const rounds = new Rounds(core.role)
       for (await this.#flushAll(); !core.isIdle; rounds.next()) await this.#flushAll()
       this.#statements.assertNotNested('The end of its request or run')
-      core.transaction.statements.seal()
+      core.transaction.seal()
       await this.#finish(core.transaction)
     } finally {
       await core.rollBack(core.transaction)
@@ -83,8 +83,8 @@ export class OwnCommits {
   async #commitAndReplace(): Promise<void> {
     const finished = this.#core.transaction
     // Its unit commits it at this moment.
-    if (finished.statements.isSealed) throw this.#core.tooLate()
-    finished.statements.seal()
+    if (finished.isSealed) throw this.#core.tooLate()
+    finished.seal()
     const committing = this.#finish(finished)
     this.#count++
     this.#core.replaceTransaction(committing.catch(() => undefined))

@@ -3,6 +3,9 @@ import type { SqlEntityManager } from '@mikro-orm/sql'
 import type { Kysely } from 'kysely'
 import type { StatementResult } from '../database/database.ts'
 import { warn } from '../transaction/warnings.ts'
+import { CommittedTooEarlyError, SessionEndedError } from './errors.ts'
+import type { SessionCore } from './session-core.ts'
+import { SessionConnection, sessionKysely, type NestingHost } from './session-kysely.ts'
 import type { Executor, Statement } from './statement.ts'
 
 type AnyChangeSet = ChangeSet<any>
@@ -37,6 +40,32 @@ const ENTITY_EVENTS = [
 const INSERTS_OR_DELETES: readonly ChangeSetType[] = [ChangeSetType.CREATE, ChangeSetType.DELETE]
 
 /**
+ * Flushes, as part of a commit in which nobody else takes part. Where it is one statement, COMMIT goes along with it.
+ * @throws CommitOutcomeUnknownError, or what the flush throws, when nothing was committed
+ */
+export async function flushAndCommit(
+  core: SessionCore,
+  host: PipelinedHost & NestingHost,
+  client: Kysely<any>,
+): Promise<void> {
+  try {
+    await flushPipelined(core.em, (nothingElse) => {
+      // One operation is under way, this flush.
+      const executor = new PipelinedExecutor(host, () => core.activity.count === 1 && nothingElse())
+      return sessionKysely(host, client, new SessionConnection(executor, 'orm', undefined))
+    })
+  } catch (error) {
+    // Given up by a signal, it may still be on its way.
+    const { role, transaction } = core
+    await transaction.idle()
+    transaction.statements.assertOutcomeKnown()
+    if (!transaction.committedEarly) throw error
+    if (error instanceof SessionEndedError) throw new CommittedTooEarlyError(role, error)
+    reportAfterCommit(role, error)
+  }
+}
+
+/**
  * Flushes `em`. A flush that can be proved to send exactly one statement sends it by the context that `committing` makes;
  * that one asks once more as it sends the statement.
  *
@@ -44,10 +73,7 @@ const INSERTS_OR_DELETES: readonly ChangeSetType[] = [ChangeSetType.CREATE, Chan
  * kind that is one statement; no collection and no later update is scheduled; no row may turn out to be locked
  * optimistically; no hook or subscriber is called from here on; and neither flush nor driver is the program's own.
  */
-export async function flushAndCommit(
-  em: SqlEntityManager,
-  committing: (isLast: () => boolean) => Kysely<any>,
-): Promise<void> {
+async function flushPipelined(em: SqlEntityManager, committing: (isLast: () => boolean) => Kysely<any>): Promise<void> {
   const uow = em.getUnitOfWork(false) as unknown as Pipelined
   const { doCommit, persistToDatabase } = uow
   if (doCommit === undefined || persistToDatabase === undefined || !isMikroOrmsOwn(em)) return await em.flush()
@@ -122,7 +148,7 @@ export interface PipelinedHost extends Executor {
 }
 
 /** Runs the statements of one flush, the first of them with COMMIT where it is the last one too. */
-export class PipelinedExecutor implements Executor {
+class PipelinedExecutor implements Executor {
   readonly #host: PipelinedHost
   #isLast: (() => boolean) | undefined
 
@@ -151,7 +177,7 @@ export class PipelinedExecutor implements Executor {
 }
 
 /** Warns of an error that came when everything was committed. */
-export function reportAfterCommit(role: string, error: unknown): void {
+function reportAfterCommit(role: string, error: unknown): void {
   warn(`The session of role "${role}" is committed; MikroORM failed when it took the answer over: ${String(error)}`, {
     code: 'SQLASSIST_FAILED_AFTER_COMMIT',
     error,

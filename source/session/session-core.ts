@@ -56,7 +56,7 @@ export class SessionCore implements TransactionHost {
 
   /** @throws SessionEndedError, SessionFailedError, or the reason for which it was cancelled */
   assertUsable(): void {
-    this.life.assertUsable(this.#transaction.statements.isSealed)
+    this.life.assertUsable(this.#transaction.isSealed)
   }
 
   tooLate(): SessionEndedError {

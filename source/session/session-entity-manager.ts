@@ -1,18 +1,28 @@
 import type { ForkOptions } from '@mikro-orm/core'
 import type { SqlEntityManager } from '@mikro-orm/sql'
-import type { Kysely } from 'kysely'
+import { TransactionAbortedError } from '../database/errors.ts'
+import { oncePerClass } from '../database/once-per-class.ts'
+import { inOneConnection } from './connection-facade.ts'
 import { assertOwn } from './entity-ownership.ts'
 import { ManagedSessionError, OutsideTransactionError } from './errors.ts'
-import { TransactionAbortedError } from '../database/errors.ts'
 import { flushInTurn, flushUnderWay, noteScheduled } from './flush-in-turn.ts'
-import { asNested, assertNestable, assertNotCutOff, innermost, isNestedIn, isOfNested } from './nested-transactions.ts'
 import { transactionManagerFor } from './nested-entities.ts'
-import { oncePerClass } from '../database/once-per-class.ts'
+import { asNested, assertNestable, assertNotCutOff, innermost, isOfNested } from './nested-transactions.ts'
 import { oneAfterTheOther } from './one-after-the-other.ts'
-import { inOneConnection } from './connection-facade.ts'
-import { sessionOfEntityManager, setSession } from './session.ts'
+import {
+  asOperation,
+  behindFlush,
+  flushBeside,
+  forksToNest,
+  inContext,
+  inRawContext,
+  managedSession,
+  notBesideFlush,
+  ownOptions,
+  assertNotInsideOfNested,
+} from './operations.ts'
 import { rawContextOf } from './session-kysely.ts'
-import type { Session } from './session.ts'
+import { sessionOfEntityManager, setSession, type Session } from './session.ts'
 import { undoneInMemory } from './undone-in-memory.ts'
 
 /** Set on an entity manager that MikroORM may fork by itself while it streams. */
@@ -114,7 +124,7 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
     }
 
     override async commit(): Promise<void> {
-      refuseInsideOfNested(this, 'em.commit()')
+      assertNotInsideOfNested(this, 'em.commit()')
       const session = managedSession(this)
       if (session === undefined) return await behindFlush(this, () => super.commit())
       if (session.coordinated || session.em !== this) throw new ManagedSessionError(session.role, 'em.commit()')
@@ -122,7 +132,7 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
     }
 
     override async rollback(): Promise<void> {
-      refuseInsideOfNested(this, 'em.rollback()')
+      assertNotInsideOfNested(this, 'em.rollback()')
       const session = sessionOfEntityManager(this)
       if (session === undefined || (session.leavesTransactionsToMikroOrm && !session.hasFailed)) {
         return await behindFlush(this, () => super.rollback())
@@ -300,79 +310,4 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
     })
   }
   return SessionEntityManager
-}
-
-function asOperation<T>(em: SqlEntityManager, work: () => Promise<T>): Promise<T> {
-  const session = sessionOfEntityManager(em)
-  if (session === undefined) return work()
-  // Inside of the operation it could not be waited for.
-  const ahead = notBesideFlush(em)
-  return session.activity.during(ahead === undefined ? work : async () => await ahead.then(work))
-}
-
-async function behindFlush<T>(em: SqlEntityManager, work: () => Promise<T>): Promise<T> {
-  const ahead = notBesideFlush(em)
-  if (ahead !== undefined) await ahead
-  return await work()
-}
-
-/**
- * The flush that code which is not called by it would get into the transaction of: where every flush commits, MikroORM has the
- * entity manager use that one meanwhile.
- */
-function flushBeside(em: SqlEntityManager): Promise<void> | undefined {
-  const session = sessionOfEntityManager(em)
-  return session?.leavesTransactionsToMikroOrm === true && !session.activity.isInside ? flushUnderWay(em) : undefined
-}
-
-/** Waits until there is none. */
-function notBesideFlush(em: SqlEntityManager): Promise<void> | undefined {
-  return flushBeside(em)?.then(() => notBesideFlush(em))
-}
-
-/** The session whose transaction is not MikroORM's to begin and end. */
-function managedSession(em: SqlEntityManager): Session | undefined {
-  const session = sessionOfEntityManager(em)
-  session?.assertUsable()
-  return session?.leavesTransactionsToMikroOrm === true ? undefined : session
-}
-
-/** MikroORM would end the transaction that the callback of em.transactional() is in, and the rest would be in none. */
-function refuseInsideOfNested(em: SqlEntityManager, what: string): void {
-  const session = sessionOfEntityManager(em)
-  if (session?.leavesTransactionsToMikroOrm === true && isNestedIn(session)) session.statements.refuseNested(what)
-}
-
-/** The options by which MikroORM forks for a nested transaction; it gives them all, also those that are undefined. */
-function forksToNest(options: ForkOptions): boolean {
-  return (
-    options.cloneEventManager === true && 'disableTransactions' in options && 'inflightQueryAbortStrategy' in options
-  )
-}
-
-/**
- * Options to hand on: MikroORM writes into those of em.transactional(), the transaction context too. What it has left there
- * in a call before belongs to that one, and would lead into another database.
- */
-function ownOptions(options: NonNullable<TransactionalOptions>): NonNullable<TransactionalOptions> {
-  return { ...options, ctx: undefined }
-}
-
-/**
- * Raw SQL runs in the same database transaction, on a context that does not take its writes for MikroORM's own. MikroORM
- * reads the context before its first await, so the other one need only stand for the call itself.
- */
-function inRawContext<T>(em: SqlEntityManager, call: () => T): T {
-  const raw = rawContextOf(em.getTransactionContext())
-  return raw === undefined ? call() : inContext(em, raw, call)
-}
-
-function inContext<T>(em: SqlEntityManager, context: Kysely<any> | undefined, call: () => T): T {
-  const before = em.getTransactionContext()
-  em.setTransactionContext(context)
-  try {
-    return call()
-  } finally {
-    em.setTransactionContext(before)
-  }
 }

@@ -2,14 +2,14 @@ import type { EntityManager } from '@mikro-orm/core'
 import type { SqlEntityManager } from '@mikro-orm/sql'
 import type { Kysely } from 'kysely'
 import type { Database } from '../database/database.ts'
-import type { PreparedTransaction } from '../database/prepared-transaction.ts'
 import type { DataManagerSavepoint } from '../transaction/index.ts'
 import type { Activity } from './activity.ts'
-import { CommittedTooEarlyError, SessionContextError, SessionEndedError } from './errors.ts'
+import type { DatabaseTransaction } from './database-transaction.ts'
+import { SessionContextError, SessionEndedError } from './errors.ts'
 import { hasChanges } from './has-changes.ts'
 import { OwnCommits } from './own-commits.ts'
 import { PassingStatements } from './passing-statements.ts'
-import { flushAndCommit, PipelinedExecutor, reportAfterCommit } from './pipelined-commit.ts'
+import { flushAndCommit } from './pipelined-commit.ts'
 import { ReadOnlyStatements } from './read-only-statements.ts'
 import {
   sessionCloseChannel,
@@ -70,23 +70,19 @@ export class Session implements Rememberable {
     if (settings.scope === 'transaction') {
       this.#client = fork.getConnection('write').getClient()
       fork.setTransactionContext(
-        this.#contextOf(this.#client, new SessionConnection(this.statements, 'orm', undefined)),
+        sessionKysely(this.statements, this.#client, new SessionConnection(this.statements, 'orm', undefined)),
       )
     } else if (settings.initialState === 'readonly') {
       if (fork.getTransactionSessionContext() !== undefined) throw new SessionContextError(settings.role)
       // One replica for the whole session, so that two reads of a request do not travel in time.
       const replica = fork.getConnection('read')
-      const { writes } = this.core.transaction
+      const { writes } = this.transaction
       this.#reads = new ReadOnlyStatements(this, writes, () => database.reads(replica, fork))
       fork.setTransactionContext(
-        this.#contextOf(replica.getClient(), new SessionConnection(this.#reads, 'orm', undefined)),
+        sessionKysely(this.statements, replica.getClient(), new SessionConnection(this.#reads, 'orm', undefined)),
       )
     }
     if (sessionOpenChannel.hasSubscribers) sessionOpenChannel.publish(this.facts)
-  }
-
-  #contextOf(client: Kysely<any>, connection: SessionConnection): Kysely<any> {
-    return sessionKysely(this.statements, client, connection)
   }
 
   get facts(): SessionMessage {
@@ -124,6 +120,11 @@ export class Session implements Rememberable {
     return (this.#passing ??= new PassingStatements(this.#database.dialect === 'postgresql'))
   }
 
+  /** Its present database transaction; a commit or rollback of the program's own begins another. */
+  get transaction(): DatabaseTransaction {
+    return this.core.transaction
+  }
+
   // Its life
 
   get ended(): boolean {
@@ -154,7 +155,7 @@ export class Session implements Rememberable {
   cancel(reason: Error): void {
     if (this.ended) return
     this.core.life.cancel(reason)
-    this.core.transaction.cancel()
+    this.transaction.cancel()
     this.#reads?.cancelAll()
     this.statements.dropStreams()
   }
@@ -171,7 +172,7 @@ export class Session implements Rememberable {
    */
   markChanged(): void {
     this.assertUsable()
-    this.core.transaction.writes.markChanged()
+    this.transaction.writes.markChanged()
   }
 
   /** Notes that something of it was committed. */
@@ -243,48 +244,10 @@ export class Session implements Rememberable {
 
   // The commit by a transaction manager
 
-  /**
-   * Flushes, as part of a commit in which nobody else takes part. Where it is one statement, COMMIT goes along with it.
-   * @throws CommitOutcomeUnknownError, or what the flush throws, when nothing was committed
-   */
+  /** Flushes, with COMMIT along where that is one statement. @throws as {@link flushAndCommit} */
   async flushAndCommit(): Promise<void> {
-    const client = this.#client
-    const { transaction, activity } = this.core
-    if (client === undefined || transaction.hasFailed) return await this.flush()
-    try {
-      await flushAndCommit(this.em, (nothingElse) => {
-        // One operation is under way, this flush.
-        const executor = new PipelinedExecutor(this.statements, () => activity.count === 1 && nothingElse())
-        return this.#contextOf(client, new SessionConnection(executor, 'orm', undefined))
-      })
-    } catch (error) {
-      // Given up by a signal, it may still be on its way.
-      await transaction.idle()
-      transaction.statements.assertOutcomeKnown()
-      if (!transaction.committedEarly) throw error
-      if (error instanceof SessionEndedError) throw new CommittedTooEarlyError(this.role, error)
-      reportAfterCommit(this.role, error)
-    }
-  }
-
-  /** Whether it was committed together with its last statement. */
-  get committedEarly(): boolean {
-    return this.core.transaction.committedEarly
-  }
-
-  /** Refuses every further statement of the program, which would come between the judgement and the commit. */
-  seal(): void {
-    this.core.transaction.statements.seal()
-  }
-
-  /** Whether its database transaction was begun. */
-  get begun(): boolean {
-    return this.core.transaction.begun
-  }
-
-  /** Whether it has to be committed: something was written, or lost by a failure that was caught. */
-  get needsCommit(): boolean {
-    return this.core.transaction.needsCommit
+    if (this.#client === undefined || this.transaction.hasFailed) return await this.flush()
+    await flushAndCommit(this.core, this.statements, this.#client)
   }
 
   /** @throws NestedTransactionOpenError while em.transactional() is under way */
@@ -292,39 +255,11 @@ export class Session implements Rememberable {
     this.statements.assertNotNested(what)
   }
 
-  /** @throws as {@link DatabaseTransaction.assertCommittable} */
-  assertCommittable(): Promise<void> | undefined {
-    return this.core.transaction.assertCommittable()
-  }
-
-  /**
-   * Commits the database transaction, with a decision written down in it where there is one.
-   * @throws as {@link DatabaseTransaction.commit}
-   */
-  commitDatabase(decision?: string): Promise<void> {
-    return this.core.transaction.commit(decision)
-  }
-
-  /** @throws as {@link DatabaseTransaction.prepare} */
-  async prepareDatabase(gid: string): Promise<PreparedTransaction> {
-    return await this.core.transaction.prepare(gid)
-  }
-
-  /** Before the end of a session that nobody marked as changed. @throws as {@link WriteState.settle} */
-  settleUnmarkedWrites(): Promise<void> | undefined {
-    return this.core.transaction.settleUnmarkedWrites()
-  }
-
-  /** Commits it where no transaction manager does. */
-  commitAlone(): Promise<void> {
-    return this.commits.commitAlone()
-  }
-
   // The end
 
   /** Rolls the database transaction back and gives the connection back; what was not begun costs nothing. */
   rollbackDatabase(): Promise<void> | undefined {
-    return this.core.rollBack(this.core.transaction)
+    return this.core.rollBack(this.transaction)
   }
 
   /** Ends the session, what it did being committed: from here on every use of it throws and says `ending`. */
@@ -336,7 +271,7 @@ export class Session implements Rememberable {
   /** Ends the session without a commit, since nothing of it is to be committed. */
   async endUnchanged(ending: string): Promise<void> {
     // Raw SQL that nobody declared is undone, and what was read since may have seen it.
-    if (this.core.transaction.writes.version > 0) return await this.abandon(ending)
+    if (this.transaction.writes.version > 0) return await this.abandon(ending)
     const rollback = this.rollbackDatabase()
     this.end(ending)
     await rollback

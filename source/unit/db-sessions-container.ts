@@ -123,7 +123,7 @@ const RESERVED = new Set<string>([
 const IDENTIFIER = /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u
 
 /** @throws ConfigurationError for a name that cannot be a property of the container. @internal */
-export function checkRoleName(role: string): void {
+export function assertRoleName(role: string): void {
   if (!IDENTIFIER.test(role)) {
     throw new ConfigurationError(
       `The role name ${JSON.stringify(role)} is no identifier, so ctx.dbSession could not have a property of that name. ` +
@@ -149,10 +149,10 @@ export function containerClass(
   roles: Iterable<string>,
   Base: ContainerClass = Container,
 ): new (unit: SessionSource) => object {
-  checkBase(Base)
+  assertBase(Base)
   class RoleContainer extends (Base as typeof Container) {}
   for (const role of roles) {
-    checkMember(Base, role)
+    assertNoMember(Base, role)
     Object.defineProperty(RoleContainer.prototype, role, {
       get(this: Container) {
         return this.get(role)
@@ -171,7 +171,7 @@ export function containerClass(
   return RoleContainer
 }
 
-function checkBase(Base: ContainerClass): void {
+function assertBase(Base: ContainerClass): void {
   if (Base === Container || (typeof Base === 'function' && Base.prototype instanceof Container)) return
   throw new ConfigurationError(
     `containerClass is no class that extends DbSessionsContainer. Write ` +
@@ -179,7 +179,7 @@ function checkBase(Base: ContainerClass): void {
   )
 }
 
-function checkMember(Base: ContainerClass, role: string): void {
+function assertNoMember(Base: ContainerClass, role: string): void {
   if (!(role in Base.prototype)) return
   throw new ConfigurationError(
     `containerClass ${Base.name} has a member "${role}", which is the name of a role. Rename one of the two.`,

@@ -20,9 +20,7 @@ export class IndependentSessions {
   /** Whether one of them writes, or was changed although it only reads. */
   get needsCommit(): boolean {
     const open = this.#list.filter(({ session }) => !session.ended)
-    return (
-      open.some(({ session }) => session.state !== 'readonly') || open.some(({ session }) => hasChanges(session.em))
-    )
+    return open.some(({ engine }) => engine.rules.writes) || open.some(({ session }) => hasChanges(session.em))
   }
 
   add(independent: Independent): void {
@@ -35,8 +33,8 @@ export class IndependentSessions {
    * @throws ReadOnlySessionError
    */
   async flushReaders(lost: (transaction: Transaction | undefined) => boolean): Promise<void> {
-    for (const { session, transaction } of this.#list) {
-      if (session.ended || session.state !== 'readonly' || lost(transaction)) continue
+    for (const { session, engine, transaction } of this.#list) {
+      if (session.ended || engine.rules.writes || lost(transaction)) continue
       if (hasChanges(session.em)) await session.flush()
     }
   }
@@ -48,7 +46,7 @@ export class IndependentSessions {
    */
   async assertCommittable(): Promise<void> {
     for (const { session, engine } of this.#list) {
-      if (session.ended || session.state === 'readonly' || engine.options.bestEffort) continue
+      if (session.ended || !engine.rules.writes || engine.options.bestEffort) continue
       try {
         await assertCommittable(session)
       } catch (error) {
@@ -62,7 +60,7 @@ export class IndependentSessions {
   async endWriters(again: boolean): Promise<unknown[]> {
     const failures: unknown[] = []
     for (const { session, engine } of this.#list) {
-      if (session.ended || session.state === 'readonly') continue
+      if (session.ended || !engine.rules.writes) continue
       try {
         await endWriter(session, again)
       } catch (error) {
@@ -75,7 +73,7 @@ export class IndependentSessions {
 
   /** Whether one of them that only reads is open. */
   get hasReaders(): boolean {
-    return this.#list.some(({ session }) => !session.ended && session.state === 'readonly')
+    return this.#list.some(({ session, engine }) => !session.ended && !engine.rules.writes)
   }
 
   /**
@@ -100,14 +98,14 @@ async function assertCommittable(session: Session): Promise<void> {
   if (idle !== undefined) await idle
   session.assertNotFailed()
   session.assertNotNested('The end of its request or run')
-  if (session.needsCommit) await session.assertCommittable()
+  if (session.transaction.needsCommit) await session.transaction.assertCommittable()
 }
 
 async function endWriter(session: Session, again: boolean): Promise<void> {
   if (again) return await session.abandon(ENDING)
   try {
-    await session.commitAlone()
-    if (session.needsCommit) session.end(ENDING)
+    await session.commits.commitAlone()
+    if (session.transaction.needsCommit) session.end(ENDING)
     else await session.endUnchanged(ENDING)
   } catch (error) {
     await session.abandon(ENDING)

@@ -33,7 +33,7 @@ export class OneByOneCommits implements DataManager {
     for (const session of this.#sessions) {
       if (session.ended) continue
       try {
-        await session.commitAlone()
+        await session.commits.commitAlone()
       } catch (error) {
         throw this.#failed(session, committed, error)
       }

@@ -3,29 +3,8 @@ import { runInScope } from '../role/unit-scope.ts'
 import { isInContext, leavingContexts } from '../role/mikro-orm-contexts.ts'
 import type { UnitOfWork } from './unit-of-work.ts'
 
-/** Runs `work` in the context of `unit` and in none from outside that would take its place. */
-function runInUnit<T>(unit: UnitOfWork, work: () => T): T {
-  if (!isInContext() && !isNested()) return runInScope(unit.scope, work)
-  return leavingContexts(unit.scope.registry, () => forgettingEnded(() => runInScope(unit.scope, work)))
-}
-
-/** Does `work` in a unit of work, whose transaction it begins, and ends the unit: by a commit, or by an abort when it throws. */
-export function inUnit<T>(unit: UnitOfWork, work: () => T | Promise<T>): Promise<T> {
-  return runInUnit(unit, async () => {
-    try {
-      const beginning = unit.begin()
-      if (beginning !== undefined) await beginning
-      const result = await work()
-      // The work may have ended it by itself.
-      const committing = unit.ended ? undefined : unit.commit()
-      if (committing !== undefined) await committing
-      return result
-    } catch (error) {
-      if (!unit.ended) await unit.abortBecauseOf(error)
-      throw unit.verdict(error)
-    }
-  })
-}
+/** Stands for the result of work that is to be attempted again. */
+const AGAIN = Symbol('again')
 
 export interface Attempts<T> {
   /** Makes the unit of an attempt, counted from 1. */
@@ -35,15 +14,42 @@ export interface Attempts<T> {
   readonly again?: () => void
 }
 
-/** The same, and again in a new unit after an error worth retrying. */
-export async function inUnits<T>({ start, work, again }: Attempts<T>): Promise<T> {
+/** Does `work` in a unit of work, and after an error that is worth a retry again in the next. */
+export async function runAttempts<T>({ start, work, again }: Attempts<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     const unit = start(attempt)
-    try {
-      return await inUnit(unit, () => work(unit))
-    } catch (error) {
-      if (!unit.retries) throw error
-    }
+    const result = await tryInUnit(unit, () => work(unit))
+    if (result !== AGAIN) return result
     again?.()
   }
+}
+
+/** Does `work` in a unit of work that has no other attempt. Throws the error that ended the unit. */
+export function runInUnit<T>(unit: UnitOfWork, work: () => T | Promise<T>): Promise<T> {
+  return tryInUnit(unit, work) as Promise<T>
+}
+
+/** Begins the transaction of `unit`, does `work`, and ends the unit: by a commit, or by an abort after an error. */
+function tryInUnit<T>(unit: UnitOfWork, work: () => T | Promise<T>): Promise<T | typeof AGAIN> {
+  return inContextOf(unit, async () => {
+    try {
+      const beginning = unit.begin()
+      if (beginning !== undefined) await beginning
+      const result = await work()
+      // The work may have ended the unit itself.
+      const committing = unit.ended ? undefined : unit.commit()
+      if (committing !== undefined) await committing
+      return result
+    } catch (error) {
+      const ended = await unit.abortBecauseOf(error)
+      if (ended.again) return AGAIN
+      throw ended.error
+    }
+  })
+}
+
+/** Runs `work` in the context of `unit`, and outside of contexts that would take its place. */
+function inContextOf<T>(unit: UnitOfWork, work: () => T): T {
+  if (!isInContext() && !isNested()) return runInScope(unit.scope, work)
+  return leavingContexts(unit.scope.registry, () => forgettingEnded(() => runInScope(unit.scope, work)))
 }

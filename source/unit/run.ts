@@ -1,8 +1,9 @@
 import type { Transaction, TransactionManager } from '../transaction/index.ts'
 import type { DbSessionsContainer, Engines } from './db-sessions-container.ts'
 import { ConfigurationError } from '../role/errors.ts'
-import { inUnits } from './run-in-unit.ts'
-import type { UnitOfWork, UnitOfWorkOptions } from './unit-of-work.ts'
+import { runAttempts } from './run-in-unit.ts'
+import type { UnitOfWorkOptions } from './unit-host.ts'
+import type { UnitOfWork } from './unit-of-work.ts'
 
 /** What `registry.run` hands to the work. */
 export interface RunContext<E extends Engines, Sessions = DbSessionsContainer<E>> {
@@ -33,9 +34,9 @@ export async function run<E extends Engines, Sessions, T>(
   work: (context: RunContext<E, Sessions>) => Promise<T> | T,
   options: RunOptions,
 ): Promise<T> {
-  const { attempts = 1, name = work.name, signal } = checkedRunOptions(options)
+  const { attempts = 1, name = work.name, signal } = resolveRunOptions(options)
   const note = name === '' ? undefined : (): string => name
-  return await inUnits({
+  return await runAttempts({
     start: (attempt) => start({ attempt, mayRetry: attempt < attempts, note }),
     work: (unit) =>
       withSignal(unit, signal, async () => {
@@ -65,7 +66,7 @@ class UnitContext<E extends Engines, Sessions> implements RunContext<E, Sessions
   }
 }
 
-function checkedRunOptions(options: RunOptions): RunOptions {
+function resolveRunOptions(options: RunOptions): RunOptions {
   const { attempts = 1 } = options
   if (Number.isInteger(attempts) && attempts >= 1) return options
   throw new ConfigurationError(`attempts is ${String(attempts)}. It can be a whole number from 1.`)

@@ -11,7 +11,7 @@ import {
   TransactionManager,
   type EngineOptions,
 } from '../../source/index.ts'
-import { inUnit } from '../../source/unit/run-in-unit.ts'
+import { runInUnit } from '../../source/unit/run-in-unit.ts'
 import { parseGlobalId } from '../../source/atomic/global-id.ts'
 import { Author } from '../support/entities.ts'
 import { rejection } from '../support/rejection.ts'
@@ -45,7 +45,7 @@ async function impatient({ several, registry }: World, role: string, message: Re
   const manager = new TransactionManager({ explicit: true, timeoutMs: 60, onSuppressedError: () => undefined })
   const unit = registry.start({ owner: undefined, anyPreference: [], disableTransaction: false, manager })
   const error = await rejection(
-    inUnit(unit, async () => {
+    runInUnit(unit, async () => {
       for (const each of ['a', 'writer']) await unit.session(each).em.insert(Author, { name: 'late' })
     }),
   )
