@@ -78,7 +78,7 @@ export const CONNECTION_RELIANCES: readonly Reliance[] = [
   },
   {
     what: 'A driver and its platform have the class names by which their database is recognised',
-    where: [ROLE],
+    where: ['role/database-of.ts'],
     forms: ['constructor'],
     why: 'an ORM of another package is refused',
     check({ sqlite, postgres }) {

@@ -33,7 +33,7 @@ export const MANAGER_RELIANCES: readonly Reliance[] = [
   },
   {
     what: 'A nested transaction runs on a fork with cloneEventManager and two more options, also where they are undefined',
-    where: [MANAGER],
+    where: ['session/operations.ts'],
     forms: ['nestedFork'],
     why: 'such a fork is distinguished from one of the program, which is refused',
     async check(worlds) {
@@ -200,7 +200,15 @@ export const MANAGER_RELIANCES: readonly Reliance[] = [
   },
   {
     what: 'Statements go to the transaction context that an entity manager has when the call begins',
-    where: [MANAGER, PIPELINED, 'session/session.ts', 'session/flush-in-turn.ts', 'session/undone-in-memory.ts'],
+    where: [
+      MANAGER,
+      PIPELINED,
+      'session/session.ts',
+      'session/operations.ts',
+      'session/session-statements.ts',
+      'session/flush-in-turn.ts',
+      'session/undone-in-memory.ts',
+    ],
     forms: ['transactionContext'],
     why: 'a session is a transaction context of the library, and raw SQL has another one',
     async check({ sqlite: { orm } }) {

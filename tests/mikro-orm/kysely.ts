@@ -6,7 +6,6 @@ import { Author, Topic } from '../memory/savepoint-world.ts'
 import type { Reliance, Worlds } from './reliance.ts'
 
 const CONTEXT = 'session/session-kysely.ts'
-const READ_ONLY = 'session/read-only-kysely.ts'
 const SQLITE = ['database/sqlite/sqlite-database.ts', 'database/sqlite/sqlite-reads.ts']
 const ATTACH = 'role/attach-orm.ts'
 
@@ -33,7 +32,6 @@ export const KYSELY_RELIANCES: readonly Reliance[] = [
       ...SQLITE,
       ATTACH,
       'session/connection-facade.ts',
-      READ_ONLY,
       'session/session.ts',
     ],
     forms: ['client'],
@@ -75,7 +73,7 @@ export const KYSELY_RELIANCES: readonly Reliance[] = [
   },
   {
     what: "Kysely takes the connection of a client by provideConnection() of the client's executor",
-    where: [...SQLITE, ATTACH, READ_ONLY, CONTEXT],
+    where: [...SQLITE, ATTACH, CONTEXT],
     forms: ['executor', 'prototype'],
     why: 'where there is one connection, a request that holds it would wait for ever',
     async check(worlds) {
@@ -175,7 +173,7 @@ export const KYSELY_RELIANCES: readonly Reliance[] = [
   },
   {
     what: "A statement with a signal cancels by cancelQuery() of Kysely's connection, after collectSessionInfo()",
-    where: [CONTEXT, READ_ONLY],
+    where: [CONTEXT],
     forms: ['cancel'],
     why: "a session's connections cancel the statement on the server",
     async check(worlds) {

@@ -69,7 +69,7 @@ export const UNIT_OF_WORK_RELIANCES: readonly Reliance[] = [
       CHANGES,
       NESTED,
       'session/undone-in-memory.ts',
-      'session/session.ts',
+      'session/session-core.ts',
       'session/flush-in-turn.ts',
     ],
     forms: ['unitOfWork'],
