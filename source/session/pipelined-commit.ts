@@ -49,9 +49,9 @@ export async function flushAndCommit(
   client: Kysely<any>,
 ): Promise<void> {
   try {
-    await flushPipelined(core.em, (nothingElse) => {
+    await flushPipelined(core.em, (isAlone) => {
       // One operation is under way, this flush.
-      const executor = new PipelinedExecutor(host, () => core.activity.count === 1 && nothingElse())
+      const executor = new PipelinedExecutor(host, () => core.activity.count === 1 && isAlone())
       return sessionKysely(host, client, new SessionConnection(executor, 'orm', undefined))
     })
   } catch (error) {
