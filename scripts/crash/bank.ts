@@ -7,7 +7,8 @@ import process from 'node:process'
 import Database from 'better-sqlite3'
 import pg from 'pg'
 import { ACCOUNTS, FIRST_BALANCE, SCHEMA } from './entities.ts'
-import { Proxy, type Breakage, type Watch } from './proxy.ts'
+import type { Breakage, Watch } from './passage.ts'
+import { Proxy } from './proxy.ts'
 import { CrashableServer, PASSWORD } from './server.ts'
 
 export const SERVERS = ['left', 'right'] as const

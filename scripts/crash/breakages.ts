@@ -1,4 +1,4 @@
-import type { Breakage } from './proxy.ts'
+import type { Breakage } from './passage.ts'
 
 /** Protocols made wrong on purpose: a guard that cannot fail is worse than none. */
 export const BREAKAGES: Readonly<Record<string, Breakage>> = {

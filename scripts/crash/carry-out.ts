@@ -3,7 +3,7 @@ import type { Bank, ServerName } from './bank.ts'
 import type { Child } from './child.ts'
 import type { Crew } from './crew.ts'
 import type { AtStep, Cut, Plan } from './plans.ts'
-import type { Passage, Verdict } from './proxy.ts'
+import type { Passage, Verdict } from './passage.ts'
 import type { Trap, Traps } from './traps.ts'
 
 /** What a plan works on. */

@@ -7,7 +7,7 @@ import {
   startUpCode,
   type PgMessage,
 } from '../../tests/support/pg-messages.ts'
-import type { Passage, Proxy, Verdict } from './proxy.ts'
+import type { Passage, ProxyHost, Verdict } from './passage.ts'
 import { stepOf, type Side } from './steps.ts'
 
 /** What one ReadyForQuery answers. */
@@ -28,7 +28,7 @@ const GLOBAL_ID = /\b(?:prepare transaction|(?:commit|rollback) prepared) '((?:[
 
 /** One client's connection. Each direction keeps its order, also while a message waits. */
 export class ProxyConnection {
-  readonly #proxy: Proxy
+  readonly #proxy: ProxyHost
   readonly #client: Socket
   readonly #server: Socket
   readonly #number: number
@@ -42,7 +42,7 @@ export class ProxyConnection {
   /** What waits for an answer that will not come any more when the server's end closes. */
   #lost: (() => void) | undefined
 
-  constructor(proxy: Proxy, client: Socket, server: Socket, number: number) {
+  constructor(proxy: ProxyHost, client: Socket, server: Socket, number: number) {
     this.#proxy = proxy
     this.#client = client
     this.#server = server

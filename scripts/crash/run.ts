@@ -7,7 +7,7 @@ import { judge, locks, prepared, quiet, remembered } from './check.ts'
 import { Crew } from './crew.ts'
 import { Outcomes } from './outcomes.ts'
 import { nameOf, plans, type Plan } from './plans.ts'
-import type { Breakage } from './proxy.ts'
+import type { Breakage } from './passage.ts'
 import { seededRandom } from './random.ts'
 import { Traps } from './traps.ts'
 

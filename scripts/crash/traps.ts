@@ -1,4 +1,4 @@
-import type { Passage, Verdict, Watch } from './proxy.ts'
+import type { Passage, Verdict, Watch } from './passage.ts'
 
 /** Something that is to happen at a chosen message. */
 export interface Trap {
