@@ -23,7 +23,7 @@ export interface UnitObserver {
   sessionOpened(): void
 }
 
-/** Decides whether the work of a unit may be attempted again. */
+/** The options that decide on another attempt at the work of a unit. */
 export interface AttemptOptions {
   /** Which attempt at the same work this is, counted from 1. Default 1. */
   readonly attempt?: number | undefined
