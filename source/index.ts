@@ -50,7 +50,7 @@ export { getRange, type RangeOptions } from './model/get-range.ts'
 export type { Column, TextColumn } from './model/known-column.ts'
 export { requestOf, sessionOf } from './model/session-of.ts'
 export { UtilityRepository } from './model/utility-repository.ts'
-export type { CommitMode, EngineOptions, TwoPhase } from './role/role-options.ts'
+export type { CommitMode, EngineOptions, TwoPhase } from './role/engine-options.ts'
 export {
   DbSessionsContainer,
   type ContainerClass,

@@ -1,5 +1,5 @@
 import { PreparedBranch, type Member } from './prepared-branch.ts'
-import type { Engine } from '../role/role.ts'
+import type { Engine } from '../role/engine.ts'
 import { NotAtomicError } from './errors.ts'
 import { globalId, newDecisionId, participantsText } from './global-id.ts'
 

@@ -4,7 +4,7 @@ import type { PreparedTransaction } from '../database/prepared-transaction.ts'
 import type { Session } from '../session/session.ts'
 import { traceEnd } from '../session/trace.ts'
 import { warn } from '../transaction/warnings.ts'
-import type { Engine } from '../role/role.ts'
+import type { Engine } from '../role/engine.ts'
 import { preparedOf } from './prepared-of.ts'
 
 /** One session of a transaction, and its role. */

@@ -1,5 +1,5 @@
 import type { PreparedTransactions } from '../database/prepared.ts'
-import type { Engine } from '../role/role.ts'
+import type { Engine } from '../role/engine.ts'
 
 type Finishing = Pick<PreparedTransactions, 'has' | 'finish'>
 

@@ -1,4 +1,4 @@
-import type { Engine } from '../role/role.ts'
+import type { Engine } from '../role/engine.ts'
 import { forgetDecisions } from './forget-decisions.ts'
 import { parseGlobalId } from './global-id.ts'
 import { preparedOf } from './prepared-of.ts'

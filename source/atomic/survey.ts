@@ -1,6 +1,6 @@
 import type { DecisionSurvey } from '../database/decisions.ts'
 import type { PreparedSurvey } from '../database/prepared.ts'
-import type { Engine } from '../role/role.ts'
+import type { Engine } from '../role/engine.ts'
 import { GLOBAL_ID_PREFIX } from '../database/prepared.ts'
 
 /** The result of asking one database: `seen`, or the error. */

@@ -1,5 +1,5 @@
 import type { Decision, DecisionSurvey } from '../database/decisions.ts'
-import type { Engine } from '../role/role.ts'
+import type { Engine } from '../role/engine.ts'
 import type { GlobalId } from './global-id.ts'
 import type { Seen } from './survey.ts'
 

@@ -1,7 +1,7 @@
 import { isExhausted } from '../database/pool-report.ts'
 import { attachOrm } from '../role/attach-orm.ts'
 import { ownContextName } from '../role/context-names.ts'
-import type { Engine } from '../role/role.ts'
+import type { Engine } from '../role/engine.ts'
 
 /** Attaches the ORMs of `registry`. Returns the steps that undo it. */
 export function attachEngines(registry: object, engines: Iterable<Engine>): (() => void)[] {

@@ -11,7 +11,7 @@ import {
 } from '../unit/db-sessions-container.ts'
 import { attachEngines } from './attach-engines.ts'
 import { transactionsDisabledByEnvironment } from './disable-transaction.ts'
-import { Engine } from '../role/role.ts'
+import { Engine } from '../role/engine.ts'
 import { ConfigurationError } from '../role/errors.ts'
 import { RegistryClosedError, UnknownRoleError } from './errors.ts'
 import { RecoverySchedule } from '../atomic/recovery-schedule.ts'
@@ -29,7 +29,7 @@ import { UnitOfWork } from '../unit/unit-of-work.ts'
 /** The entity manager of a session that its caller closes. */
 export type DetachedSession<EM> = EM & AsyncDisposable & { close(): Promise<void> }
 
-/** The MikroORM instance of what was given for a role. */
+/** The MikroORM instance given for a role. */
 type OrmOf<E> = E extends { readonly orm: infer Orm } ? Orm : E
 type RoleOf<E extends Engines> = keyof E & string
 
@@ -43,11 +43,11 @@ export const DEFAULT_ANY_PREFERENCE: readonly string[] = ['reader', 'writer']
 /**
  * The roles of an application and the databases behind them.
  *
- * Creating one sends nothing to any database, unless there are several roles that can be changed together: then it asks,
- * in the background, what they can prepare, and settles what a crash left prepared. It gives each ORM the role's name as `contextName` if it has none, and
- * makes the global `orm.em` of a scoped role resolve to the session of the request or run the code is in.
+ * Creating one sends nothing to any database, unless several roles can be changed together: then it asks, in the
+ * background, what they can prepare, and settles what a crash left prepared. Each ORM without a `contextName` gets the role's
+ * name. The global `orm.em` of a scoped role resolves to the session of the request or run the code is in.
  *
- * @throws ConfigurationError for anything that cannot work, naming role, option, what was found and the fix
+ * @throws ConfigurationError for anything that cannot work, naming role, option, the value found and the fix
  */
 export class EngineRegistry<E extends Engines = Engines, Sessions extends object = DbSessionsContainer<E>> {
   readonly #engines = new Map<string, Engine>()
@@ -193,7 +193,7 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
     for (const engine of this.#enginesOf(role)) await engine.dispose()
   }
 
-  /** The registry as it is now, with every role's options and pool: for a health check, or to look at. Sends nothing. */
+  /** The registry as it is now, with every role's options and pool, for a health check. Sends nothing. */
   async inspect(): Promise<RegistryReport> {
     const engines = [...this.#engines.values()]
     return {
@@ -203,18 +203,18 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
     }
   }
 
-  /** What this application has prepared and not finished, role by role; what a database answers with an error stands there. */
+  /** The transactions that this application has prepared and not finished, role by role, or the error of a database. */
   async inDoubt(): Promise<PreparedReport[]> {
     return await reportOfPrepared([...this.#engines.values()], this.#application)
   }
 
   /**
    * Settles what a crash, or a lost connection, left prepared: commits or rolls back each of this application's prepared
-   * transactions as was decided, and reports what could not be. It is safe at any time and from many processes at once,
-   * and runs by itself as the option `recover` says.
+   * transactions as was decided, and reports those that could not be. It is safe at any time and from many processes at
+   * once, and runs automatically as the option `recover` says.
    *
-   * `graceMs`: how old a prepared transaction has to be before it is looked at. A younger one is likely to be finished by
-   * whoever prepared it; looked at, it is aborted unless it is decided already. Default: that of the option `recover`.
+   * `graceMs`: how old a prepared transaction has to be before it is looked at. The process that prepared a younger one is
+   * likely to finish it; looked at, it is aborted unless it is decided already. Default: that of the option `recover`.
    */
   async recover({ graceMs }: { readonly graceMs?: number | undefined } = {}): Promise<RecoveryReport> {
     if (this.#closing !== undefined) throw new RegistryClosedError()
@@ -224,8 +224,8 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
   }
 
   /**
-   * Waits for the units of work under way, refuses new ones with RegistryClosedError, and closes the ORMs. It may be called
-   * again, which waits for the same.
+   * Waits for the units of work under way, refuses new ones with RegistryClosedError, and closes the ORMs. Another call
+   * waits for the first.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close()
@@ -237,7 +237,7 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
     await this.close()
   }
 
-  /** Starts a unit of work; whoever does owes its `commit()` or `abort()`. For the rooms above. @internal */
+  /** Starts a unit of work. The caller owes its `commit()` or `abort()`. For the rooms above. @internal */
   start(options: UnitOfWorkOptions): UnitOfWork {
     if (this.#closing !== undefined) throw new RegistryClosedError()
     const unit = new UnitOfWork(this, this.#Container, options)
@@ -245,7 +245,7 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
     return unit
   }
 
-  /** A unit of work that had ended reads again, for its streamed body. @internal */
+  /** Counts a unit of work again that had ended and reads for its streamed body. @internal */
   resume(): void {
     if (this.#closing !== undefined) throw new RegistryClosedError()
     this.#units.add()
@@ -258,7 +258,7 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
     return engine
   }
 
-  /** A unit of work ended. @internal */
+  /** Counts a unit of work no longer. @internal */
   forget(): void {
     this.#units.remove()
   }

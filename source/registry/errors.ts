@@ -15,7 +15,7 @@ export class UnknownRoleError extends SqlassistError {
   }
 }
 
-/** A request or a run would have started after the registry was told to close. */
+/** A request or a run would have started after `registry.close()`. */
 export class RegistryClosedError extends SqlassistError {
   static {
     this.prototype.name = 'RegistryClosedError'

@@ -7,7 +7,7 @@ export interface UnitMessage extends UnitFacts {
   readonly registry: EngineRegistry
 }
 
-/** `sqlassist:unit:end`: it is over, and its sessions are closed, but for those that a streamed body reads from. */
+/** `sqlassist:unit:end`: a unit of work is over. Its sessions are closed, but for those that a streamed body reads from. */
 export interface UnitEndMessage extends UnitMessage, UnitEndFacts {}
 
 /** `sqlassist:registry:close`: a registry is closed; no message names it after this one. */

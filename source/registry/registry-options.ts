@@ -15,7 +15,7 @@ export interface EngineRegistryOptions<Sessions extends object = any> {
    */
   readonly atomic?: Atomic | undefined
   /**
-   * When what a crash left prepared is settled by itself: at the start and then periodically, if two roles or more can
+   * When what a crash left prepared is settled automatically: at the start and then periodically, if two roles or more can
    * change together and one of them can prepare. `false`: only by `registry.recover()`. Default: every 60000 ms, what is older
    * than 10000 ms.
    */
@@ -29,11 +29,11 @@ export interface EngineRegistryOptions<Sessions extends object = any> {
   readonly containerClass?: ContainerClass<Sessions> | undefined
 }
 
-/** The same with the defaults filled in. */
+/** The options of a registry with the defaults filled in. */
 export interface ResolvedRegistryOptions {
   readonly disableTransaction: boolean | undefined
   readonly atomic: Atomic
-  /** Undefined where recovery does not run by itself. */
+  /** Undefined where recovery does not run automatically. */
   readonly everyMs: number | undefined
   readonly graceMs: number
   readonly name: string
@@ -42,7 +42,7 @@ export interface ResolvedRegistryOptions {
 
 const OPTIONS = ['disableTransaction', 'atomic', 'recover', 'name', 'containerClass']
 const NAME = new RegExp(`^[\\w.-]{1,${LONGEST_APPLICATION}}$`)
-/** What a timer of Node can wait at most. */
+/** The longest wait of a timer of Node. */
 const LONGEST_MS = 2 ** 31 - 1
 
 /** @throws ConfigurationError naming the option, what was found and the fix */

@@ -1,6 +1,6 @@
 import type { PoolReport } from '../database/pool-report.ts'
-import type { Engine } from '../role/role.ts'
-import type { ResolvedEngineOptions } from '../role/role-options.ts'
+import type { Engine } from '../role/engine.ts'
+import type { ResolvedEngineOptions } from '../role/engine-options.ts'
 import { GLOBAL_ID_PREFIX } from '../database/prepared.ts'
 import { parseGlobalId } from '../atomic/global-id.ts'
 
@@ -26,7 +26,7 @@ export interface RegistryReport {
   readonly roles: readonly RoleReport[]
 }
 
-/** What is prepared in one role's database and waits for its end. */
+/** The transactions that are prepared in one role's database and wait for their end. */
 export interface PreparedReport {
   /** The role whose database was asked. */
   readonly role: string
@@ -48,7 +48,7 @@ export async function reportOfRole(engine: Engine, defaultRole: string | undefin
   }
 }
 
-/** What `application` has prepared in these databases; two roles of one database show the same. @internal */
+/** The transactions that `application` has prepared. Two roles of one database show the same. @internal */
 export async function reportOfPrepared(engines: readonly Engine[], application: string): Promise<PreparedReport[]> {
   const able = engines.filter(({ database }) => database.prepared !== undefined)
   return await Promise.all(able.map((engine) => preparedIn(engine, application)))

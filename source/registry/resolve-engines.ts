@@ -1,12 +1,12 @@
 import { ownContextName } from '../role/context-names.ts'
 import { assertRoleName, type Engines } from '../unit/db-sessions-container.ts'
-import { resolveEngineOptions, type ResolvedEngineOptions } from '../role/role-options.ts'
+import { resolveEngineOptions, type ResolvedEngineOptions } from '../role/engine-options.ts'
 import { ConfigurationError } from '../role/errors.ts'
 import { LONGEST_ROLE } from '../atomic/global-id.ts'
 
 /**
- * Checks all roles and what they have to do with one another, and fills in the defaults.
- * @throws ConfigurationError naming the role, what was found and the fix
+ * Checks each role and the roles together, and fills in the defaults.
+ * @throws ConfigurationError naming the role, the value found and the fix
  */
 export function resolveEngines(engines: Engines): ResolvedEngineOptions[] {
   if (typeof engines !== 'object' || engines === null || Object.keys(engines).length === 0) {

@@ -1,6 +1,6 @@
 import type { CommitPlanner } from '../atomic/commit-planner.ts'
 import type { RecoverySchedule } from '../atomic/recovery-schedule.ts'
-import type { Engine } from '../role/role.ts'
+import type { Engine } from '../role/engine.ts'
 import { innermostScope } from '../role/unit-scope.ts'
 import type { MaybeLater } from '../transaction/maybe-later.ts'
 import { assertRoleLength } from './resolve-engines.ts'

@@ -1,8 +1,8 @@
 /**
- * Counts what is under way, and tells when nothing is.
+ * Counts the things under way, and lets callers wait until there are none.
  *
- * A Set of those under way would keep many that have ended in memory: V8 does not empty a table that a Set has outgrown, a
- * Set that is added to and deleted from outgrows one every few requests, and each of them leads to the next.
+ * A Set of them would keep ended ones in memory. A Set that is added to and deleted from outgrows its table every few
+ * requests; V8 does not empty that table, which leads to the next one.
  */
 export class UnderWayCount {
   #count = 0

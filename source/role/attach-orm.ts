@@ -16,24 +16,24 @@ import { tracedExecuteQuery, tracedStream, type AutocommitSession } from './trac
 
 type AnyOrm = MikroORM<any, any, any>
 
-/** The role that an ORM is to serve. */
+/** The role that an ORM serves from here on. */
 export interface Attachment extends RoleOfOrm {
   /** Whether there is only one connection. */
   readonly onlyConnection: boolean
-  /** Whether all connections are in use, so that to ask for one is to wait. */
+  /** Whether all connections are in use, so that the next statement would wait. */
   readonly isExhausted: () => Promise<boolean>
 }
 
 /**
- * Prepares an ORM to serve a role; the answer undoes it. Everything that this library changes in an ORM is here. It is
- * changed once, however many registries use it, and is as it was when the last of them is closed.
+ * Prepares an ORM to serve a role; returns the step that undoes it. Everything that this library changes in an ORM is here.
+ * An ORM is changed once, and is as it was when the last of its registries is closed.
  *
- * - It has a context name of its own.
+ * - The ORM has a context name of its own.
  * - Inside a unit of work the global `orm.em` of a scoped role resolves to the role's session.
  * - A statement that would leave the transaction of the unit of work is refused before it is sent.
- * - The table that this library keeps its decisions in is none that MikroORM's schema generator would drop.
- * - This library's errors come out of MikroORM as they are: it would make a DriverException of everything that is thrown
- *   where a statement runs (https://github.com/mikro-orm/mikro-orm/blob/v7.2.1/packages/core/src/drivers/DatabaseDriver.ts).
+ * - MikroORM's schema generator does not drop the table of decisions.
+ * - This library's errors come out of MikroORM as they are. MikroORM would make DriverExceptions of them
+ *   (https://github.com/mikro-orm/mikro-orm/blob/v7.2.1/packages/core/src/drivers/DatabaseDriver.ts).
  */
 export function attachOrm(orm: AnyOrm, attachment: Attachment): () => void {
   const served = servedOrmOf(orm.em) ?? prepared(orm, attachment)
@@ -52,7 +52,7 @@ export function attachOrm(orm: AnyOrm, attachment: Attachment): () => void {
 function prepared(orm: AnyOrm, { role, onlyConnection }: Attachment): ServedOrm {
   const { config, driver } = orm
   const served = new ServedOrm(config)
-  // There is no unregistering; it does nothing outside of sessions.
+  // MikroORM has no way to unregister; the guard does nothing outside of sessions.
   orm.em.getEventManager().registerSubscriber(foreignEntityGuard)
   served.undoLater([
     ...holdContextName(orm, role),
@@ -72,23 +72,23 @@ function prepared(orm: AnyOrm, { role, onlyConnection }: Attachment): ServedOrm 
   return served
 }
 
-/** The generator keeps this object; it takes a table that no entity has for one to be dropped. */
+/** Has the schema generator, which keeps `options`, skip a table. It drops tables without an entity. */
 function skipTable(options: { skipTables?: (string | RegExp)[] }, table: string): () => void {
   const { skipTables } = options
   options.skipTables = [...(skipTables ?? []), table]
   return () => void (options.skipTables = skipTables ?? [])
 }
 
-/** Every statement of MikroORM passes through one of these; without a context it takes a connection from the pool. */
+/** Guards the four methods that send MikroORM's statements. Without a context they take a connection from the pool. */
 function guarded(connection: Connection, served: ServedOrm): (() => void)[] {
   let connecting = 0
-  const check = (context: unknown, what: string): void => {
+  const assertContext = (context: unknown, what: string): void => {
     // Connecting sends statements of its own, such as foreign_keys on SQLite.
     const role = context === undefined && connecting === 0 ? served.roleToLeave() : undefined
     if (role !== undefined) throw new OutsideTransactionError(role, what)
   }
-  async function checked(what: string, send: () => Promise<unknown>): Promise<unknown> {
-    check(undefined, what)
+  async function sendOutside(what: string, send: () => Promise<unknown>): Promise<unknown> {
+    assertContext(undefined, what)
     return await send()
   }
   return [
@@ -111,7 +111,7 @@ function guarded(connection: Connection, served: ServedOrm): (() => void)[] {
       (original) =>
         function (...args) {
           const sent = (): Promise<unknown> => original.apply(this, args)
-          return args[3] === undefined ? checked('A statement without a transaction context', sent) : sent()
+          return args[3] === undefined ? sendOutside('A statement without a transaction context', sent) : sent()
         },
     ),
     override(
@@ -119,7 +119,7 @@ function guarded(connection: Connection, served: ServedOrm): (() => void)[] {
       'stream',
       (original) =>
         async function* (...args) {
-          check(args[2], 'A stream without a transaction context')
+          assertContext(args[2], 'A stream without a transaction context')
           yield* original.apply(this, args)
         },
     ),
@@ -128,7 +128,7 @@ function guarded(connection: Connection, served: ServedOrm): (() => void)[] {
       'begin',
       (original) =>
         async function (...args) {
-          check(args[0]?.ctx, 'A second transaction')
+          assertContext(args[0]?.ctx, 'A second transaction')
           return await original.apply(this, args)
         },
     ),
@@ -144,8 +144,8 @@ function traced(connection: Connection, served: ServedOrm, { onlyConnection }: A
 }
 
 /**
- * Where there is only one connection, a request that holds it would wait for itself for ever. Whatever asks Kysely for it
- * passes through the client's executor.
+ * Guards the only connection: a request that holds it would wait for itself for ever. Kysely asks for connections through
+ * the client's executor.
  */
 function guardedClient(connection: Connection, served: ServedOrm): (() => void)[] {
   const provideGuarded = (original: Method): Method =>
@@ -161,8 +161,8 @@ const INSIDE =
   'Inside em.transactional() use the entity manager that its callback is given: the only connection is taken.'
 
 /**
- * The streams of a role that commits every statement; and what would wait for ever for one of them, or for the transaction
- * that it is called in.
+ * Prepares the client of a role that commits every statement. Its session ends its streams. Refuses statements that would
+ * wait for ever: for a stream, or for the transaction around them.
  */
 function autocommitClient(connection: Connection, served: ServedOrm, attachment: Attachment): (() => void)[] {
   const session = (): AutocommitSession | undefined => served.autocommitting()
@@ -184,7 +184,7 @@ function autocommitClient(connection: Connection, served: ServedOrm, attachment:
   })
 }
 
-/** Has `prepare` called once for each executor of the connection's clients; a client is made anew when the ORM reconnects. */
+/** Calls `prepare` once for each executor of the connection's clients. An ORM that reconnects makes a new client. */
 function preparedExecutors(connection: Connection, prepare: (executor: object) => void): (() => void)[] {
   const known = new WeakSet<object>()
   const getPrepared = (original: Method): Method =>

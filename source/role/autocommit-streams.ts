@@ -2,8 +2,8 @@ import type { Method } from './override.ts'
 import type { AutocommitSession } from './trace-autocommit.ts'
 
 /**
- * The streams of a role that commits every statement: MikroORM opens them, and the session ends them. With one connection
- * the rows are read at once; an open cursor would keep it from every other statement.
+ * Streams of a role that commits every statement: MikroORM opens them, and the session ends them. With one connection the
+ * rows are read at once, since an open cursor would block every other statement.
  */
 export function autocommitStream(
   session: () => AutocommitSession | undefined,

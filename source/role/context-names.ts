@@ -8,26 +8,26 @@ const UNSET = 'default'
 
 /** An ORM that registries use. */
 interface Holder {
-  /** Weak: one that nobody keeps any more blocks no name. */
+  /** Weak: an ORM that nobody keeps any more blocks no name. */
   readonly orm: WeakRef<AnyOrm>
-  /** Neither does one that was closed, which nobody has to tell its registry. */
+  /** Whether the ORM was closed, which frees its name. Its registry need not know. */
   closed: boolean
 }
 
 const holders = new Set<Holder>()
-/** The names that ORMs have from here. */
+/** The names that this library gave. */
 const given = new WeakMap<AnyOrm, string>()
 
-/** The context name that the program gave an ORM; undefined where it left that to MikroORM. */
+/** The context name that the program gave an ORM, if it gave one. */
 export function ownContextName(orm: AnyOrm): string | undefined {
   const name: string = orm.config.get('contextName')
   return name === UNSET || name === given.get(orm) ? undefined : name
 }
 
 /**
- * Gives `orm` a context name that no other ORM in use has, unless it has one of its own: the role's name, with a number
- * behind it where that is taken. Two ORMs of one name would take each other's entity managers inside a transaction.
- * The answer gives the name back.
+ * Gives `orm` a context name that no other ORM in use has, unless the program gave it one: the role's name, with a number
+ * if the name is taken. Two ORMs of one name would take each other's entity managers inside a transaction.
+ * Returns the steps that give the name back.
  */
 export function holdContextName(orm: AnyOrm, role: string): (() => void)[] {
   const holder: Holder = { orm: new WeakRef(orm), closed: false }

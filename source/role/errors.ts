@@ -31,7 +31,7 @@ export class StreamUnderWayError extends SqlassistError {
   }
 }
 
-/** Engines or options that cannot work. Thrown at start-up; names the role or option, what was found and the fix. */
+/** Engines or options that cannot work. Thrown at start-up; names the role or option, the value found and the fix. */
 export class ConfigurationError extends SqlassistError {
   static {
     this.prototype.name = 'ConfigurationError'
@@ -47,7 +47,7 @@ export class UnitOfWorkEndedError extends SqlassistError {
   override readonly code = 'SQLASSIST_UNIT_OF_WORK_ENDED'
 }
 
-/** For code that goes on after the request, run or attempt that it was called in. */
+/** The error for code that goes on after the request, run or attempt that it was called in. */
 export function askedTooLate(what: string): UnitOfWorkEndedError {
   return new UnitOfWorkEndedError(
     `${what} was asked for after its request or run had ended. Await everything before the handler returns; for work that ` +

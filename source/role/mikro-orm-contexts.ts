@@ -3,7 +3,7 @@ import { RequestContext, TransactionContext, type EntityManager } from '@mikro-o
 import { sessionOfEntityManager } from '../session/session.ts'
 import { servedOrmOf } from './served-orm.ts'
 
-/** Of MikroORM's transaction that the running code is in. */
+/** The entity manager of MikroORM's transaction that the running code is in. */
 export function transactionHere(): EntityManager | undefined {
   return TransactionContext.currentTransactionContext()?.em
 }
@@ -19,8 +19,8 @@ export function isInContext(): boolean {
 }
 
 /**
- * Does `work` without the contexts of MikroORM that are around, as far as they concern roles of `registry`: what was begun
- * outside of a unit of work is not what its code means. Those of other ORMs stay.
+ * Does `work` without the contexts of MikroORM around it that concern roles of `registry`: code in a unit of work means its
+ * own sessions. Contexts of other ORMs stay.
  */
 export function leavingContexts<T>(registry: object, work: () => T): T {
   const transaction = transactionHere()
@@ -33,7 +33,7 @@ export function leavingContexts<T>(registry: object, work: () => T): T {
   return storageOf(RequestContext).run(new RequestContext(new SessionsFirst(forks)), inner)
 }
 
-/** The global entity manager of a role that is not scoped stays with the program, but for the session of another unit. */
+/** Whether a unit leaves `transaction`. One of a role that is not scoped stays, unless it is another unit's session. */
 function isLeft(transaction: EntityManager, registry: object): boolean {
   const session = sessionOfEntityManager(transaction)
   if (session?.ended === true) return true
@@ -41,7 +41,7 @@ function isLeft(transaction: EntityManager, registry: object): boolean {
   return served?.serves(registry) === true && (session !== undefined || served.isScopedIn(registry))
 }
 
-/** The entity managers of a request context, in whose place those of sessions stand in the code of a unit of work. */
+/** The entity managers of a request context, with sessions in their place in the code of a unit of work. */
 class SessionsFirst extends Map<string, EntityManager> {
   override get(name: string): EntityManager | undefined {
     const em = super.get(name)
@@ -49,7 +49,7 @@ class SessionsFirst extends Map<string, EntityManager> {
   }
 }
 
-/** Private in MikroORM, which has no other way out of a context than by a new one. */
+/** The private storage of MikroORM, which has no other way out of a context. */
 function storageOf<Context>(
   contexts: { currentTransactionContext(): Context } | { currentRequestContext(): Context },
 ): AsyncLocalStorage<Context | undefined> {

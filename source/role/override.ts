@@ -1,6 +1,6 @@
 export type Method = (this: any, ...args: any[]) => any
 
-/** Puts a method before the one that `target` inherits; the answer takes it away again. */
+/** Puts a method before the inherited one of `target`; returns the step that takes it away. */
 export function override(target: object, name: string, make: (original: Method) => Method): () => void {
   const own = Object.getOwnPropertyDescriptor(target, name)
   const original = Reflect.get(target, name) as Method

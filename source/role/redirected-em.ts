@@ -6,7 +6,7 @@ import { outsideOfTransaction, transactionHere } from './mikro-orm-contexts.ts'
 import { override, type Method } from './override.ts'
 import type { ServedOrm } from './served-orm.ts'
 
-/** Lets the global entity manager of an ORM stand for the session of the unit of work that the running code is in. */
+/** Lets the global entity manager of an ORM stand for the session of the running code's unit of work. */
 export function redirectGlobal({ config, em }: MikroORM<any, any, any>, served: ServedOrm): (() => void)[] {
   const previous = config.get('context')
   const elsewhere = (name: string): EntityManager | undefined => {
@@ -27,7 +27,7 @@ export function redirectGlobal({ config, em }: MikroORM<any, any, any>, served: 
   ]
 }
 
-/** MikroORM finds a transaction by the name of its ORM, which another one may have, and also one whose unit has ended. */
+/** Hides transactions of other ORMs and of ended units. MikroORM finds a transaction by the name of its ORM alone. */
 function inOwnTransaction(original: Method, served: ServedOrm): Method {
   return function (this: EntityManager, ...args) {
     const em = transactionHere()
@@ -44,7 +44,7 @@ function redirected(name: string, original: Method): Method {
   }
 }
 
-/** MikroORM writes into the options of em.transactional(). */
+/** Copies the options of em.transactional(), which MikroORM writes into. */
 function withOwnOptions(original: Method): Method {
   return function (work, options) {
     return original.call(this, work, { ...options })
@@ -53,16 +53,16 @@ function withOwnOptions(original: Method): Method {
 
 function forking(original: Method, served: ServedOrm): Method {
   return function (options = {}) {
-    // This library's own fork for a session, and MikroORM's for the same reason, mean this one and no other.
+    // A fork with disableContextResolution is meant for this entity manager itself.
     const target = options.disableContextResolution === true ? this : forkable(this, served)
     if (target !== this) return target.fork({ ...options })
     const own = { ...options, disableContextResolution: true }
-    // MikroORM looks for the context already where it makes an entity manager that uses contexts.
+    // MikroORM looks for the context as soon as it makes an entity manager that uses contexts.
     return served.isOverHere ? outsideOfScopes(() => original.call(this, own)) : original.call(this, own)
   }
 }
 
-/** A fork after the end of a unit is a session that the program made for itself, as a worker does that a request has started. */
+/** The entity manager to fork. After the end of a unit, code such as a worker makes a session for itself. */
 function forkable(em: any, served: ServedOrm): any {
   if (!served.isOverHere) return em.getContext(false)
   try {

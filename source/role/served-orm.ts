@@ -15,12 +15,12 @@ export interface RoleOfOrm {
 
 const all = new WeakMap<Configuration, ServedOrm>()
 
-/** What is known of the ORM that `em` belongs to, where a registry that is open uses it. */
+/** The ORM that `em` belongs to, if an open registry uses it. */
 export function servedOrmOf(em: EntityManager): ServedOrm | undefined {
   return all.get(em.config)
 }
 
-/** An ORM that serves roles of registries: of several, where each has it. Finds the unit of work that the running code is in. */
+/** An ORM that serves roles of one or more registries. Finds the unit of work that the running code is in. */
 export class ServedOrm {
   readonly #config: Configuration
   // Weak: registries that nobody closes come and go over one ORM.
@@ -39,19 +39,19 @@ export class ServedOrm {
     this.#uses++
   }
 
-  /** The last registry to remove it leaves the ORM as it was. */
+  /** Removes the role of a registry. The last registry leaves the ORM as it was. */
   remove(registry: object): void {
     if (!this.#roles.delete(registry) || --this.#uses > 0) return
     all.delete(this.#config)
     for (const step of this.#undo.toReversed()) step()
   }
 
-  /** To be called when no registry uses it any more. */
+  /** Keeps steps to take when no registry uses the ORM any more. */
   undoLater(steps: readonly (() => void)[]): void {
     this.#undo.push(...steps)
   }
 
-  /** For the first of its roles that commits every statement. */
+  /** Installs the tracing, for the first of its roles that commits every statement. */
   trace(install: () => readonly (() => void)[]): void {
     if (this.#traced) return
     this.#traced = true
@@ -67,7 +67,7 @@ export class ServedOrm {
   }
 
   /**
-   * The session's entity manager that the global one stands for here, opened if need be; undefined outside of units of work.
+   * The session's entity manager that the global one stands for here; opens it if need be. Undefined outside of units.
    * @throws UnitOfWorkEndedError in the code of a unit that has ended
    */
   sessionHere(): EntityManager | undefined {
@@ -87,7 +87,7 @@ export class ServedOrm {
     return scope !== undefined && scope.unit?.ended !== false
   }
 
-  /** The role whose transaction a statement sent now without a transaction context would leave. */
+  /** The role whose transaction a statement without a transaction context would leave. */
   roleToLeave(): string | undefined {
     const scope = this.#scopeHere()
     if (scope?.unit?.isOpen !== true) return undefined
@@ -96,7 +96,7 @@ export class ServedOrm {
     return commitsAtOnce(kind) ? undefined : role
   }
 
-  /** The role whose session, in a unit of work that the running code is in, has a transaction open. */
+  /** The role whose session has a transaction open, in a unit around the running code. */
   roleThatHoldsConnection(): string | undefined {
     const holds = ({ registry, unit }: UnitScope): boolean => {
       const role = this.#roles.get(registry)?.role
@@ -106,7 +106,7 @@ export class ServedOrm {
     return scope === undefined ? undefined : this.#roleIn(scope).role
   }
 
-  /** Where MikroORM sends every statement past the session: the open session, when the code is in a unit of work. */
+  /** The open session of a role whose statements MikroORM sends past the session. */
   autocommitting(): AutocommitSession | undefined {
     const scope = innermostScope(({ registry }) => this.serves(registry))
     if (scope?.unit?.isOpen !== true) return undefined

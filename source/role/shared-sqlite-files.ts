@@ -1,9 +1,9 @@
 import { resolve } from 'node:path'
 import process from 'node:process'
 import { isSqlite } from './database-of.ts'
-import type { Engine } from './role.ts'
+import type { Engine } from './engine.ts'
 import { rulesOf } from './role-kinds.ts'
-import type { ResolvedEngineOptions } from './role-options.ts'
+import type { ResolvedEngineOptions } from './engine-options.ts'
 
 /** The roles that share a SQLite file, file by file. */
 export function rolesOfSharedFiles(roles: readonly ResolvedEngineOptions[]): ResolvedEngineOptions[][] {

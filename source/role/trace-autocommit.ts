@@ -10,13 +10,13 @@ export type AutocommitSession = Pick<
   'role' | 'em' | 'ended' | 'facts' | 'committed' | 'passing' | 'statements' | 'track'
 >
 
-/** What MikroORM tells its logger of a statement. */
+/** What MikroORM gives its logger for a statement. */
 interface Logged {
   readonly formatted?: string
 }
 
 /**
- * The statements of a role that commits every one of them are sent by MikroORM itself, past the session. Kysely's own
+ * Traces statements of a role that commits every statement: MikroORM sends them past the session. Statements of Kysely
  * (`em.getKysely()`) do not come by here.
  */
 export function tracedExecuteQuery(session: () => AutocommitSession | undefined): (original: Method) => Method {
@@ -26,13 +26,13 @@ export function tracedExecuteQuery(session: () => AutocommitSession | undefined)
       if (traceable === undefined) return await original.call(this, sql, send, logged)
       const query = { sql: logged.formatted ?? sql, parameters: [] }
       const sent = () => original.call(this, sql, send, logged)
-      const result = await traceable.passing.noting(() => traceStatement(traceable, query, byItself, sent, rowsOf))
+      const result = await traceable.passing.noting(() => traceStatement(traceable, query, noTransaction, sent, rowsOf))
       if (statementKind(sql) !== 'read') traceable.committed()
       return result
     }
 }
 
-/** The same for a stream; where there is one connection, one inside a transaction is read at once. */
+/** Traces a stream. With one connection, a stream inside a transaction is read at once. */
 export function tracedStream(
   session: () => Traceable | undefined,
   hasOneConnection: boolean,
@@ -46,15 +46,15 @@ export function tracedStream(
       }
       const rows = original.apply(this, args) as AsyncIterable<unknown>
       if (traceable === undefined) return yield* rows
-      yield* traceStream(traceable, { sql: String(args[0]), parameters: [] }, byItself, rows, () => 1)
+      yield* traceStream(traceable, { sql: String(args[0]), parameters: [] }, noTransaction, rows, () => 1)
     }
 }
 
-function byItself(): StatementDetails {
+function noTransaction(): StatementDetails {
   return { inTransaction: false, begins: false, backend: undefined }
 }
 
-/** As MikroORM makes of a result what its caller wants: rows, one row, or counts. */
+/** Counts the rows of a result as MikroORM gives it to its caller: rows, one row, or counts. */
 function rowsOf(result: unknown): number {
   if (Array.isArray(result)) return result.length
   if (typeof result !== 'object' || result === null) return 0

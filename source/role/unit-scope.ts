@@ -17,10 +17,10 @@ export interface ScopedUnit {
 const NONE: readonly UnitScope[] = []
 const storage = new AsyncLocalStorage<UnitScope | undefined>()
 
-/** The asynchronous context of one unit of work. Code in it may go on after the unit, of which it then keeps nothing alive. */
+/** The asynchronous context of one unit of work. Code that goes on after the unit keeps nothing of it alive. */
 export class UnitScope {
   readonly registry: object
-  /** Those around it, from the inside out: of one registry the innermost, and those of attempts that are made again. */
+  /** The scopes around it, from the inside out: one of each registry, and those of repeated attempts. */
   readonly outer: readonly UnitScope[]
   /** Undefined once the unit has ended and nothing reads from it. */
   unit: ScopedUnit | undefined
@@ -33,7 +33,7 @@ export class UnitScope {
     this.outer = scopesAround(registry)
   }
 
-  /** Whether another attempt at the same work was made, or may be made. */
+  /** Whether the same work was attempted again, or may be. */
   get repeats(): boolean {
     return this.#repeats
   }
@@ -67,7 +67,7 @@ export function runInScope<T>(scope: UnitScope, work: () => T): T {
   return storage.run(scope, work)
 }
 
-/** Runs `work` outside of all. */
+/** Runs `work` outside of all scopes. */
 export function outsideOfScopes<T>(work: () => T): T {
   return storage.run(undefined, work)
 }

@@ -1,6 +1,6 @@
 import type { MikroORM } from '@mikro-orm/core'
 import type { Session } from '../session/session.ts'
-import type { EngineOptions } from '../role/role-options.ts'
+import type { EngineOptions } from '../role/engine-options.ts'
 import { ConfigurationError } from '../role/errors.ts'
 
 /** What `dbSessions` and `EngineRegistry` take: a MikroORM instance or options for each role. */
@@ -14,14 +14,14 @@ export type EntityManagerOf<E> = E extends { readonly em: infer EM }
     : never
 
 export const DEFAULT_ROLE = '!default'
-/** `'!default'`, which stands for the role that is the default, wherever a role is named. */
+/** `'!default'`, which stands for the default role wherever a role is named. */
 export type DefaultRole = typeof DEFAULT_ROLE
 
 export const ROLE_STATUSES = ['INIT', 'START', 'END'] as const
 /** A role as a unit of work sees it: `INIT`, never touched; `START`, open; `END`, over. Source: pyramid_sqlassist. */
 export type RoleStatus = (typeof ROLE_STATUSES)[number]
 
-/** What there is for a role; nothing where the types do not tell which roles there are. */
+/** `Then` if there is such a role; `unknown` where the types do not know the roles. */
 type Where<E extends Engines, Role extends string, Then> = string extends keyof E
   ? unknown
   : Role extends keyof E
@@ -43,7 +43,7 @@ export type DbSessionsContainer<E extends Engines = Engines> = {
     get<Role extends keyof E & string>(role: Role): EntityManagerOf<E[Role]>
     /** The session of the default role. @throws ConfigurationError if no role is the default */
     get(role: DefaultRole): EntityManagerOf<E[keyof E]>
-    /** A session this unit of work opened already, by preference, else that of the first preferred role. */
+    /** A session that is open already, by preference, else that of the first preferred role. */
     readonly any: EntityManagerOf<E[keyof E]>
     /** The same as `any`. */
     getAny(): EntityManagerOf<E[keyof E]>
@@ -97,7 +97,7 @@ class Container {
 }
 
 /**
- * The class to extend for a container of one's own, which every request and run of a registry then gets:
+ * The class to extend for a container of your own, which every request and run of a registry gets:
  *
  * ```ts
  * class Sessions extends DbSessionsContainer<typeof engines> {
@@ -106,7 +106,7 @@ class Container {
  * const registry = new EngineRegistry(engines, { containerClass: Sessions })
  * ```
  *
- * Its constructor is the library's to call. Sessions open when they are read, so nothing should be read in it.
+ * The library calls its constructor. Sessions open when they are read, so the constructor should read none.
  */
 export const DbSessionsContainer = Container as unknown as new <E extends Engines>(
   unit: never,
@@ -141,7 +141,7 @@ export function assertRoleName(role: string): void {
 export type ContainerClass<Sessions extends object = object> = new (unit: never) => Sessions
 
 /**
- * The container class for these roles, made once, so that a unit of work costs one small object however many there are.
+ * The container class for these roles. It is made once, so that a unit of work costs one small object.
  * @throws ConfigurationError for a base that does not extend DbSessionsContainer, or has a member of a role's name
  * @internal
  */

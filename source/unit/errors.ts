@@ -15,7 +15,7 @@ export class TransactionsDisabledError extends SqlassistError {
   }
 }
 
-/** An error worth retrying came, and the request could not be run again. `cause` is that error. */
+/** The request ended with an error worth retrying, and could not be run again. `cause` is that error. */
 export class NotRetriedError extends SqlassistError {
   static {
     this.prototype.name = 'NotRetriedError'

@@ -1,10 +1,10 @@
 import { hasChanges } from '../session/has-changes.ts'
 import type { Session } from '../session/session.ts'
 import type { Transaction } from '../transaction/index.ts'
-import type { Engine } from '../role/role.ts'
+import type { Engine } from '../role/engine.ts'
 import { report } from '../transaction/warnings.ts'
 
-/** A session that no transaction manager ends, and the transaction that it was opened beside, where there was one yet. */
+/** A session that no transaction manager ends, and the transaction that was under way when it was opened. */
 interface Independent {
   readonly session: Session
   readonly engine: Engine
@@ -13,11 +13,11 @@ interface Independent {
 
 const ENDING = 'its request or run ended'
 
-/** The sessions of a unit of work that no transaction manager ends: those that only read, or commit by themselves. */
+/** The sessions of a unit of work that no transaction manager ends: of roles that only read, or commit on their own. */
 export class IndependentSessions {
   readonly #list: Independent[] = []
 
-  /** Whether one of them writes, or was changed although it only reads. */
+  /** Whether a session of a writing role is open, or one of a read-only role was changed. */
   get needsCommit(): boolean {
     const open = this.#list.filter(({ session }) => !session.ended)
     return open.some(({ engine }) => engine.rules.writes) || open.some(({ session }) => hasChanges(session.em))
@@ -28,8 +28,7 @@ export class IndependentSessions {
   }
 
   /**
-   * Nothing else would tell that what was changed through a read-only role goes nowhere. `lost` says of the transaction
-   * beside it whether it was aborted, when nothing is lost that was not to be.
+   * Throws if an entity of a read-only role was changed. Skipped when `lost` says that the transaction beside it was aborted.
    * @throws ReadOnlySessionError
    */
   async flushReaders(lost: (transaction: Transaction | undefined) => boolean): Promise<void> {
@@ -40,9 +39,8 @@ export class IndependentSessions {
   }
 
   /**
-   * Before the transaction commits: a role that writes, and can no longer commit, keeps the rest from being committed, unless
-   * it is bestEffort.
-   * @throws what keeps it from committing
+   * Throws before the transaction commits if a writing role can no longer commit. Roles with bestEffort are skipped.
+   * @throws the error that keeps a role from committing
    */
   async assertCommittable(): Promise<void> {
     for (const { session, engine } of this.#list) {
@@ -56,7 +54,7 @@ export class IndependentSessions {
     }
   }
 
-  /** Commits those that write, or rolls them back where the same work is attempted again. The errors that were not reported. */
+  /** Commits the writing roles, or rolls them back when the work is attempted again. Returns the errors not reported. */
   async endWriters(again: boolean): Promise<unknown[]> {
     const failures: unknown[] = []
     for (const { session, engine } of this.#list) {
@@ -71,14 +69,14 @@ export class IndependentSessions {
     return failures
   }
 
-  /** Whether one of them that only reads is open. */
+  /** Whether a session of a read-only role is open. */
   get hasReaders(): boolean {
     return this.#list.some(({ session, engine }) => !session.ended && !engine.rules.writes)
   }
 
   /**
-   * Ends those that are left. What may hold locks is waited for. `unread`: nobody waits for what they do, so that it is
-   * cancelled.
+   * Ends the sessions that are left. Waits for sessions that may hold locks. `unread`: nobody waits for their statements,
+   * which are cancelled.
    */
   endReaders(unread: boolean): Promise<unknown> | undefined {
     let rollbacks: Promise<void>[] | undefined

@@ -1,5 +1,5 @@
 import { askedTooLate } from '../role/errors.ts'
-import type { Engine } from '../role/role.ts'
+import type { Engine } from '../role/engine.ts'
 import type { Session } from '../session/session.ts'
 import type { MaybeLater } from '../transaction/maybe-later.ts'
 import type { UnitHost } from './unit-host.ts'

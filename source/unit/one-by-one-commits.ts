@@ -5,12 +5,12 @@ import type { DataManager, DataManagerSavepoint } from '../transaction/index.ts'
 import { commitError } from '../atomic/errors.ts'
 
 /**
- * Stands in for all sessions of a unit of work while transactions are disabled: commits them one by one, in the order
- * they were opened, each with its own plain COMMIT.
+ * Stands in for all sessions of a unit of work while transactions are disabled. Commits them one by one, in the order of
+ * their opening, each with its own plain COMMIT.
  */
 export class OneByOneCommits implements DataManager {
   readonly #sessions: Session[] = []
-  /** The ways back to the opening of those that were opened after a savepoint. */
+  /** The ways back to the opening of sessions that were opened after a savepoint. */
   readonly #beginnings = new Map<Session, DataManagerSavepoint>()
   #hasSavepoints = false
 
@@ -52,7 +52,7 @@ export class OneByOneCommits implements DataManager {
 
   tpcFinish(): void {}
 
-  /** Rolled back, it takes every session back, those opened since to their beginning. */
+  /** A savepoint that takes every session back; sessions opened since go back to their beginning. */
   async savepoint(): Promise<DataManagerSavepoint> {
     this.#hasSavepoints = true
     const parts = new Map<Session, DataManagerSavepoint>()

@@ -28,7 +28,7 @@ export interface RunOptions {
 /** Starts the unit of an attempt. @internal */
 type Start = (options: Pick<UnitOfWorkOptions, 'attempt' | 'mayRetry' | 'note'>) => UnitOfWork
 
-/** A unit of work outside HTTP, as `registry.run` says. @internal */
+/** Runs work in a unit of work outside HTTP, for `registry.run`. @internal */
 export async function run<E extends Engines, Sessions, T>(
   start: Start,
   work: (context: RunContext<E, Sessions>) => Promise<T> | T,
@@ -47,7 +47,7 @@ export async function run<E extends Engines, Sessions, T>(
   })
 }
 
-/** A class: an object literal with getters would have a hidden class to itself, which outlives many a garbage collection. */
+/** A class, since each object literal with getters has a hidden class of its own, which V8 keeps for long. */
 class UnitContext<E extends Engines, Sessions> implements RunContext<E, Sessions> {
   readonly dbSession: Sessions
   readonly #unit: UnitOfWork

@@ -2,7 +2,7 @@ import { channel } from 'node:diagnostics_channel'
 import { logChannels, numbered } from '../transaction/debug-log.ts'
 import type { TransactionManager } from '../transaction/index.ts'
 
-/** What is published of a unit of work, a request or a run. */
+/** The facts published of a unit of work, a request or a run. */
 export interface UnitFacts {
   readonly registry: object
   /** The Koa ctx of a request; undefined for a run. */
@@ -11,7 +11,7 @@ export interface UnitFacts {
   readonly dbSession: object
   /** Its transaction manager. */
   readonly tm: TransactionManager
-  /** The same for every attempt at the same work: the Koa ctx of a request. */
+  /** One object for all attempts at the same work: the Koa ctx of a request. */
   readonly series: object
   /** Which attempt at the same work it is, counted from 1. */
   readonly attempt: number
@@ -24,13 +24,13 @@ export const ABORT_REASONS = ['doomed', 'vetoed', 'failed', 'cancelled'] as cons
  */
 export type AbortReason = (typeof ABORT_REASONS)[number]
 
-/** What is published of its end. */
+/** The facts published of its end. */
 export interface UnitEndFacts {
-  /** `'ended'`: the handler had committed or aborted by itself, and nothing was left to do. */
+  /** `'ended'`: the handler had committed or aborted itself, and nothing was left to do. */
   readonly outcome: 'committed' | 'aborted' | 'ended'
   /** Why it aborted; undefined where it did not. */
   readonly reason: AbortReason | undefined
-  /** What was thrown, if anything was. */
+  /** The error thrown, if there was one. */
   readonly error: unknown
   /** Whether the same work is attempted again. */
   readonly retries: boolean

@@ -1,5 +1,5 @@
 import type { CommitPlanner } from '../atomic/commit-planner.ts'
-import type { Engine } from '../role/role.ts'
+import type { Engine } from '../role/engine.ts'
 import type { TransactionManager } from '../transaction/index.ts'
 
 /** The registry that a unit of work was started by. */
@@ -23,7 +23,7 @@ export interface UnitObserver {
   sessionOpened(): void
 }
 
-/** Decides whether the work of a unit may be attempted again. */
+/** The options that decide on another attempt at the work of a unit. */
 export interface AttemptOptions {
   /** Which attempt at the same work this is, counted from 1. Default 1. */
   readonly attempt?: number | undefined

@@ -1,6 +1,6 @@
 import { AtomicCommit } from '../atomic/atomic-commit.ts'
 import { SharedFileError } from '../role/errors.ts'
-import type { Engine, OpenOptions } from '../role/role.ts'
+import type { Engine, OpenOptions } from '../role/engine.ts'
 import { SessionDataManager } from '../session/session-data-manager.ts'
 import type { Session } from '../session/session.ts'
 import type { Transaction, TransactionManager } from '../transaction/index.ts'

@@ -8,7 +8,7 @@ import { Author, Topic } from '../memory/savepoint-world.ts'
 import type { Reliance } from './reliance.ts'
 
 const ATTACH = 'role/attach-orm.ts'
-const ROLE = 'role/role.ts'
+const ROLE = 'role/engine.ts'
 const POOL = 'database/postgres/client-pool.ts'
 const HOOKS = 'database/postgres/connection-hooks.ts'
 

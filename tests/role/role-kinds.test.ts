@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import * as assert from 'uvu/assert'
 import { MikroORM } from '@mikro-orm/sqlite'
 import { ROLE_KINDS, rulesOf, type RoleKind } from '../../source/role/role-kinds.ts'
-import { resolveEngineOptions } from '../../source/role/role-options.ts'
+import { resolveEngineOptions } from '../../source/role/engine-options.ts'
 import { suite } from '../support/suite.ts'
 
 const README = new URL('../../README.md', import.meta.url)

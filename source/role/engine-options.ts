@@ -18,13 +18,13 @@ export interface EngineOptions<Orm extends MikroORM<any, any, any> = MikroORM<an
   /** Whether `.default` names this role. Default: the only role, or `writer`. */
   readonly default?: boolean | undefined
   /**
-   * `true`: statements run without a transaction, and whatever would write throws ReadOnlySessionError before it is sent.
+   * `true`: statements run without a transaction, and a write throws ReadOnlySessionError before it is sent.
    * `'snapshot'`: the same in one lazily begun REPEATABLE READ READ ONLY transaction. Default `false`.
    */
   readonly readOnly?: boolean | 'snapshot' | undefined
   /**
    * `'joined'`: part of the one transaction. `'autonomous'`: a transaction of its own, committed when the unit of work
-   * ends, even if the rest aborts. `'autocommit'`: every flush and statement commits by itself. Default `'joined'`.
+   * ends, even if the rest aborts. `'autocommit'`: every flush and statement commits at once. Default `'joined'`.
    */
   readonly commit?: CommitMode | undefined
   /**
@@ -57,10 +57,10 @@ export interface EngineOptions<Orm extends MikroORM<any, any, any> = MikroORM<an
   readonly fork?: ForkOptions | undefined
 }
 
-/** The same with every default filled in; made once, never written to. */
+/** The options of a role with every default filled in; made once, never written to. */
 export interface ResolvedEngineOptions {
   readonly role: string
-  /** What `readOnly` and `commit` come to. */
+  /** The kind of role that `readOnly` and `commit` make. */
   readonly kind: RoleKind
   readonly orm: MikroORM<any, any, any>
   readonly isDefault: boolean
@@ -95,7 +95,7 @@ const OPTIONS = new Set<keyof EngineOptions>([
 const ISOLATION_LEVELS: readonly string[] = Object.values(IsolationLevel)
 
 /**
- * Checks what was given for `role` and fills in the defaults.
+ * Checks the options of `role` and fills in the defaults.
  * @throws ConfigurationError naming the role, the option, what was found and the fix
  */
 export function resolveEngineOptions(role: string, engine: unknown): ResolvedEngineOptions {

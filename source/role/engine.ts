@@ -11,11 +11,11 @@ import { sessionForks } from '../session/session-entity-manager.ts'
 import { connectionsOf } from './connections-of.ts'
 import { databaseOf } from './database-of.ts'
 import { rulesOf, type RoleRules } from './role-kinds.ts'
-import type { ResolvedEngineOptions } from './role-options.ts'
+import type { ResolvedEngineOptions } from './engine-options.ts'
 import { ConfigurationError } from './errors.ts'
 import { GLOBAL_ID_PREFIX } from '../database/prepared.ts'
 
-/** For whom a session is opened. */
+/** The request or run that a session is opened for. */
 export interface OpenOptions {
   /** The Koa ctx of a request. */
   readonly owner: unknown
@@ -23,7 +23,7 @@ export interface OpenOptions {
   readonly dbSession: object | undefined
   /** Whether a transaction manager commits it. */
   readonly coordinated: boolean
-  /** The entity manager of an ended session with `keepSession`, to be taken over. */
+  /** The entity manager of an ended session with `keepSession`; the new session takes it over. */
   readonly kept?: SqlEntityManager | undefined
   /** Called before its database transaction begins; throws to refuse it. */
   readonly beforeBegin?: (() => void) | undefined
@@ -44,15 +44,15 @@ export class Engine {
   readonly options: ResolvedEngineOptions
   readonly rules: RoleRules
   readonly #forks: (options: ForkOptions) => SqlEntityManager
-  // Not by way of the entity manager, which inside a unit of work stands for its session.
+  // The entity manager would lead to the session inside a unit of work.
   readonly #driver: AbstractSqlDriver
   readonly database: Database
   /** The other roles on the same SQLite file. */
   readonly sharesFileWith: readonly string[]
   readonly #settings: SessionSettings
-  /** What its database can prepare, as far as it was asked. */
+  /** What its database can prepare, once asked. */
   #preparing: Promise<PreparedSurvey> | undefined
-  /** What its database is called, as far as it was asked. */
+  /** The name of its database, once asked. */
   #called: Promise<string> | undefined
 
   constructor(options: ResolvedEngineOptions, { background, sharesFileWith }: EngineSurroundings) {
@@ -93,8 +93,8 @@ export class Engine {
   }
 
   /**
-   * What its database is called where others decide: the name that the library gave it; where it can be given none, which
-   * database of which server it is until that server starts again. @throws the driver's error
+   * The name of its database in the decisions of others: the one that the library gave it. Without one, its database and
+   * server, which is true until that server starts again. @throws the driver's error
    */
   async databaseName(): Promise<string> {
     const called = (this.#called ??= this.#askName())
@@ -106,7 +106,7 @@ export class Engine {
     }
   }
 
-  /** Looks at what was decided in its database. @throws the driver's error */
+  /** Reads the decisions in its database. @throws the driver's error */
   async surveyDecisions(olderThanMs: number): Promise<DecisionSurvey> {
     const survey = await this.database.decisions.survey(olderThanMs)
     const called = await this.#called?.catch(() => undefined)
@@ -114,7 +114,7 @@ export class Engine {
     return survey
   }
 
-  /** Looks at what is prepared in its database. @throws the driver's error */
+  /** Reads the prepared transactions of its database. @throws the driver's error */
   async surveyPrepared(prefix: string): Promise<PreparedSurvey> {
     const { prepared } = this.database
     if (prepared === undefined) throw new TypeError(`${this.dialect} prepares nothing`)
@@ -128,7 +128,7 @@ export class Engine {
     }
   }
 
-  /** Its database may have become another: what is remembered of it is asked anew. */
+  /** Forgets all answers of its database, which may have become another. */
   lookAgain(): void {
     this.#preparing = undefined
     this.#called = undefined
@@ -158,7 +158,7 @@ export class Engine {
     return row?.journal_mode ?? 'unknown'
   }
 
-  /** A fresh session; nothing is sent, and no connection taken, before its first statement. */
+  /** A fresh session. Sends nothing and takes no connection before its first statement. */
   open({ owner, dbSession, coordinated, kept, beforeBegin, committed }: OpenOptions): Session {
     return new Session(kept ?? this.#fork(this.options.fork), this.database, this.#settings, {
       owner,
@@ -169,11 +169,11 @@ export class Engine {
     })
   }
 
-  /** Drops the pool, once what is under way has given its connections back; the next statement opens a new one. */
+  /** Drops the pool when all connections are given back; the next statement opens a new one. */
   async dispose(): Promise<void> {
     this.lookAgain()
     const connections = connectionsOf(this.#driver)
-    // MikroORM forgets a connection's options when it closes, and would open a replica with those of the primary:
+    // MikroORM forgets a connection's options when it closes. It would open a replica with the primary's:
     // https://github.com/mikro-orm/mikro-orm/blob/v7.2.1/packages/core/src/connections/Connection.ts
     const options = connections.map((connection) => ({ ...optionsOf(connection) }))
     await this.options.orm.close()
@@ -186,7 +186,7 @@ export class Engine {
     await this.options.orm.connect()
   }
 
-  /** Its pool as it is now; undefined before it is connected, and where there is none to look at. */
+  /** Its pool as it is now; undefined before it is connected, and on SQLite. */
   async pool(): Promise<PoolReport | undefined> {
     if (!this.connected) return undefined
     return await this.database.pool()
@@ -220,7 +220,7 @@ function optionsOf(connection: Connection): object {
 }
 
 /**
- * A Kysely instance or dialect of the program's own keeps its pool to itself, and sessions take their connections from the
+ * Refuses a Kysely instance or dialect of the program: it keeps its pool to itself, and sessions take connections from the
  * pool: https://github.com/mikro-orm/mikro-orm/blob/v7.2.1/packages/sql/src/AbstractSqlConnection.ts
  */
 function assertOwnPool({ role, orm }: ResolvedEngineOptions): void {
