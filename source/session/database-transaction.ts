@@ -10,7 +10,7 @@ import { UndoneFromOutsideError } from './errors.ts'
 import type { Scope } from './scopes.ts'
 import type { SessionSettings } from './session-options.ts'
 import { traceEnd } from './trace.ts'
-import type { TakeConnection, TransactionConnection } from './transaction-connection.ts'
+import type { ConnectionSource, TransactionConnection } from './transaction-connection.ts'
 import { TransactionStatements, type TransactionHost } from './transaction-statements.ts'
 import type { WrittenThen, WriteState } from './write-state.ts'
 
@@ -23,9 +23,9 @@ export class DatabaseTransaction {
   readonly #host: TransactionHost
   readonly #connection: TransactionConnection
 
-  constructor(host: TransactionHost, settings: SessionSettings, take: TakeConnection) {
+  constructor(host: TransactionHost, settings: SessionSettings, source: ConnectionSource) {
     this.#host = host
-    this.statements = new TransactionStatements(host, settings, take)
+    this.statements = new TransactionStatements(host, settings, source)
     this.#connection = this.statements.connection
   }
 

@@ -1,5 +1,5 @@
 import type { SqlEntityManager } from '@mikro-orm/sql'
-import type { Database, DatabaseConnection } from '../database/database.ts'
+import type { Database } from '../database/database.ts'
 import { Activity } from './activity.ts'
 import { DatabaseTransaction } from './database-transaction.ts'
 import type { SessionEndedError } from './errors.ts'
@@ -32,7 +32,7 @@ export class SessionCore implements TransactionHost {
     this.options = options
     this.life = new SessionLife(settings.role)
     this.#database = database
-    this.#transaction = new DatabaseTransaction(this, settings, () => this.#begin())
+    this.#transaction = this.#newTransaction(undefined)
   }
 
   get role(): string {
@@ -83,8 +83,19 @@ export class SessionCore implements TransactionHost {
 
   /** Has what comes from here on in another database transaction, which begins `after` the end of this one. */
   replaceTransaction(after: Promise<void> | undefined): void {
-    const take = after === undefined ? () => this.#begin() : () => after.then(() => this.#begin())
-    this.#transaction = new DatabaseTransaction(this, this.settings, take)
+    this.#transaction = this.#newTransaction(after)
+  }
+
+  #newTransaction(after: Promise<void> | undefined): DatabaseTransaction {
+    const { begin } = this.settings
+    const { beforeBegin } = this.options
+    return new DatabaseTransaction(this, this.settings, {
+      database: this.#database,
+      em: this.em,
+      begin,
+      beforeBegin,
+      after,
+    })
   }
 
   /** Rolls `transaction` back; without a promise where nobody has to wait, as for the end of plain reads. */
@@ -105,12 +116,6 @@ export class SessionCore implements TransactionHost {
     if (this.life.ended) return
     this.em.getUnitOfWork(false).clear()
     forgetScheduled(this.em)
-  }
-
-  // What is thrown here rejects, so that the failure of the first statement stays that of the transaction.
-  async #begin(): Promise<DatabaseConnection> {
-    this.options.beforeBegin?.()
-    return await this.#database.begin(this.settings.begin, this.em)
   }
 
   // What is under way

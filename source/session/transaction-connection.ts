@@ -1,9 +1,18 @@
-import type { CommitAnswer, DatabaseConnection, PrepareAnswer } from '../database/database.ts'
+import type { SqlEntityManager } from '@mikro-orm/sql'
+import type { BeginOptions, CommitAnswer, Database, DatabaseConnection, PrepareAnswer } from '../database/database.ts'
 import { rollBackAndRelease } from '../database/roll-back-and-release.ts'
 import { StatementQueue } from '../database/statement-queue.ts'
 
-/** Takes the connection. */
-export type TakeConnection = () => Promise<DatabaseConnection>
+/** Where the connection of a transaction comes from. */
+export interface ConnectionSource {
+  readonly database: Database
+  readonly em: SqlEntityManager
+  readonly begin: BeginOptions
+  /** Called before the transaction begins; throws to refuse it. */
+  readonly beforeBegin: (() => void) | undefined
+  /** The end of the transaction before this one, which is waited for. */
+  readonly after: Promise<void> | undefined
+}
 
 /**
  * The connection of one database transaction: taken for its first statement, once, and used by one at a time.
@@ -13,7 +22,7 @@ export type TakeConnection = () => Promise<DatabaseConnection>
  */
 export class TransactionConnection {
   readonly #queue = new StatementQueue()
-  readonly #take: TakeConnection
+  readonly #source: ConnectionSource
   readonly #tooLate: () => Error
   #state: 'unopened' | 'opening' | 'open' | 'ended' = 'unopened'
   #opening: Promise<DatabaseConnection> | undefined
@@ -21,8 +30,8 @@ export class TransactionConnection {
   #isCancelled = false
 
   /** `tooLate` makes the error for a use after the end. */
-  constructor(take: TakeConnection, tooLate: () => Error) {
-    this.#take = take
+  constructor(source: ConnectionSource, tooLate: () => Error) {
+    this.#source = source
     this.#tooLate = tooLate
   }
 
@@ -83,7 +92,7 @@ export class TransactionConnection {
   async open(): Promise<DatabaseConnection> {
     if (this.#opening === undefined) {
       this.#state = 'opening'
-      this.#opening = this.#take()
+      this.#opening = take(this.#source)
     }
     this.#connection = await this.#opening
     if (this.#state === 'opening') this.#state = 'open'
@@ -179,4 +188,11 @@ export function releaseAfter(
   connection: DatabaseConnection,
 ): Promise<void> | undefined {
   return connection.release(outcome === 'unknown' || outcome === 'lost')
+}
+
+// Async, so that what is thrown rejects: the failure of the first statement stays that of the transaction.
+async function take({ database, em, begin, beforeBegin, after }: ConnectionSource): Promise<DatabaseConnection> {
+  if (after !== undefined) await after
+  beforeBegin?.()
+  return await database.begin(begin, em)
 }

@@ -8,7 +8,7 @@ import { Scopes } from './scopes.ts'
 import type { SessionSettings } from './session-options.ts'
 import type { Statement } from './statement.ts'
 import { rowsOfResult, traceStatement, traceStream, type StatementDetails, type Traceable } from './trace.ts'
-import { releaseAfter, TransactionConnection, type TakeConnection } from './transaction-connection.ts'
+import { releaseAfter, TransactionConnection, type ConnectionSource } from './transaction-connection.ts'
 import { WriteState } from './write-state.ts'
 
 /** The session of a database transaction. */
@@ -41,11 +41,11 @@ export class TransactionStatements {
   /** What came of a COMMIT that went along with the last statement, where one did. */
   #earlyAnswer: CommitAnswer | undefined
 
-  constructor(host: TransactionHost, settings: SessionSettings, take: TakeConnection) {
+  constructor(host: TransactionHost, settings: SessionSettings, source: ConnectionSource) {
     this.#host = host
     this.writes = new WriteState(settings)
     this.scopes = new Scopes(host.role)
-    this.connection = new TransactionConnection(take, () => host.tooLate())
+    this.connection = new TransactionConnection(source, () => host.tooLate())
   }
 
   /** Runs a statement of the program, while no other is on its way. */
