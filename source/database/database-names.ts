@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
 
 /**
- * The row that names the database itself, by a random text. A further row, `database <identity>`, is added where the table is
- * met in another place or after a restart: that may be a copy, and a copy has the rows of the original.
+ * The row that names the database itself, by a random text. A further row, `database <identity>`, is added where the
+ * table is met in another place or after a restart. That may be a copy, and a copy has the rows of the original.
  */
 export const DATABASE_ROW = 'database'
 /** Finds the rows that name the database. */
@@ -20,7 +20,9 @@ export interface DatabaseNames {
   readonly identity: string
   /** The name it was given as that, which no copy has; undefined where it was given none. */
   readonly name: string | undefined
-  /** Those it had before, as the same database started again or its standby; a copy may have them only by a strange chance. */
+  /**
+   * Names it had before, as the same database started again or its standby. A copy has them only by a strange chance.
+   */
   readonly inherited: readonly string[]
   /** All names in its table, as they are in every copy. */
   readonly names: readonly string[]

@@ -14,8 +14,8 @@ export interface StatementResult {
 }
 
 /**
- * One checked-out connection of one database, held for one transaction, to its COMMIT or ROLLBACK.
- * Statements are sent one at a time; whoever holds the connection sees to that.
+ * One checked-out connection of one database, held for one transaction, to its COMMIT or ROLLBACK. The holder of the
+ * connection sends statements one at a time.
  */
 export interface DatabaseConnection {
   /** The number of the server's process behind it, where there is one. */
@@ -59,8 +59,9 @@ export interface DatabaseConnection {
 }
 
 /**
- * What came of a COMMIT: done, turned into a rollback without an error, never sent since the connection was lost before (a
- * ConnectionLostError), refused with an error, or unknown since the connection was lost meanwhile.
+ * What came of a COMMIT: done, turned into a rollback without an error, never sent, refused with an error, or unknown.
+ * A COMMIT is never sent when the connection was lost before (a ConnectionLostError). The outcome is unknown when the
+ * connection was lost meanwhile.
  */
 export type CommitAnswer = EndAnswer<'committed'>
 
@@ -80,8 +81,8 @@ type EndAnswer<Done extends string> =
 export type Exclusive = <T>(work: () => Promise<T>) => Promise<T>
 
 /**
- * Told what a statement does when it is about to be sent, and the number of the server's process that it goes to, where there
- * is one; throws to refuse it.
+ * Called when a statement is about to be sent, with what the statement does. `backend` is the number of the server's
+ * process that gets it, where there is one. Throws to refuse the statement.
  */
 export type Admit = (kind: StatementKind, backend?: number) => void
 
@@ -111,7 +112,7 @@ export interface Database {
   /** For statements of `em` outside of any transaction, over `connection`: the primary's or a replica's. */
   reads(connection: AbstractSqlConnection, em: SqlEntityManager): Reads
   /**
-   * Takes a connection for a transaction of `em`, which is begun by then, or together with its first statement; nothing stays
+   * Takes a connection for a transaction of `em`, begun by then or together with its first statement. Nothing stays
    * checked out when that fails.
    */
   begin(options: BeginOptions, em: SqlEntityManager): Promise<DatabaseConnection>
@@ -119,7 +120,7 @@ export interface Database {
   readonly decisions: Decisions
   /** What is prepared in it, where the database knows PREPARE TRANSACTION. */
   readonly prepared?: PreparedTransactions
-  /** Its pool as it is now; undefined where there is none. */
+  /** The pool as it is now; undefined where there is none. */
   pool(): Promise<PoolReport | undefined>
   /** From here on each transaction is begun so that it can become the commit point of one. */
   mayDecide(): void

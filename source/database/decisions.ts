@@ -5,8 +5,8 @@ import type { DecisionTableError } from './errors.ts'
 export const DECISION_TABLE = 'sqlassist_decision'
 
 /**
- * What creates the decision table, for a migration: where the application's own user may not create tables, and so that
- * MikroORM's migrations know of it. The library runs it by itself where it may.
+ * What creates the decision table, for a migration. An application needs it where its own user may not create tables,
+ * and for MikroORM's migrations to know of the table. The library creates the table where it may.
  */
 export const DECISION_TABLE_SQL = {
   postgresql:
@@ -50,8 +50,8 @@ export interface DecisionTable {
 }
 
 /**
- * The decisions of one database. A row `commit` is written by the commit point's own transaction, a row `abort` by whoever
- * finds none and needs to know: the key lets only one of the two exist.
+ * The decisions of one database. The commit point's own transaction writes a row `commit`. A row `abort` is written by
+ * one who finds none and needs to know. The key lets only one of the two exist.
  */
 export interface Decisions {
   /**
@@ -63,7 +63,10 @@ export interface Decisions {
   lookAgain(): void
   /** Whether `error` says that `id` was given up by somebody else before it could be committed. */
   isFence(error: unknown): boolean
-  /** Where `error`, of writing a decision, says that the table is not there any more: what to throw. It is looked for anew. */
+  /**
+   * What to throw where `error`, of writing a decision, says that the table is not there any more. The next commit
+   * looks for the table anew.
+   */
   gone(error: unknown): DecisionTableError | undefined
   /**
    * What was decided about `id` by the database named `database`; where nothing was, decides to abort, for ever. Waits for a

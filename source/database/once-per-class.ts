@@ -1,4 +1,4 @@
-/** `make`, called once for each class: whatever is made of it lives as long as the class. */
+/** Calls `make` once for each class. What it returns lives as long as the class. */
 export function oncePerClass<Base extends object, Made extends object>(
   make: (base: Base) => Made,
 ): (base: Base) => Made {

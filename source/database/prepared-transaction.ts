@@ -11,7 +11,10 @@ export class PreparedTransaction {
     this.#connection = connection
   }
 
-  /** Finishes it and gives the connection back, whatever comes of it. @throws the driver's error: it may still be there */
+  /**
+   * Finishes it and gives the connection back, also after an error.
+   * @throws the driver's error: it may still be there
+   */
   async finish(how: Finish): Promise<void> {
     const connection = this.#connection
     this.#connection = undefined

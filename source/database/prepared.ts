@@ -21,7 +21,7 @@ export interface PreparedSurvey {
 
 /** Prepared transactions as anybody may see and finish them. Each method throws the driver's error. */
 export interface PreparedTransactions {
-  /** Those of this database whose id begins with `prefix`. */
+  /** Finds the prepared transactions of this database whose id begins with `prefix`. */
   survey(prefix: string): Promise<PreparedSurvey>
   /** Whether it waits for its end. */
   has(gid: string): Promise<boolean>

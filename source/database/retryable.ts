@@ -8,11 +8,13 @@ const RETRYABLE_CODE = /^(?:40001|40P01|55P03|SQLITE_(?:BUSY|LOCKED)(?:_\w+)?)$/
 const WORTH_ANOTHER_TRY = [TransientError, OptimisticLockError, CommitFencedError, ConnectionLostError]
 
 /**
- * Whether running the same work again may well succeed: decided from SQLSTATE, SQLite's code or the class, never from text.
+ * Whether running the same work again may well succeed: decided from SQLSTATE, SQLite's code or the class, never from
+ * text.
  *
- * True for a TransientError, serialization failures, deadlocks, lock timeouts, SQLITE_BUSY and SQLITE_LOCKED, optimistic
- * locks, a connection lost before COMMIT was sent, and a commit that recovery gave up; for a transaction that could not commit
- * because of one of them as well. True where the table for decisions was dropped meanwhile, which the next commit makes again.
+ * True for a TransientError, serialization failures, deadlocks, lock timeouts, SQLITE_BUSY, SQLITE_LOCKED and
+ * optimistic locks. True for a connection lost before COMMIT was sent, and for a commit that recovery gave up. True for
+ * a transaction that could not commit because of one of these. True where the table for decisions was dropped
+ * meanwhile, which the next commit makes again.
  */
 export function isRetryable(error: unknown): boolean {
   if (WORTH_ANOTHER_TRY.some((each) => error instanceof each)) return true

@@ -7,7 +7,7 @@ export async function rollBackAndRelease(connection: DatabaseConnection): Promis
   try {
     await connection.rollback()
   } catch (error) {
-    // The database rolls back by itself when its connection goes.
+    // The database rolls back when its connection goes.
     await connection.release(true)
     if (error instanceof ConnectionLostError) return
     warn(`ROLLBACK failed and its connection was closed instead: ${String(error)}`, {

@@ -14,7 +14,7 @@ export class StatementQueue {
     return this.#waiting !== undefined && this.#waiting.length > 0
   }
 
-  /** Takes a turn, at once where there is nothing to wait for; whoever takes one owes `leave`. */
+  /** Takes a turn, at once where there is nothing to wait for; the caller owes `leave`. */
   enter(): Promise<void> | undefined {
     if (this.#taken) {
       const waiting = (this.#waiting ??= [])
@@ -24,7 +24,7 @@ export class StatementQueue {
     return undefined
   }
 
-  /** Hands the turn to whoever came next. */
+  /** Hands the turn to the one who came next. */
   leave(): void {
     const next = this.#waiting?.shift()
     if (next === undefined) this.#end()

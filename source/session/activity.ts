@@ -4,8 +4,8 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 const current = new AsyncLocalStorage<Activity>()
 
 /**
- * The operations of an entity manager that are under way, such as a flush or an insert: one may send several statements,
- * and nobody may judge the session between two of them.
+ * The operations of an entity manager that are under way, such as a flush or an insert. One may send several
+ * statements, and nobody may judge the session between two of them.
  */
 export class Activity {
   #count = 0
@@ -21,7 +21,7 @@ export class Activity {
     return this.#count > 0 && current.getStore() === this
   }
 
-  /** Does `work` as an operation. It is called at once. */
+  /** Does `work` as an operation, called at once. */
   async during<T>(work: () => Promise<T>): Promise<T> {
     this.#count++
     try {

@@ -9,7 +9,7 @@ export interface CommitGroup {
   /** Finishes what was only prepared; does not fail. */
   finish(): Promise<void> | undefined
   /**
-   * Gives the session's part up, whatever became of it by now.
+   * Gives up the session's part, at any stage of the commit.
    * @throws CommittedTooEarlyError when it is committed and stays so
    */
   giveUp(session: Session): Promise<void>

@@ -6,8 +6,8 @@ import type { Kysely } from 'kysely'
 const CONTEXT_ARGUMENT = { execute: 3, stream: 2 } as const
 
 /**
- * What `em.getConnection()` answers on a session: the ORM's connection, on which a statement without a transaction context
- * runs in the session's, where it would otherwise take another connection.
+ * What `em.getConnection()` answers on a session: the ORM's connection. A statement without a transaction context runs
+ * in the session's, where it would otherwise take another connection.
  */
 export function inOneConnection(connection: Connection, context: Kysely<any>): AbstractSqlConnection {
   return new Proxy(connection as AbstractSqlConnection, {

@@ -166,8 +166,8 @@ export class DatabaseTransaction {
   }
 
   /**
-   * Commits, with a decision written down in it where there is one, and gives the connection back whatever comes of it. Does
-   * nothing if there was nothing begun, or nothing left.
+   * Commits, with a decision written down in it where there is one. Gives the connection back in any case. Does nothing
+   * if there was nothing begun, or nothing left.
    * @throws TransactionAbortedError, ConnectionLostError, CommitOutcomeUnknownError, or the driver's error as it is
    */
   async commit(decision?: string): Promise<void> {

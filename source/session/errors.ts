@@ -174,8 +174,8 @@ export class SessionFailedError extends SqlassistError {
 }
 
 /**
- * Flushing went on and on: in each round a hook, a subscriber or a data manager made more changes, or code that nobody awaits
- * sent more statements. Nothing was committed.
+ * Flushing went on and on. In each round a hook, a subscriber or a data manager made more changes, or code that nobody
+ * awaits sent more statements. Nothing was committed.
  */
 export class EndlessFlushError extends SqlassistError {
   static {

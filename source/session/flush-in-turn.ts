@@ -26,12 +26,14 @@ interface Scheduled {
 export type Flushing = SqlEntityManager & { [FLUSH]?: Flush | undefined }
 
 /**
- * Flushes `em` by `flush`, one flush after the other: MikroORM leaves one behind another unanswered when the first one fails,
- * and what it was to write is lost then; so it fails as well. And at its end MikroORM forgets what was scheduled while it was
- * under way, by a subscriber for instance: that is scheduled again
+ * Flushes `em` by `flush`, one flush after the other. When a flush fails, MikroORM leaves the one behind it unanswered,
+ * and what that one was to write is lost; so it fails as well.
+ *
+ * MikroORM forgets at the end of a flush what was scheduled while the flush was under way, by a subscriber for
+ * instance. All of that is scheduled again
  * (https://github.com/mikro-orm/mikro-orm/blob/v7.2.1/packages/core/src/unit-of-work/UnitOfWork.ts).
  *
- * `isInside`: it is called by a flush of the same session, which MikroORM refuses.
+ * `isInside`: a flush of the same session is the caller, which MikroORM refuses.
  */
 export async function flushInTurn(
   em: Flushing,
@@ -103,7 +105,7 @@ function scheduleAgain(em: Flushing): void {
   }
 }
 
-/** A reference by itself is no entity. */
+/** A reference that is not loaded is no entity. */
 function isNew(entity: object): boolean {
   const wrapped = helper(entity)
   return wrapped !== undefined && wrapped.__originalEntityData === undefined && wrapped.__initialized

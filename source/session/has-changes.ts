@@ -1,7 +1,7 @@
 import { helper, Reference, Utils, type EntityComparator } from '@mikro-orm/core'
 import type { SqlEntityManager } from '@mikro-orm/sql'
 
-/** Whether a flush would find anything. It calls no subscriber, and sends nothing. */
+/** Whether a flush would find anything. Calls no subscriber, and sends nothing. */
 export function hasChanges(em: SqlEntityManager): boolean {
   return !isAsLoaded(em) && wouldFlush(em)
 }

@@ -5,9 +5,10 @@ import { helperOf, type Entity } from '../memory/wrapped-entity.ts'
 type Merge = (fork: EntityManager, parent: EntityManager) => void
 
 /**
- * MikroORM's own, for a transaction nested on `em`. Where both have an object of their own for a row, MikroORM copies what the
- * nested one has over what was changed in the other and not flushed yet, which nobody would write then:
- * https://github.com/mikro-orm/mikro-orm/blob/v7.2.1/packages/core/src/utils/TransactionManager.ts (mergeEntitiesToParent).
+ * MikroORM's own, for a transaction nested on `em`. Where both have an object of their own for a row, MikroORM copies
+ * the nested one's over the other. A change of the other that was not flushed yet would then be written by nobody:
+ * https://github.com/mikro-orm/mikro-orm/blob/v7.2.1/packages/core/src/utils/TransactionManager.ts
+ * (mergeEntitiesToParent).
  */
 export function transactionManagerFor(em: SqlEntityManager): TransactionManager {
   const manager = new TransactionManager(em)

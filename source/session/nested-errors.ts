@@ -1,8 +1,8 @@
 import { SqlassistError } from '../transaction/index.ts'
 
 /**
- * Two calls of `em.transactional()`, each inside of another on the other's session, would wait for each other for ever; the one
- * that came last is refused. Nothing of it was done.
+ * Two calls of `em.transactional()`, each inside of another on the other's session, would wait for each other for ever.
+ * The one that came last is refused, and nothing of it was done.
  */
 export class NestedTransactionDeadlockError extends SqlassistError {
   static {
@@ -37,8 +37,8 @@ export class NestedTransactionEndedError extends SqlassistError {
 }
 
 /**
- * A savepoint of the transaction was made or rolled back, or the session was, while `em.transactional()` was under way on
- * it, whose own savepoint would have been pulled from under it.
+ * The session or a savepoint of the transaction was rolled back, or a savepoint was made, during an
+ * `em.transactional()`. That one's own savepoint would have been pulled from under it.
  */
 export class NestedTransactionOpenError extends SqlassistError {
   static {

@@ -12,7 +12,7 @@ interface Turn {
   queue: Queue | undefined
   /** The one that it was called in. */
   readonly outer: Turn | undefined
-  /** Those that were called in it and are not over. */
+  /** The turns that were called in this one and are not over. */
   readonly inner: Set<Turn>
   /** The one that it waits for. */
   ahead: Turn | undefined

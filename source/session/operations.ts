@@ -25,8 +25,8 @@ export async function behindFlush<T>(em: SqlEntityManager, work: () => Promise<T
 }
 
 /**
- * The flush that code which is not called by it would get into the transaction of: where every flush commits, MikroORM has the
- * entity manager use that one meanwhile.
+ * Returns the flush whose transaction other code would get into. Where every flush commits, MikroORM has the entity
+ * manager use that transaction meanwhile.
  */
 export function flushBeside(em: SqlEntityManager): Promise<void> | undefined {
   const session = sessionOfEntityManager(em)

@@ -73,7 +73,7 @@ export class OwnCommits {
       this.#statements.assertNotNested('em.commit()')
       await this.#commitAndReplace()
     } catch (error) {
-      // It was refused, and nothing of the session is lost.
+      // A refusal loses nothing of the session.
       const isRefusal = error instanceof NestedTransactionOpenError || error instanceof SessionEndedError
       if (!isRefusal) core.fail(error)
       throw error
@@ -82,7 +82,7 @@ export class OwnCommits {
 
   async #commitAndReplace(): Promise<void> {
     const finished = this.#core.transaction
-    // Its unit commits it at this moment.
+    // The unit of the transaction commits it at this moment.
     if (finished.isSealed) throw this.#core.tooLate()
     finished.seal()
     const committing = this.#finish(finished)

@@ -66,12 +66,12 @@ export async function flushAndCommit(
 }
 
 /**
- * Flushes `em`. A flush that can be proved to send exactly one statement sends it by the context that `committing` makes;
- * that one asks once more as it sends the statement.
+ * Flushes `em`. A flush that can be proved to send exactly one statement sends it by the context that `committing`
+ * makes. That context asks once more as it sends the statement.
  *
- * The proof: this flush is under way and no other, of which one may be queued; there is one change set, in one table, of a
- * kind that is one statement; no collection and no later update is scheduled; no row may turn out to be locked
- * optimistically; no hook or subscriber is called from here on; and neither flush nor driver is the program's own.
+ * The proof has these parts. No other flush is under way or queued. There is one change set, in one table, of a kind
+ * that is one statement. No collection and no later update is scheduled. No row may turn out to be locked
+ * optimistically. No hook or subscriber is called from here on. Neither flush nor driver is the program's own.
  */
 async function flushPipelined(em: SqlEntityManager, committing: (isLast: () => boolean) => Kysely<any>): Promise<void> {
   const uow = em.getUnitOfWork(false) as unknown as Pipelined
@@ -107,7 +107,7 @@ function pipelinedPersist(this: Pipelined, groups: unknown, context: Kysely<any>
     groups,
     committing(() => nothingElse(this)),
   )
-  // It has become the one of the entity manager, and so of whatever else runs now.
+  // MikroORM has left the committing context on the entity manager, where other code would use it.
   em.setTransactionContext(context)
   return done
 }
@@ -132,7 +132,7 @@ function isOneStatement(em: SqlEntityManager, uow: Changes): boolean {
 
 function hasListeners(em: SqlEntityManager, { meta }: AnyChangeSet): boolean {
   const manager = em.getEventManager()
-  // Whatever entities it subscribes to: the event of a flush has none.
+  // Subscribers to any entity count: the event of a flush has none.
   const ofFlush = [...manager.getSubscribers()].some((subscriber) => subscriber.afterFlush !== undefined)
   return ofFlush || ENTITY_EVENTS.some((event) => manager.hasListeners(event, meta))
 }

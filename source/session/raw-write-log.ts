@@ -40,7 +40,9 @@ export class RawWriteLog {
     this.#locksRows = true
   }
 
-  /** Whether the database has to be asked for writes. Its answer is useless once rows were locked: they look written. */
+  /**
+   * Whether the database has to be asked for writes. The answer is useless once rows were locked: they look written.
+   */
   get mayHideWrites(): boolean {
     return this.#reads.length > 0 && this.#writes.length === 0 && !this.#locksRows
   }

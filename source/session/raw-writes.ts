@@ -1,7 +1,8 @@
 export const RAW_WRITES = ['rollback', 'commit', 'error'] as const
 
 /**
- * What becomes of raw SQL that wrote and that nobody declared by `markChanged`: it is rolled back with a warning that shows
- * the statement, committed, or refused with `UnmarkedWriteError`. Default: `'rollback'`, as zope.sqlalchemy does, silently.
+ * What becomes of raw SQL that wrote and that nobody declared by `markChanged`. `'rollback'` undoes it with a warning
+ * that shows the statement, `'commit'` commits it, and `'error'` refuses it with `UnmarkedWriteError`. Default:
+ * `'rollback'`. zope.sqlalchemy rolls back too, but silently.
  */
 export type RawWrites = (typeof RAW_WRITES)[number]

@@ -15,7 +15,7 @@ export class ReadOnlyStatements implements Executor {
   readonly #writes: WriteState
   readonly #open: () => Reads
   readonly #reads: Reads
-  /** Those whose statements can be cancelled without these. */
+  /** Other instances, whose statements can be cancelled without these. */
   readonly #beside = new Set<ReadOnlyStatements>()
 
   constructor(host: ReadingHost, writes: WriteState, open: () => Reads) {

@@ -56,7 +56,7 @@ export class Scopes {
     scope.isOver = true
   }
 
-  /** Those deeper than `depth`. */
+  /** Returns the scopes deeper than `depth`. */
   deeperThan(depth: number): readonly Scope[] {
     return this.#open.slice(depth)
   }

@@ -4,7 +4,7 @@ import { logChannels, numbered } from '../transaction/debug-log.ts'
 import { shown } from './raw-write-log.ts'
 import type { SessionState } from './session-state.ts'
 
-/** What every message about a session tells. */
+/** What every message about a session contains. */
 export interface SessionMessage {
   /** The session's role. */
   readonly role: string
@@ -30,7 +30,7 @@ export interface StatementMessage extends SessionMessage {
   readonly sql: string
   /** What is sent beside the text. MikroORM sends none, Kysely does. */
   readonly parameters: readonly unknown[]
-  /** Whether it runs in the session's database transaction. Otherwise it commits by itself. */
+  /** Whether it runs in the session's database transaction. A statement outside of one commits at once. */
   readonly inTransaction: boolean
   /** Whether BEGIN is sent with it. */
   readonly begins: boolean

@@ -4,9 +4,9 @@ import { isRetryable } from '../database/retryable.ts'
 import type { Session } from './session.ts'
 
 /**
- * Carries a session through a commit. As zope.sqlalchemy's: it is flushed in tpcBegin (with `pipelineCommit`, COMMIT goes
- * along where nobody else has a vote). In the last vote, which is why sessions come last among the resources, the group
- * flushes what came up since, judges who changed, and commits them.
+ * Carries a session through a commit, as zope.sqlalchemy's does. Flushes the session in tpcBegin; with
+ * `pipelineCommit`, COMMIT goes along where nobody else has a vote. Sessions come last among the resources, so that
+ * theirs is the last vote. In it the group flushes what came up since, judges who changed, and commits them.
  */
 export class SessionDataManager implements DataManager {
   readonly #session: Session

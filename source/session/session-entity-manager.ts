@@ -25,7 +25,7 @@ import { rawContextOf } from './session-kysely.ts'
 import { sessionOfEntityManager, setSession, type Session } from './session.ts'
 import { undoneInMemory } from './undone-in-memory.ts'
 
-/** Set on an entity manager that MikroORM may fork by itself while it streams. */
+/** Set on an entity manager while it streams, when MikroORM may fork it. */
 const STREAMS = Symbol('koa-sqlassist stream')
 /** Set on an entity manager that calls the callback of em.transactional() and does nothing else. */
 const IGNORES_TRANSACTIONS = Symbol('koa-sqlassist ignores transactions')
@@ -36,9 +36,9 @@ type TransactionalOptions = Parameters<Transactional>[1]
 /**
  * Lets `em` be forked for sessions; the answer makes such a fork.
  *
- * MikroORM has no hook for the calls refused or redirected here, and forks an entity manager by `new em.constructor(...)`.
- * So that is a subclass of the entity manager's own class for as long as the call takes, and what is forked from a fork
- * inherits the session. A prototype changed afterwards would make the fork a slow object.
+ * MikroORM has no hook for the calls refused or redirected here, and forks an entity manager by `new
+ * em.constructor(...)`. For as long as the call takes, that is a subclass of the entity manager's own class. A fork of
+ * a fork inherits the session. A prototype changed afterwards would make the fork a slow object.
  */
 export function sessionForks(em: SqlEntityManager): (options: ForkOptions) => SqlEntityManager {
   const own = em.constructor as EntityManagerClass
@@ -54,7 +54,7 @@ export function sessionForks(em: SqlEntityManager): (options: ForkOptions) => Sq
   }
 }
 
-/** Those that write, and may send more than one statement: the session is not judged between two of them. */
+/** Methods that write, and may send more than one statement: the session is not judged between two of them. */
 const OPERATIONS = [
   'insert',
   'insertMany',
@@ -66,8 +66,8 @@ const OPERATIONS = [
 ] as const satisfies readonly (keyof SqlEntityManager)[]
 
 /**
- * What a global entity manager has to hand on to the session it resolves to: MikroORM would only take the session's state,
- * and do the rest by the methods of the global one.
+ * What a global entity manager has to hand on to the session it resolves to. MikroORM would only take the session's
+ * state, and do the rest by the methods of the global one.
  */
 export const REDIRECTED = [
   ...OPERATIONS,
@@ -261,7 +261,7 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
 
     override getKysely(...args: any[]): any {
       const session = sessionOfEntityManager(this)
-      // Its statements come by nowhere else.
+      // Statements of Kysely come by nowhere else.
       session?.passing.doubt()
       if (flushBeside(this) !== undefined && !isOfNested(this)) {
         return inContext(this, undefined, () => super.getKysely(...args))

@@ -6,7 +6,10 @@ import type { SessionState } from './session-state.ts'
 export interface SessionSettings {
   readonly role: string
   readonly initialState: SessionState
-  /** `statement`: every statement by itself. `transaction`: one database transaction, begun by the first statement. */
+  /**
+   * `statement`: each statement without a transaction. `transaction`: one database transaction, begun by the first
+   * statement.
+   */
   readonly scope: 'statement' | 'transaction'
   readonly begin: BeginOptions
   readonly rawWrites: RawWrites
@@ -15,7 +18,7 @@ export interface SessionSettings {
   readonly background: (work: Promise<void>) => void
 }
 
-/** What one session is told when it is opened. */
+/** Options of one session, given when it is opened. */
 export interface SessionOptions {
   /** What it belongs to: the Koa ctx in a request. */
   readonly owner: unknown

@@ -129,7 +129,7 @@ export class SessionSavepoints {
     this.note((snapshot) => snapshot.noteFlush(em, uow))
   }
 
-  /** Tells every snapshot of what is about to change. */
+  /** Passes every snapshot to the function, ahead of a change. */
   note(tell: (snapshot: SessionSnapshot) => void): void {
     for (const snapshot of this.#snapshots) tell(snapshot)
   }

@@ -110,7 +110,7 @@ export class Session implements Rememberable {
     return this.core.activity
   }
 
-  /** Its database's connection, where every statement waits for a transaction of MikroORM's. */
+  /** The database's only connection, where every statement waits for a transaction of MikroORM's. */
   get onlyConnection(): object | undefined {
     return this.#database.dialect === 'sqlite' ? this.em.getDriver().getConnection('write') : undefined
   }
@@ -120,12 +120,12 @@ export class Session implements Rememberable {
     return (this.#passing ??= new PassingStatements(this.#database.dialect === 'postgresql'))
   }
 
-  /** Its present database transaction; a commit or rollback of the program's own begins another. */
+  /** The present database transaction; a commit or rollback of the program's own begins another. */
   get transaction(): DatabaseTransaction {
     return this.core.transaction
   }
 
-  // Its life
+  // The life of the session
 
   get ended(): boolean {
     return this.core.life.ended

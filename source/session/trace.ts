@@ -7,7 +7,7 @@ import {
 } from './session-channels.ts'
 import type { StatementResult } from '../database/database.ts'
 
-/** What is told of a session: a getter, since it is only made when somebody listens. */
+/** What a message says of a session: a getter, since it is only made when somebody listens. */
 export interface Traceable {
   readonly facts: SessionMessage
 }
@@ -17,10 +17,10 @@ export interface Query {
   readonly parameters: readonly unknown[]
 }
 
-/** What is told of a statement beyond itself and its session. */
+/** What a message says of a statement beyond itself and its session. */
 export type StatementDetails = Pick<StatementMessage, 'inTransaction' | 'begins' | 'backend'>
 
-/** Sends a statement by `send`, and tells whoever listens how it went. */
+/** Sends a statement by `send`, and publishes how it went. */
 export function traceStatement<Result>(
   session: Traceable,
   query: Query,
@@ -36,13 +36,13 @@ export function traceStatement<Result>(
       message.rows = rowsOf(result)
       return result
     } finally {
-      // A statement by itself has taken its connection meanwhile.
+      // A statement outside of a transaction has taken its connection meanwhile.
       message.backend ??= details().backend
     }
   }, message)
 }
 
-/** The same for a statement whose rows come in chunks. */
+/** Passes on the chunks of a statement's rows, and publishes how the statement went. */
 export async function* traceStream<Chunk>(
   session: Traceable,
   query: Query,
@@ -69,7 +69,7 @@ export async function* traceStream<Chunk>(
   }
 }
 
-/** Ends a database transaction by `work`, and tells whoever listens how it went. */
+/** Ends a database transaction by `work`, and publishes how it went. */
 export function traceEnd<T>(
   session: Traceable,
   details: Pick<TransactionEndMessage, 'how' | 'gid' | 'decides' | 'backend'>,

@@ -163,7 +163,7 @@ export class TransactionStatements {
       if (this.#isSealed) throw this.#host.tooLate()
       this.connection.assertOpen()
       const connection = this.connection.taken ?? (await this.connection.open())
-      // It may have waited for the connection.
+      // The signal may have fired during the wait for the connection.
       return signal?.aborted === true ? (signal.throwIfAborted() as never) : await work(connection)
     } catch (error) {
       // What was refused here never reached the database.

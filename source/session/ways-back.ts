@@ -16,8 +16,8 @@ export interface Rememberable {
 }
 
 /**
- * Remembers the present state as something to go back to: flushes, and sends a savepoint unless nothing was sent yet, when
- * going back means to send nothing.
+ * Remembers the present state as something to go back to. Flushes, and sends a savepoint. Where nothing was sent yet,
+ * it sends none, and going back sends nothing either.
  * @throws NestedTransactionOpenError inside em.transactional(), also from the rollback; TransactionAbortedError; what
  *   the flush throws
  */

@@ -83,7 +83,7 @@ export class WriteState {
     const { role, rawWrites, background } = this.#settings
     const asked = findHiddenWrites(log, wrote)
     if (rawWrites === 'rollback') {
-      // Where the question fails there was an error already, and what could be told about is rolled back all the same.
+      // A question that fails had an error before it, and what a warning would name is rolled back all the same.
       const warn = (): void => log.warn(role)
       background(asked.then(warn, () => undefined))
       return

@@ -45,7 +45,25 @@ function makes(code: string, name: string): boolean {
 
 test('are of a language that is tried here', () => {
   for (const { file, line, language } of codeBlocks) {
-    assert.ok(['ts', 'sh', 'sql', 'text'].includes(language), `${file}:${line} is of the language "${language}"`)
+    assert.ok(
+      ['ts', 'sh', 'sql', 'text', 'mermaid'].includes(language),
+      `${file}:${line} is of the language "${language}"`,
+    )
+  }
+})
+
+test('of mermaid begin with a kind of diagram and name each participant that they use', () => {
+  for (const { file, line, code } of of('mermaid')) {
+    const [kind = '', ...lines] = code.trim().split('\n')
+    assert.match(kind, /^(?:flowchart (?:LR|TD)|stateDiagram-v2|sequenceDiagram)$/, `${file}:${line}`)
+    if (kind !== 'sequenceDiagram') continue
+    const named = lines.flatMap((each) => /^ *participant (\w+)/.exec(each)?.[1] ?? [])
+    const used = lines.flatMap((each) => /^ *(\w+)-?->>(\w+):/.exec(each)?.slice(1) ?? [])
+    assert.equal(
+      used.filter((name) => !named.includes(name)),
+      [],
+      `${file}:${line}`,
+    )
   }
 })
 

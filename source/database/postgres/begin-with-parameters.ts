@@ -16,8 +16,8 @@ type Callback = (error: Error | null, results: QueryResult | QueryResult[]) => v
 type QueryClass = new (text: string, values: readonly unknown[], callback: Callback) => PreparedQuery
 
 /**
- * Sends `start` and, without waiting, a statement with parameters. There is one Sync, behind all of it: when one of them
- * fails, a BEGIN that was cancelled for instance, the server skips the rest, which never runs in autocommit.
+ * Sends `start` and, without waiting, a statement with parameters. There is one Sync, behind all of it. When one of
+ * them fails, for instance a BEGIN that was cancelled, the server skips the rest, which never runs in autocommit.
  */
 export function beginWithParameters(
   client: PoolClient,

@@ -28,8 +28,8 @@ export class ClientPool {
   }
 
   /**
-   * For connections beside the pool: one of an ORM that was closed meanwhile still has their options, and to ask for another
-   * would open the ORM again.
+   * Returns the pool whose options connections beside it use. An ORM that was closed meanwhile still has the old one,
+   * and asking for another would open the ORM again.
    */
   async poolAside(): Promise<PoolOfClients> {
     const { connected } = this.#connection as unknown as { readonly connected?: boolean }

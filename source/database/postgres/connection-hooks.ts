@@ -20,15 +20,15 @@ interface Internals {
 }
 
 /**
- * What MikroORM has Kysely do to a connection before it is used: the hooks `onCreateConnection` and `onReserveConnection`,
- * and with `sessionContext: 'connection'` the variables and the role of row level security.
+ * What MikroORM has Kysely do to a connection before it is used. There are the hooks `onCreateConnection` and
+ * `onReserveConnection`, and with `sessionContext: 'connection'` the variables and the role of row level security.
  */
 export class ConnectionHooks {
   readonly #connection: Internals
   readonly #create: Hook | undefined
   readonly #reserve: Hook | undefined
   readonly #setsContext: boolean
-  /** Those that the hook for new connections has seen here. Kysely keeps account of its own. */
+  /** Clients that the hook for new connections has seen here. Kysely keeps account of its own. */
   static readonly #created = new WeakSet<PoolClient>()
 
   /** Undefined where there is nothing to be done. */

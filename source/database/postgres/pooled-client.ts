@@ -47,7 +47,7 @@ export class PooledClient {
     return this.#statusIsStale || this.isLost ? null : this.#client.getTransactionStatus()
   }
 
-  /** The same, asked of the server where it is not known. @throws ConnectionLostError */
+  /** The status, asked of the server where it is not known. @throws ConnectionLostError */
   async freshStatus(): Promise<string | null> {
     // The empty query is allowed in a failed transaction and brings the state with its answer.
     if (this.status === null) await this.query('')
@@ -79,7 +79,7 @@ export class PooledClient {
 
   /** @throws ConnectionLostError, or the driver's error */
   async query(sql: string, parameters?: readonly unknown[]): Promise<Results> {
-    // It would cancel this statement instead of the one before.
+    // A cancel on its way would hit this statement instead of the one before.
     if (this.#cancelling !== undefined) await this.#cancelling
     if (this.isLost) throw this.lost()
     this.#running++
@@ -88,7 +88,7 @@ export class PooledClient {
       this.#statusIsStale = false
       return results
     } catch (error) {
-      // pg's tells where its socket was read, and not who asked.
+      // The stack that pg made shows where its socket was read, and not who asked.
       Error.captureStackTrace(error as Error)
       throw this.#judged(error)
     } finally {
@@ -130,8 +130,9 @@ export class PooledClient {
   }
 
   /**
-   * Gives the client back, or closes it where it is `broken`, lost or still in a transaction. A request to cancel that is on its
-   * way could hit the next one to be served, so its answer comes first: then there is a promise, which never rejects.
+   * Gives the client back, or closes it where it is `broken`, lost or still in a transaction. A request to cancel that
+   * is on its way could hit the next one to be served, so its answer comes first. Then there is a promise, which never
+   * rejects.
    */
   release(broken = false): Promise<void> | undefined {
     if (this.#cancelling !== undefined && !this.isLost) return this.#cancelling.then(() => this.#giveBack(broken))

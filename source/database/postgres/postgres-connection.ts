@@ -21,8 +21,8 @@ const COUNTED = new Set(['INSERT', 'UPDATE', 'DELETE', 'MERGE'])
 /**
  * A pg client of the ORM's own pool, held by one session.
  *
- * Kysely's ControlledTransaction is not used: it takes the COMMIT of a failed transaction for a success, and a rollback
- * that fails keeps its connection out of the pool for ever (https://github.com/kysely-org/kysely/issues/1990).
+ * Kysely's ControlledTransaction is not used. That class takes the COMMIT of a failed transaction for a success. When its
+ * rollback fails, the connection stays out of the pool for ever (https://github.com/kysely-org/kysely/issues/1990).
  */
 export class PostgresConnection implements DatabaseConnection {
   readonly #held: PooledClient
@@ -199,7 +199,10 @@ export class PostgresConnection implements DatabaseConnection {
   }
 }
 
-/** Of several statements in one string nothing is told. `numAffectedRows` is there for those that write rows. */
+/**
+ * Returns no rows and no counts of several statements in one string. `numAffectedRows` is there for those that write
+ * rows.
+ */
 export function resultOf(result: QueryResult | QueryResult[]): StatementResult {
   if (Array.isArray(result)) return { rows: [] }
   const { rows, rowCount, command } = result
@@ -212,7 +215,7 @@ function withoutFirst(count: number, result: QueryResult | QueryResult[]): Query
   return results.length === 1 ? (results[0] as QueryResult) : results
 }
 
-/** Where an error is, PostgreSQL tells as a number of characters from the beginning of what was sent. */
+/** Moves the place of an error, which PostgreSQL gives in characters from the beginning of what was sent. */
 function moveBack(error: unknown, characters: number): void {
   const located = error as { position?: string | undefined }
   if (located.position === undefined || characters === 0) return

@@ -76,7 +76,7 @@ function startOf(
   if (sessionContext === undefined) return start
   const settings = Object.entries(sessionContext.variables ?? {})
   if (settings.length > 0) {
-    // Whatever the values are: pg quotes them for both settings of standard_conforming_strings.
+    // Any value is safe: pg quotes them for both settings of standard_conforming_strings.
     const calls = settings.map(
       ([name, value]) => `set_config(${held.literal(name)}, ${held.literal(settingOf(value))}, true)`,
     )

@@ -38,8 +38,8 @@ const BEGIN = 'begin isolation level read committed read write'
 
 /**
  * What goes before the last statement of a transaction that ends otherwise than by a plain COMMIT. Deferred constraints
- * are checked as whoever the transaction has become by SET ROLE; then it becomes again who logged in: only they may
- * finish what is prepared, and write decisions.
+ * are checked as the role that the transaction has taken by SET ROLE. Then the role that logged in comes back, which
+ * alone may finish what is prepared and write decisions.
  */
 export const AS_WHO_LOGGED_IN = 'set constraints all immediate; set local role none'
 
@@ -128,7 +128,7 @@ export class PostgresDecisions implements Decisions {
       const table = await nameOf(client)
       if (table === undefined) return
       if (ids.length > 0) await client.query(`delete from ${table} where id = any($1)`, [ids])
-      // Whoever could still run into it began before it was written.
+      // A transaction that could still run into the row began before the row was written.
       await client.query(
         `delete from ${table} d where decision = 'abort' ` +
           `and at < clock_timestamp() - interval '${ABORTS_KEPT}' and not exists (select from pg_stat_activity a ` +
@@ -137,7 +137,7 @@ export class PostgresDecisions implements Decisions {
     })
   }
 
-  /** It was started again, or its table was emptied: the next commit is to give it a name. */
+  /** Looks again where the database was started again or its table emptied: the next commit is to give it a name. */
   async #compare({ name }: DatabaseNames): Promise<void> {
     const known = await this.#table?.catch(() => undefined)
     if (known?.database !== name) this.lookAgain()

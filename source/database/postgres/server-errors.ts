@@ -9,7 +9,10 @@ interface Internals {
 
 const SQLSTATE = /^[0-9A-Z]{5}$/
 
-/** Whether PostgreSQL sent this error. Its other words are in the language of the server, also the severity that pg hands on. */
+/**
+ * Whether PostgreSQL sent this error. Other words of it are in the language of the server, also the severity that pg
+ * hands on.
+ */
 export function hasSqlState(error: unknown): boolean {
   const { code } = (error ?? {}) as { readonly code?: unknown }
   return typeof code === 'string' && SQLSTATE.test(code)

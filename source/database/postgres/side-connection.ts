@@ -22,7 +22,7 @@ const LIMITS = { connectionTimeoutMillis: 5000, query_timeout: 30_000 }
 export async function aside<T>({ Client, options }: PoolOfClients, work: (client: Client) => Promise<T>): Promise<T> {
   // The password of a pool is not enumerable.
   const client = new Client({ ...LIMITS, ...options, password: options.password })
-  // Told by the query under way, if there is one.
+  // The query under way, if there is one, rejects with this error.
   client.on('error', () => undefined)
   try {
     await client.connect()

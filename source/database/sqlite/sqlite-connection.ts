@@ -13,7 +13,7 @@ export class SqliteConnection implements DatabaseConnection {
   isFresh = true
   /** The error with which SQLite ended the transaction. */
   #endedBy: unknown
-  /** The statement that was prepared to tell its kind, kept for the execution that follows. */
+  /** The statement that was prepared to learn its kind, kept for the execution that follows. */
   #prepared: Statement | undefined
 
   constructor(handle: SqliteHandle, role: string, release: () => void) {
@@ -50,7 +50,7 @@ export class SqliteConnection implements DatabaseConnection {
   }
 
   async wrote(): Promise<boolean> {
-    // SQLite tells of every statement by itself whether it writes, and a function cannot write.
+    // SQLite says of each statement whether it writes, and a function cannot write.
     return false
   }
 

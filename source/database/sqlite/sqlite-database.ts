@@ -29,7 +29,7 @@ export class SqliteDatabase implements Database {
     return new SqliteReads(connection)
   }
 
-  /** There is one connection, and whoever waits for it waits in Kysely. */
+  /** Returns nothing: there is one connection, and callers wait for it in Kysely. */
   async pool(): Promise<undefined> {
     return undefined
   }
@@ -48,7 +48,7 @@ export class SqliteDatabase implements Database {
     const released = Promise.withResolvers<void>()
     const acquired = Promise.withResolvers<void>()
     const executor = connection.getClient().getExecutor()
-    // The prototype's own: whoever else asks for this connection inside the same request is refused (attach-orm.ts).
+    // The prototype's own: others that ask for this connection inside the same request are refused (attach-orm.ts).
     const prototype = Object.getPrototypeOf(executor) as typeof executor
     prototype.provideConnection
       .call(executor, () => {

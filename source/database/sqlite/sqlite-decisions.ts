@@ -32,8 +32,8 @@ const FULL = 2
 const ABORTS_KEPT = '-1 day'
 
 /**
- * Decisions in a SQLite file. A session that may become the commit point has its handle made ready before its transaction
- * begins: neither the table nor its durability can be seen to once it holds the file's one write lock.
+ * Decisions in a SQLite file. A session that may become the commit point has its handle made ready before its
+ * transaction begins. Neither the table nor its durability can be seen to once it holds the file's one write lock.
  */
 export class SqliteDecisions implements Decisions {
   readonly #role: string
@@ -46,7 +46,7 @@ export class SqliteDecisions implements Decisions {
     this.#begin = begin
   }
 
-  /** Called outside of any transaction by whoever has the handle. What goes wrong is told by `ready()`. */
+  /** Prepares the handle, called by its holder outside of any transaction. What goes wrong is thrown by `ready()`. */
   async makeReady(handle: SqliteHandle): Promise<void> {
     this.#last = handle
     if (this.#tables.get(handle) !== undefined && !(this.#tables.get(handle) instanceof Error)) return
@@ -137,8 +137,8 @@ export class SqliteDecisions implements Decisions {
   }
 
   /**
-   * Its table was emptied, or the file is another: the next transaction is to give it a name. Called by who holds the
-   * connection, so that no transaction has begun with the old one.
+   * Looks again where the table was emptied, or the file is another: the next transaction is to give it a name. The
+   * holder of the connection calls this, so that no transaction has begun with the old name.
    */
   #compare({ name }: DatabaseNames): void {
     const known = this.#last && this.#tables.get(this.#last)

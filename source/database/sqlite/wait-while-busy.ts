@@ -5,11 +5,11 @@ const FIRST_PAUSE_MS = 1
 const LONGEST_PAUSE_MS = 32
 
 /**
- * Runs `work` on a SQLite handle and, while another connection holds the lock it needs, tries again until the handle's
- * `busy_timeout` (better-sqlite3: 5000 ms, `driverOptions: { timeout }`) is over; then the SQLITE_BUSY error is thrown.
+ * Runs `work` on a SQLite handle, and again while another connection holds the lock that it needs. Throws the
+ * SQLITE_BUSY error when the handle's `busy_timeout` is over (better-sqlite3: 5000 ms, `driverOptions: { timeout }`).
  *
- * SQLite's own waiting would stop the event loop, so it is switched off for the moment in which `work` calls SQLite; that
- * has to be before its first await.
+ * SQLite's own waiting would stop the event loop, so it is switched off for the moment in which `work` calls SQLite.
+ * That call has to be before the first await of `work`.
  */
 export async function waitWhileBusy<T>(handle: SqliteHandle, work: () => T | Promise<T>): Promise<T> {
   const timeoutMs = handle.pragma('busy_timeout', { simple: true }) as number
@@ -25,8 +25,8 @@ export async function waitWhileBusy<T>(handle: SqliteHandle, work: () => T | Pro
 }
 
 /**
- * The same for what has to wait for nobody in WAL mode: reading, and going on once BEGIN IMMEDIATE has the lock. The mode is
- * asked once: nobody else can end it while the handle is open.
+ * Waits only outside of WAL mode, for what has to wait for nobody in it. Examples are reading, and going on once BEGIN
+ * IMMEDIATE has the lock. The mode is asked once: nobody else can end it while the handle is open.
  */
 export async function waitOutsideOfWal<T>(handle: SqliteHandle, work: () => T | Promise<T>): Promise<T> {
   return await (isWal(handle) ? work() : waitWhileBusy(handle, work))
