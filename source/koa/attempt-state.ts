@@ -33,7 +33,8 @@ export class AttemptState {
   obstacle(): string | undefined {
     const { req, res, request } = this.#ctx
     if (hasResponse(this.#ctx) && res.headersSent) return 'part of the response was sent already'
-    if (this.#passedOn) return 'the rest of the application was run, which Koa can only once; put it into downstream'
+    if (this.#passedOn)
+      return 'the handler called next(), which Koa runs only once; pass that middleware as third argument of dbSessions'
     // A body parser keeps what it has read on ctx.request.body, and does not read it again.
     const parsed = (request as { readonly body?: unknown }).body !== undefined
     if (req.readableDidRead && !this.#streamWasRead && !parsed) {

@@ -1,6 +1,6 @@
 import type { EntityName, FilterQuery, Loaded } from '@mikro-orm/core'
 import type { SqlEntityManager } from '@mikro-orm/sql'
-import { assertKnownFilters } from './known-filters.ts'
+import { assertKnownFilters } from './checked-filters.ts'
 import { knownColumn, type Column } from './known-column.ts'
 import { pageOf, type Page } from './query-page.ts'
 import { orderBy, type Direction } from './query-terms.ts'

@@ -79,7 +79,7 @@ async function flushPipelined(em: SqlEntityManager, committing: (isLast: () => b
   if (doCommit === undefined || persistToDatabase === undefined || !isMikroOrmsOwn(em)) return await em.flush()
 
   uow[PIPELINE] = { em, committing, doCommit, persistToDatabase }
-  // Called at once where no other flush is under way, which the statement could as well be of.
+  // MikroORM calls doCommit at once only if no other flush is under way; else the statement might be of that flush.
   uow.doCommit = pipelinedDoCommit
   try {
     const flushing = em.flush()
