@@ -5,6 +5,7 @@ import { SessionSnapshot } from '../../source/memory/session-snapshot.ts'
 import { PostgresConnection } from '../../source/database/postgres/postgres-connection.ts'
 import { PreparedTransaction } from '../../source/database/prepared-transaction.ts'
 import { DatabaseTransaction } from '../../source/session/database-transaction.ts'
+import { SessionCore } from '../../source/session/session-core.ts'
 import { Session } from '../../source/session/session.ts'
 
 export const BREAKAGES: Readonly<Record<string, () => void>> = {
@@ -36,7 +37,7 @@ export const BREAKAGES: Readonly<Record<string, () => void>> = {
       return endWriters.call(this, false)
     }
     // Else it is noticed, and there is no next one.
-    Session.prototype.committed = () => undefined
+    SessionCore.prototype.committed = () => undefined
   },
   /** Nobody looks whether the client went away. */
   'client-ignored'() {

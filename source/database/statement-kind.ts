@@ -80,7 +80,7 @@ function carriesWrite(tokens: SqlTokens, first: string): boolean {
   while (tokens.nextOfStatement()) {
     const { word } = tokens
     if (word === 'into' && (selects || previous === 'insert' || previous === 'merge')) return true
-    if (word === 'from' && previous === 'delete') return true
+    if (previous === 'delete' && word === 'from') return true
     if ((word === 'set' && updates) || WRITING_FUNCTIONS.has(word)) return true
     if (word === 'select') selects = true
     // Otherwise the `update` of a locking clause.

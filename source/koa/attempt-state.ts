@@ -34,7 +34,7 @@ export class AttemptState {
     const { req, res, request } = this.#ctx
     if (hasResponse(this.#ctx) && res.headersSent) return 'part of the response was sent already'
     if (this.#passedOn)
-      return 'the handler called next(), which Koa runs only once; pass that middleware as third argument of dbSessions'
+      return "the rest of the application was run, which Koa's next() allows only once; put it into downstream"
     // A body parser keeps what it has read on ctx.request.body, and does not read it again.
     const parsed = (request as { readonly body?: unknown }).body !== undefined
     if (req.readableDidRead && !this.#streamWasRead && !parsed) {
