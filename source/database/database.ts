@@ -1,3 +1,4 @@
+import type { BeginOptions } from './begin-options.ts'
 import type { Decisions } from './decisions.ts'
 import type { PoolReport } from './pool-report.ts'
 import type { Finish, PreparedTransactions } from './prepared.ts'
@@ -98,12 +99,6 @@ export interface Reads {
   ): AsyncIterable<unknown[]>
   /** Asks the database to give up the statements on their way. */
   cancel(): void
-}
-
-/** How the database transaction of a session begins. */
-export interface BeginOptions {
-  readonly isolationLevel?: string | undefined
-  readonly readOnly?: boolean | undefined
 }
 
 /** The database behind one role, as far as sessions need it. */

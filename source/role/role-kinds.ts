@@ -1,4 +1,4 @@
-import type { BeginOptions } from '../database/database.ts'
+import type { BeginOptions } from '../database/begin-options.ts'
 
 /** What a kind of role does. */
 export interface RoleRules {

@@ -1,4 +1,4 @@
-import type { BeginOptions } from '../database/database.ts'
+import type { BeginOptions } from '../database/begin-options.ts'
 import type { RawWrites } from './raw-writes.ts'
 import type { SessionState } from './session-state.ts'
 

@@ -1,5 +1,6 @@
 import type { SqlEntityManager } from '@mikro-orm/sql'
-import type { BeginOptions, CommitAnswer, Database, DatabaseConnection, PrepareAnswer } from '../database/database.ts'
+import type { BeginOptions } from '../database/begin-options.ts'
+import type { CommitAnswer, Database, DatabaseConnection, PrepareAnswer } from '../database/database.ts'
 import { rollBackAndRelease } from '../database/roll-back-and-release.ts'
 import { StatementQueue } from '../database/statement-queue.ts'
 

@@ -1,6 +1,7 @@
 import type { SessionContext } from '@mikro-orm/core'
 import type { AbstractSqlConnection, AbstractSqlDriver, SqlEntityManager } from '@mikro-orm/sql'
-import type { BeginOptions, Database, DatabaseConnection } from '../database.ts'
+import type { BeginOptions } from '../begin-options.ts'
+import type { Database, DatabaseConnection } from '../database.ts'
 import { ClientPool } from './client-pool.ts'
 import type { PooledClient } from './pooled-client.ts'
 import type { PoolReport } from '../pool-report.ts'

@@ -1,6 +1,7 @@
 import type { AbstractSqlConnection, AbstractSqlDriver } from '@mikro-orm/sql'
 import type { Database as SqliteHandle } from 'better-sqlite3'
-import type { BeginOptions, Database, DatabaseConnection } from '../database.ts'
+import type { BeginOptions } from '../begin-options.ts'
+import type { Database, DatabaseConnection } from '../database.ts'
 import { SqliteDecisions } from './sqlite-decisions.ts'
 import { SqliteReads } from './sqlite-reads.ts'
 import { SqliteConnection } from './sqlite-connection.ts'
