@@ -5,7 +5,7 @@ import { oncePerClass } from '../database/once-per-class.ts'
 import { inOneConnection } from './connection-facade.ts'
 import { assertOwn } from './entity-ownership.ts'
 import { ManagedSessionError, OutsideTransactionError } from './errors.ts'
-import { flushInTurn, flushUnderWay, noteScheduled } from './flush-in-turn.ts'
+import { flushInTurn, flushUnderWay, holdingFlushes, noteScheduled } from './flush-in-turn.ts'
 import { transactionManagerFor } from './nested-entities.ts'
 import { asNested, assertNestable, assertNotCutOff, innermost, isOfNested } from './nested-transactions.ts'
 import { oneAfterTheOther } from './one-after-the-other.ts'
@@ -207,13 +207,28 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
       const em = innermost(session, this)
       if (em !== this && options?.propagation !== 'requires_new') return await em.transactional(cb, options)
       const run = async (): Promise<any> => {
-        await notBesideFlush(this)
+        const ahead = notBesideFlush(this)
+        if (ahead !== undefined) await ahead
         const work = this.isInTransaction() ? cb : this.#refusingLost(session, cb)
         const nest = (): Promise<any> =>
-          undoneInMemory(session, this, work, (callback) => this.#nest(callback, options))
+          undoneInMemory(session, this, work, (callback) => this.#nestBeforeFlushes(callback, options))
         return await oneAfterTheOther(session.onlyConnection ?? this, session.role, nest)
       }
       return await (em === this ? oneAfterTheOther(this, session.role, run) : run())
+    }
+
+    /**
+     * Holds flushes back until the callback is called: MikroORM forks with what is pending, and only then begins. A flush
+     * in between would store that too, and a rollback of the nested transaction would make it new again.
+     */
+    #nestBeforeFlushes(cb: (em: any) => any, options: TransactionalOptions): Promise<any> {
+      const called = Promise.withResolvers<void>()
+      void holdingFlushes(this, called.promise)
+      const calling = (em: any): any => {
+        called.resolve()
+        return cb(em)
+      }
+      return this.#nest(calling, options).finally(called.resolve)
     }
 
     /** MikroORM takes the COMMIT of a transaction that an error has broken off for one, and PostgreSQL rolls back. */
