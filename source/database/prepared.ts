@@ -19,7 +19,7 @@ export interface PreparedSurvey {
   readonly rows: readonly PreparedRow[]
 }
 
-/** Prepared transactions as anybody may see and finish them. Each method throws the driver's error. */
+/** The prepared transactions of a database, over a connection of their own. Each method throws the driver's error. */
 export interface PreparedTransactions {
   /** Finds the prepared transactions of this database whose id begins with `prefix`. */
   survey(prefix: string): Promise<PreparedSurvey>

@@ -49,7 +49,7 @@ export class Subscriptions {
     } catch (error) {
       if (this.#warned) return
       this.#warned = true
-      warn(`The debug panel could not record what it was told: ${String(error)}`, {
+      warn(`The debug panel could not record a message: ${String(error)}`, {
         code: 'SQLASSIST_DEBUG_PANEL',
         error,
       })

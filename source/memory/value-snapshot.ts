@@ -60,7 +60,7 @@ class Traversal {
     return new RecordSnapshot(value, this.snapshotOf)
   }
 
-  /** Lists what can change inside an object restored by copying: its members, and its properties if it has any. */
+  /** Lists what can change inside an object restored by copying: its members and its properties. */
   #partsOf(value: object, members: readonly unknown[]): Part[] {
     const parts = members
       .filter((member) => typeof member === 'object' && member !== null)

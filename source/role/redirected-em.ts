@@ -1,6 +1,6 @@
 import type { EntityManager, MikroORM } from '@mikro-orm/core'
 import { sessionOfEntityManager } from '../session/session.ts'
-import { REDIRECTED } from '../session/session-entity-manager.ts'
+import { REDIRECTED } from '../session/operations.ts'
 import { outsideOfScopes } from './unit-scope.ts'
 import { outsideOfTransaction, transactionHere } from './mikro-orm-contexts.ts'
 import { override, type Method } from './override.ts'

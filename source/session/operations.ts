@@ -8,6 +8,38 @@ import { sessionOfEntityManager, type Session } from './session.ts'
 
 type TransactionalOptions = Parameters<SqlEntityManager['transactional']>[1]
 
+/** Methods that write, and may send more than one statement: the session is not judged between two of them. */
+export const OPERATIONS = [
+  'insert',
+  'insertMany',
+  'upsert',
+  'upsertMany',
+  'nativeUpdate',
+  'nativeDelete',
+  'clone',
+] as const satisfies readonly (keyof SqlEntityManager)[]
+
+/**
+ * What a global entity manager has to hand on to the session it resolves to. MikroORM would only take the session's
+ * state, and do the rest by the methods of the global one.
+ */
+export const REDIRECTED = [
+  ...OPERATIONS,
+  'flush',
+  'begin',
+  'commit',
+  'rollback',
+  'transactional',
+  'stream',
+  'execute',
+  'getKysely',
+  'callRoutine',
+  'persist',
+  'remove',
+  'merge',
+  'getConnection',
+] as const satisfies readonly (keyof SqlEntityManager)[]
+
 /** Does `work` as an operation of the session of `em`, which is not judged before the end of it. */
 export function asOperation<T>(em: SqlEntityManager, work: () => Promise<T>): Promise<T> {
   const session = sessionOfEntityManager(em)

@@ -10,6 +10,7 @@ import { transactionManagerFor } from './nested-entities.ts'
 import { asNested, assertNestable, assertNotCutOff, innermost, isOfNested } from './nested-transactions.ts'
 import { oneAfterTheOther } from './one-after-the-other.ts'
 import {
+  OPERATIONS,
   asOperation,
   behindFlush,
   flushBeside,
@@ -53,38 +54,6 @@ export function sessionForks(em: SqlEntityManager): (options: ForkOptions) => Sq
     }
   }
 }
-
-/** Methods that write, and may send more than one statement: the session is not judged between two of them. */
-const OPERATIONS = [
-  'insert',
-  'insertMany',
-  'upsert',
-  'upsertMany',
-  'nativeUpdate',
-  'nativeDelete',
-  'clone',
-] as const satisfies readonly (keyof SqlEntityManager)[]
-
-/**
- * What a global entity manager has to hand on to the session it resolves to. MikroORM would only take the session's
- * state, and do the rest by the methods of the global one.
- */
-export const REDIRECTED = [
-  ...OPERATIONS,
-  'flush',
-  'begin',
-  'commit',
-  'rollback',
-  'transactional',
-  'stream',
-  'execute',
-  'getKysely',
-  'callRoutine',
-  'persist',
-  'remove',
-  'merge',
-  'getConnection',
-] as const satisfies readonly (keyof SqlEntityManager)[]
 
 const sessionEntityManagerClass = oncePerClass(makeSessionEntityManagerClass)
 

@@ -141,11 +141,6 @@ export class Session implements Rememberable {
     this.core.assertUsable()
   }
 
-  /** @throws SessionFailedError where only em.rollback() is left */
-  assertNotFailed(): void {
-    this.core.life.assertNotFailed()
-  }
-
   /** Has `notice` called with the error that a use after the end meets. */
   watchLateUse(notice: (error: Error) => void): void {
     this.core.life.onLateUse = notice
@@ -187,7 +182,7 @@ export class Session implements Rememberable {
 
   // Savepoints
 
-  /** What the session remembers for its savepoints, if it has any. */
+  /** What the session remembers for its savepoints. Undefined without them. */
   get savepoints(): SessionSavepoints | undefined {
     return this.core.savepoints
   }

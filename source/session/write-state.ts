@@ -25,7 +25,7 @@ export class WriteState {
   /** Counts the writes that were let pass. */
   version = 0
   #mayHoldLocks = false
-  /** What is known of raw SQL that nobody declared, if there was any. */
+  /** What is known of raw SQL that nobody declared. Undefined without such SQL. */
   #log: RawWriteLog | undefined
 
   constructor(settings: SessionSettings) {

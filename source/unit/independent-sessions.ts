@@ -94,7 +94,7 @@ export class IndependentSessions {
 async function assertCommittable(session: Session): Promise<void> {
   const idle = session.idle()
   if (idle !== undefined) await idle
-  session.assertNotFailed()
+  session.core.life.assertNotFailed()
   session.assertNotNested('The end of its request or run')
   if (session.transaction.needsCommit) await session.transaction.assertCommittable()
 }

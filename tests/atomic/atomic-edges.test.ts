@@ -200,7 +200,7 @@ for (const recover of [{ everyMs: 3_600_000, graceMs: 1 }, false] as const) {
 }
 
 test('a fence is told from any other broken key, on SQLite too', async ({ registry }) => {
-  const { decisions } = (registry as any).engine('file').database
+  const { decisions } = registry.engine('file').database
   const memory = new Database(':memory:')
   memory.exec(`${DECISION_TABLE_SQL.sqlite}; create table other (id integer primary key)`)
   const broken = (table: string): unknown => {
@@ -294,7 +294,7 @@ test('an id is read part by part, and nothing else is taken for one', () => {
 })
 
 test('a role whose name would make an id too long is refused at the start', ({ several }) => {
-  const [{ orm: first }, { orm: second }] = several.places as any
+  const [first, second] = several.places.map(({ orm }) => orm)
   const make = () => new EngineRegistry<any>({ ['x'.repeat(57)]: first, writer: second })
   assert.throws(make, /57 bytes.*56 at most/s)
 })

@@ -140,7 +140,7 @@ test('a role with one connection creates the decision table without waiting for 
   const [target, other] = [await newDatabase('postgresql'), await newDatabase('postgresql')]
   const writer = await openOrm(target, { poolMax: 1 })
   const a = await openOrm(other, { poolMax: 1 })
-  const registry = new EngineRegistry({ writer, a } as any, { recover: false }) as unknown as Registry
+  const registry = new EngineRegistry({ writer, a }, { recover: false }) as unknown as Registry
   await addIn(registry, ['writer', 'a'], 'first')
   const look = await secondLook(target)
   assert.is(await look.value(`select count(*) from sqlassist_decision where decision = 'commit'`), 1)

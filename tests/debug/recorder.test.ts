@@ -343,7 +343,7 @@ for (const dialect of DIALECTS) {
     assert.is(told.length, 1)
     const [run] = await world.recorded()
     assert.equal([last(run!).outcome, typeof run!.tookMs], ['aborted', 'number'])
-    assert.match(told[0]!.message, /could not record what it was told: Error: no stack for you/)
+    assert.match(told[0]!.message, /could not record a message: Error: no stack for you/)
   })
 
   test.run()

@@ -60,7 +60,7 @@ export class SqliteDatabase implements Database {
     await acquired.promise
     try {
       await first?.(handle)
-      // A transaction that reads first and writes later would fail with SQLITE_BUSY_SNAPSHOT as soon as anyone else wrote.
+      // A transaction that reads first and writes later would fail with SQLITE_BUSY_SNAPSHOT once another connection wrote.
       await waitWhileBusy(handle, () => control(handle, readOnly === true ? 'begin' : 'begin immediate'))
     } catch (error) {
       released.resolve()
