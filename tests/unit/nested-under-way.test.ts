@@ -114,6 +114,35 @@ for (const dialect of DIALECTS) {
       assert.equal(await names(world.look), ['created'])
     })
 
+    if (commit === 'autocommit' && dialect === 'postgresql') {
+      test('what is flushed as a nested transaction begins is stored once, also when that one fails', async (world) => {
+        const called = Promise.withResolvers<void>()
+        let flush: (() => Promise<void>) | undefined
+        let flushing: Promise<void> | undefined
+        world.orm.em.getEventManager().registerSubscriber({
+          beforeTransactionStart() {
+            const first = flush
+            flush = undefined
+            flushing ??= first?.()
+          },
+          beforeTransactionCommit: () => called.promise,
+        })
+        await run(world, async (writer) => {
+          writer.create(Author, { name: 'once' })
+          flush = () => writer.flush()
+          const error = await rejection(
+            writer.transactional(async () => {
+              called.resolve()
+              await flushing
+              throw new RangeError('undo')
+            }),
+          )
+          assert.instance(error, RangeError)
+        })
+        assert.equal(await names(world.look), ['once'])
+      })
+    }
+
     test('changes that a nested transaction undid in memory stay undone when one inside of it fails later', async (world) => {
       await world.look.rows(`insert into author (name) values ('before')`)
       await run(world, async (writer) => {
