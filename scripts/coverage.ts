@@ -1,5 +1,5 @@
 /**
- * Runs scripts/test.ts under c8 and checks the coverage of source/: `node scripts/coverage.ts [part of a path ...]`.
+ * Runs the tests under c8 and checks the coverage of source/: `node scripts/coverage.ts [part of a path ...]`.
  * The line with the counts comes last, after the coverage; too little coverage fails a run that failed nowhere else.
  */
 import { spawn } from 'node:child_process'
@@ -30,7 +30,8 @@ const options = [
 if (only.length === 0) options.push('--check-coverage', `--lines=${LINES}`, `--branches=${BRANCHES}`)
 
 const c8 = createRequire(import.meta.url).resolve('c8/bin/c8.js')
-const child = spawn(process.execPath, [c8, ...options, process.execPath, 'scripts/test.ts', ...only], {
+const tests = only.length === 0 ? ['scripts/test-all.ts'] : ['scripts/test.ts', ...only]
+const child = spawn(process.execPath, [c8, ...options, process.execPath, ...tests], {
   stdio: ['ignore', 'pipe', 'inherit'],
 })
 const closed = new Promise<number>((resolve) => child.once('close', (status) => resolve(status ?? 1)))

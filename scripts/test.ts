@@ -5,8 +5,6 @@
  * Beyond a failing test, each of these fails the run: a file that forgot `test.run()`, a failing hook, a skipped test, an
  * empty suite, an uncaught error, a test that hangs, and a handle that keeps the process alive at the end.
  */
-import { existsSync } from 'node:fs'
-import { glob } from 'node:fs/promises'
 import { registerHooks } from 'node:module'
 import { resolve } from 'node:path'
 import process from 'node:process'
@@ -15,6 +13,7 @@ import { pathToFileURL } from 'node:url'
 import { closeSharedResources } from '../tests/support/shared-resources.ts'
 import { stranger } from '../tests/support/stranger.ts'
 import { useSuites } from '../tests/support/suite.ts'
+import { testFiles } from './test/files.ts'
 import { guarded, installGuard, takeStray } from './test/guard.ts'
 import { describeFailure } from './test/report.ts'
 import { runSuite, withoutStack, type Failure, type SuiteResult } from './test/run-suite.ts'
@@ -60,13 +59,6 @@ for (const text of [...warnings, ...reports]) process.stdout.write(`\n${text}\n`
 process.stdout.write(`\n${passed} passed, ${failed} failed\n`)
 // not left to an exit code: what is still open would keep the process, and a stray `beforeExit` hook could end it with 0
 process.exit(failed > 0 ? 1 : 0)
-
-async function testFiles(parts: readonly string[]): Promise<string[]> {
-  const found = await Array.fromAsync(glob('{tests,example-koa}/**/*.test.ts', { exclude: ['**/node_modules/**'] }))
-  const given = parts.filter((part) => part.endsWith('.ts') && existsSync(part))
-  const matching = found.filter((file) => parts.length === 0 || parts.some((part) => file.includes(part)))
-  return [...new Set([...matching, ...given])].toSorted()
-}
 
 async function runFile(file: string): Promise<SuiteResult> {
   const results: SuiteResult[] = []

@@ -207,6 +207,8 @@ test('the panel can be used by keyboard alone', async ({ page }) => {
   await page.keyboard.press('j')
   await page.keyboard.press('Enter')
   await page.locator('h1', { hasText: 'publish-everything' }).waitFor()
+  // a key that is pressed before the scripts have run is nobody's
+  await page.waitForLoadState()
   await page.keyboard.press('j')
   await page.keyboard.press('Enter')
   await page.locator('.row details[open]').waitFor()
