@@ -87,6 +87,8 @@ await faulty(
 await faulty('COMMIT PREPARED is lost', wires.other, /^commit prepared/, 'before', true)
 await faulty('the answer to COMMIT PREPARED is lost', wires.other, /^commit prepared/, 'after', true)
 
+await cancelled()
+
 const name = await looks.writer.value(`select decision from sqlassist_decision where id = 'database'`)
 for (const [index, decision] of ['commit', 'none'].entries()) {
   const id = `sqlassist:app:writer:${String(name)}:${String(index).padStart(22, '0')}`
@@ -138,6 +140,21 @@ async function faulty(what: string, wire: Wire, at: RegExp, when: 'before' | 'af
     `${what}: ${commits ? 'committed' : 'aborted'}`,
   )
   check((await prepared()) === 0, `${what}: nothing stays prepared`)
+}
+
+/** Gives up a statement that runs, beside another that goes on. */
+async function cancelled(): Promise<void> {
+  const asleep = `select 1 from pg_stat_activity where state = 'active' and wait_event = 'PgSleep'`
+  const giveUp = new AbortController()
+  const other = registry.run(({ dbSession }: any) => dbSession.writer.execute('select pg_sleep(3)'))
+  const run = registry.run(({ dbSession }: any) => dbSession.writer.execute('select pg_sleep(300)'), {
+    signal: giveUp.signal,
+  })
+  const ended = run.catch((thrown: unknown) => thrown)
+  while ((await looks.writer.rows(asleep)).length < 2) await pause(25)
+  giveUp.abort(new Error('given up'))
+  check((await ended) === giveUp.signal.reason, 'a statement that is given up ends')
+  check((await other.then(() => true)) && (await looks.writer.rows(asleep)).length === 0, 'it alone was cancelled')
 }
 
 async function count(role: 'writer' | 'other', like: string): Promise<number> {

@@ -73,7 +73,7 @@ for (const { name, options, work } of WAYS) {
     const gone = new AbortController()
     const fork = { signal: gone.signal, inflightQueryAbortStrategy: 'cancel query' } as const
     const registry = new EngineRegistry<any>({ writer: { orm, ...options, fork } })
-    const cancel = wire.hold(/pg_cancel_backend/, 'request')
+    const cancel = wire.holdCancels()
     const run = registry.run(({ dbSession }: Em) => work(dbSession.writer)).catch(() => undefined)
     await until(async () => (await look.value(WAITING)) === 1, 'the statement to wait')
     gone.abort()

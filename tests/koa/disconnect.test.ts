@@ -117,7 +117,7 @@ test('a request to cancel that comes late hits nobody: a read-only role gives it
   for (const lock of [1, 2]) await world.look.rows(`select pg_advisory_lock(${lock})`)
   const leaves = served.open('GET', '/1')
   await until(async () => (await running('select pg_advisory_xact_lock(1)')) === 1, 'the first to wait for its lock')
-  const late = world.wire.hold(/pg_cancel_backend/, 'request')
+  const late = world.wire.holdCancels()
   leaves.destroy()
   await late.reached
   await world.look.rows('select pg_advisory_unlock(1)')

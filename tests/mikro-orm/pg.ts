@@ -38,11 +38,32 @@ export const PG_RELIANCES: readonly Reliance[] = [
     what: 'pg has the number of the server process of a client in processID',
     where: ['database/postgres/pooled-client.ts'],
     forms: ['pg', 'narrowed'],
-    why: 'a statement is cancelled by it',
+    why: 'it is published with each statement',
     async check(worlds) {
       await withClient(worlds, async (client) => {
         const { rows } = await client.query('select pg_backend_pid() as pid')
         assert.is(client.processID, rows[0].pid)
+      })
+    },
+  },
+  {
+    what: "pg's class of a client's connection sends a request to cancel with the processID and secretKey of a client",
+    where: ['database/postgres/cancel-request.ts'],
+    forms: ['cast', 'pg'],
+    why: 'a statement is cancelled over a connection of its own',
+    async check(worlds) {
+      await withClient(worlds, async (client) => {
+        const { host, port, ssl, sslNegotiation, processID, secretKey, connection } = client
+        assert.equal([typeof processID, typeof secretKey], ['number', 'number'])
+        assert.equal([ssl, sslNegotiation, connection.stream.remoteAddress], [false, 'postgres', host])
+        const request = new connection.constructor({ stream: undefined, ssl, sslNegotiation })
+        const ended = new Promise((resolve) => request.once('end', resolve))
+        const sleeping = client.query('select pg_sleep(300)').catch(({ code }: { code: string }) => code)
+        request.once('connect', () => request.cancel(processID, secretKey))
+        request.connect(port, host)
+        await ended
+        assert.is(await sleeping, '57014')
+        assert.is(typeof request.requestSsl, 'function')
       })
     },
   },

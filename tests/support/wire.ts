@@ -77,8 +77,12 @@ export interface Wire {
   delay(ms: { toServer?: number; toClient?: number }): void
   /** Has the server's severities translated, as those of a server with such `lc_messages`: `{ ERROR: 'FEHLER' }`. */
   translate(words: Readonly<Record<string, string>>): void
+  /** Has clients get invented numbers of their backends, as from a pooler; a cancel request with such a number reaches the real one. */
+  inventBackends(invent: (real: number) => number): void
   /** Holds every matching message before the server gets it, or its whole answer before the client gets it. */
   hold(match: Match, at: 'request' | 'answer'): Hold
+  /** Holds every cancel request before the server gets it. */
+  holdCancels(): Hold
   /** Cuts the connection at the next matching message, once: before the server gets it, or after the server has answered and before the client knows. */
   cut(match: Match, when: 'before' | 'after'): Cut
   /** Cuts every open connection now. */
@@ -118,7 +122,11 @@ class WireProxy implements Wire {
   readonly #sockets = new Set<Socket>()
   readonly delays = { toServer: 0, toClient: 0 }
   readonly rules = new Set<Rule>()
+  readonly cancelRules = new Set<Rule>()
   words: Readonly<Record<string, string>> | undefined
+  invent: ((real: number) => number) | undefined
+  /** By the invented number. */
+  readonly realBackends = new Map<number, number>()
   #port = 0
   #messages: SqlMessage[] = []
   #trips: Trip[] = []
@@ -177,7 +185,19 @@ class WireProxy implements Wire {
     this.words = words
   }
 
+  inventBackends(invent: (real: number) => number): void {
+    this.invent = invent
+  }
+
   hold(match: Match, at: 'request' | 'answer'): Hold {
+    return this.#hold(this.rules, match, at)
+  }
+
+  holdCancels(): Hold {
+    return this.#hold(this.cancelRules, () => true, 'request')
+  }
+
+  #hold(rules: Set<Rule>, match: Match, at: 'request' | 'answer'): Hold {
     const reached = Promise.withResolvers<void>()
     const released = Promise.withResolvers<void>()
     let count = 0
@@ -191,14 +211,14 @@ class WireProxy implements Wire {
         return true
       },
     }
-    this.rules.add(rule)
+    rules.add(rule)
     return {
       reached: reached.promise,
       get count() {
         return count
       },
       release: () => {
-        this.rules.delete(rule)
+        rules.delete(rule)
         released.resolve()
       },
     }
@@ -350,14 +370,19 @@ class WireConnection {
     return true
   }
 
-  #startUp(message: PgMessage): boolean {
+  async #startUp(message: PgMessage): Promise<boolean> {
     const code = startUpCode(message)
     if (ENCRYPTION_REQUESTS.includes(code)) {
       this.#client.write('N')
       return true
     }
-    if (code === CANCEL_REQUEST) this.#wire.cancelled()
-    else this.#number = this.#wire.started()
+    if (code === CANCEL_REQUEST) {
+      this.#wire.cancelled()
+      // Behind the length and the code.
+      const backend = this.#wire.realBackends.get(message.bytes.readInt32BE(8))
+      if (backend !== undefined) message.bytes.writeInt32BE(backend, 8)
+      for (const rule of this.#wire.cancelRules) await rule.act()
+    } else this.#number = this.#wire.started()
     this.#server.write(message.bytes)
     return true
   }
@@ -389,6 +414,7 @@ class WireConnection {
 
   async #fromServer(message: PgMessage): Promise<boolean> {
     const unit = this.#awaited[0]
+    if (message.type === 'K') this.#invent(message.body)
     const bytes = this.#wire.words && message.type === 'E' ? translated(message, this.#wire.words) : message.bytes
     if (!unit) {
       this.#client.write(bytes)
@@ -405,6 +431,14 @@ class WireConnection {
     if (complete) this.#answered()
     this.#client.write(Buffer.concat(unit.held.splice(0)))
     return true
+  }
+
+  #invent(keyData: Buffer): void {
+    const real = keyData.readInt32BE(0)
+    const invented = this.#wire.invent?.(real)
+    if (invented === undefined) return
+    this.#wire.realBackends.set(invented, real)
+    keyData.writeInt32BE(invented, 0)
   }
 
   #answered(): void {

@@ -1,7 +1,8 @@
 import type { PoolClient, QueryResult } from 'pg'
 import { beginWithParameters } from './begin-with-parameters.ts'
+import { requestCancel, UnansweredCancelError } from './cancel-request.ts'
 import { ConnectionLostError } from '../errors.ts'
-import { aside, type PoolOfClients } from './side-connection.ts'
+import type { PoolOfClients } from './side-connection.ts'
 import { hasSqlState, isLost, whenAnswered } from './server-errors.ts'
 
 type Results = QueryResult | QueryResult[]
@@ -19,6 +20,8 @@ export class PooledClient {
   /** Statements on their way. */
   #running = 0
   #cancelling: Promise<void> | undefined
+  /** A request to cancel that was given up may still arrive. */
+  #mayBeCancelled = false
   /** Why the connection was lost: pg emits what it hears between two statements. */
   #lastWord: unknown
   #isUnanswered = false
@@ -39,7 +42,7 @@ export class PooledClient {
   /** The number of the server's process. */
   get backend(): number | undefined {
     // pg knows the number, and its types do not: https://node-postgres.com/apis/client
-    return (this.#client as { readonly processID?: number }).processID
+    return (this.#client as { readonly processID?: number | null }).processID ?? undefined
   }
 
   /** `'T'` in a transaction, `'E'` in a failed one, `'I'` outside; null where that is not known without asking. */
@@ -124,15 +127,25 @@ export class PooledClient {
 
   /** Asks the server to give up the statement on its way, if there is one. */
   cancel(): void {
-    const { backend } = this
-    if (this.#running === 0 || backend === undefined || this.#cancelling !== undefined) return
-    this.#cancelling = cancelBackend(this.#pool, backend).finally(() => (this.#cancelling = undefined))
+    if (this.#running === 0 || this.#cancelling !== undefined) return
+    this.#cancelling = this.#requestCancel().finally(() => (this.#cancelling = undefined))
+  }
+
+  async #requestCancel(): Promise<void> {
+    try {
+      await requestCancel(this.#client, this.#pool.options)
+    } catch (error) {
+      this.#mayBeCancelled = error instanceof UnansweredCancelError && error.isOnItsWay
+      process.emitWarning(`A statement of role "${this.#role}" could not be cancelled and runs on: ${String(error)}`, {
+        code: 'SQLASSIST_CANCEL_FAILED',
+      })
+    }
   }
 
   /**
    * Gives the client back, or closes it where it is `broken`, lost or still in a transaction. A request to cancel that
-   * is on its way could hit the next one to be served, so its answer comes first. Then there is a promise, which never
-   * rejects.
+   * is on its way could hit the next one to be served. So its answer comes first, with a promise that never rejects, and
+   * without an answer the client is closed.
    */
   release(broken = false): Promise<void> | undefined {
     if (this.#cancelling !== undefined && !this.isLost) return this.#cancelling.then(() => this.#giveBack(broken))
@@ -141,7 +154,7 @@ export class PooledClient {
   }
 
   #giveBack(broken: boolean): void {
-    const isReusable = !broken && this.status === 'I'
+    const isReusable = !broken && !this.#mayBeCancelled && this.status === 'I'
     this.#client.off('error', this.#hear)
     this.#client.release(!isReusable)
   }
@@ -155,15 +168,4 @@ function send(client: PoolClient, sql: string, parameters: readonly unknown[] | 
       else whenAnswered(client, error, reject)
     })
   })
-}
-
-/** By a connection of its own. */
-async function cancelBackend(pool: PoolOfClients, processId: number): Promise<void> {
-  try {
-    await aside(pool, (control) => control.query('select pg_cancel_backend($1)', [processId]))
-  } catch (error) {
-    process.emitWarning(`A statement could not be cancelled and runs on: ${String(error)}`, {
-      code: 'SQLASSIST_CANCEL_FAILED',
-    })
-  }
 }

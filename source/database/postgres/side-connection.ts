@@ -1,9 +1,10 @@
 import type { Client, PoolClient } from 'pg'
+import type { CancelOptions } from './cancel-request.ts'
 import type { PoolReport } from '../pool-report.ts'
 
 export interface PoolOfClients {
   readonly Client: new (options: object) => Client
-  readonly options: object & { readonly password?: unknown; readonly max?: number }
+  readonly options: CancelOptions & { readonly password?: unknown; readonly max?: number }
   readonly totalCount: number
   readonly idleCount: number
   readonly waitingCount: number
