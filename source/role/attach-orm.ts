@@ -8,6 +8,7 @@ import { StreamUnderWayError } from './errors.ts'
 import { SqlassistError } from '../transaction/index.ts'
 import { autocommitStream } from './autocommit-streams.ts'
 import { connectionsOf } from './connections-of.ts'
+import { copiedResults } from './copied-results.ts'
 import { holdContextName } from './context-names.ts'
 import { override, type Method } from './override.ts'
 import { redirectGlobal } from './redirected-em.ts'
@@ -31,6 +32,7 @@ export interface Attachment extends RoleOfOrm {
  * - The ORM has a context name of its own.
  * - Inside a unit of work the global `orm.em` of a scoped role resolves to the role's session.
  * - A statement that would leave the transaction of the unit of work is refused before it is sent.
+ * - The result cache hands out and takes in copies.
  * - MikroORM's schema generator does not drop the table of decisions.
  * - This library's errors come out of MikroORM as they are. MikroORM would make DriverExceptions of them
  *   (https://github.com/mikro-orm/mikro-orm/blob/v7.2.1/packages/core/src/drivers/DatabaseDriver.ts).
@@ -57,6 +59,7 @@ function prepared(orm: AnyOrm, { role, onlyConnection }: Attachment): ServedOrm 
   served.undoLater([
     ...holdContextName(orm, role),
     ...redirectGlobal(orm, served),
+    ...copiedResults(config.getResultCacheAdapter()),
     skipTable(config.get('schemaGenerator'), DECISION_TABLE),
     override(
       driver,

@@ -9,11 +9,17 @@ const current = new AsyncLocalStorage<Activity>()
  */
 export class Activity {
   #count = 0
+  #total = 0
   #idle: PromiseWithResolvers<void> | undefined
 
   /** How many operations are under way. */
   get count(): number {
     return this.#count
+  }
+
+  /** How many there have been. */
+  get total(): number {
+    return this.#total
   }
 
   /** Whether the running code was called by one of them. Waiting for it there would have no end. */
@@ -24,6 +30,7 @@ export class Activity {
   /** Does `work` as an operation, called at once. */
   async during<T>(work: () => Promise<T>): Promise<T> {
     this.#count++
+    this.#total++
     try {
       return await current.run(this, work)
     } finally {

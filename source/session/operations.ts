@@ -38,6 +38,8 @@ export const REDIRECTED = [
   'remove',
   'merge',
   'getConnection',
+  'tryCache',
+  'storeCache',
 ] as const satisfies readonly (keyof SqlEntityManager)[]
 
 /** Does `work` as an operation of the session of `em`, which is not judged before the end of it. */

@@ -22,6 +22,7 @@ import {
   ownOptions,
   assertNotInsideOfNested,
 } from './operations.ts'
+import { cachingEntityManagerClass } from './result-cache.ts'
 import { rawContextOf } from './session-kysely.ts'
 import { sessionOfEntityManager, setSession, type Session } from './session.ts'
 import { undoneInMemory } from './undone-in-memory.ts'
@@ -43,7 +44,7 @@ type TransactionalOptions = Parameters<Transactional>[1]
  */
 export function sessionForks(em: SqlEntityManager): (options: ForkOptions) => SqlEntityManager {
   const own = em.constructor as EntityManagerClass
-  const SessionEntityManager = sessionEntityManagerClass(own)
+  const SessionEntityManager = sessionEntityManagerClass(cachingEntityManagerClass(own))
   Object.defineProperty(em, 'constructor', { value: own, configurable: true, writable: true })
   return (options) => {
     em.constructor = SessionEntityManager

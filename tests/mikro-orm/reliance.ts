@@ -16,6 +16,7 @@ export const FORMS = {
   nestedFork: /\bcloneEventManager\b/,
   getContext: /\bgetContext\(/,
   asyncContext: /\b(?:RequestContext|TransactionContext)\b/,
+  resultCache: /\b(?:tryCache|storeCache)\(/,
   transactionContext: /\b(?:get|set|reset)TransactionContext\(/,
   sessionContext: /\bget(?:Transaction)?SessionContext\(/,
   tryFlush: /\btryFlush\(/,

@@ -4,6 +4,7 @@ import { MANAGER_RELIANCES } from './entity-managers.ts'
 import { KYSELY_RELIANCES } from './kysely.ts'
 import { PG_RELIANCES } from './pg.ts'
 import type { Reliance } from './reliance.ts'
+import { RESULT_CACHE_RELIANCES } from './result-cache.ts'
 import { SCHEMA_RELIANCES } from './schema.ts'
 import { UNIT_OF_WORK_RELIANCES } from './unit-of-work.ts'
 
@@ -12,6 +13,7 @@ export const RELIED_ON: readonly Reliance[] = [
   ...ENTITY_RELIANCES,
   ...UNIT_OF_WORK_RELIANCES,
   ...MANAGER_RELIANCES,
+  ...RESULT_CACHE_RELIANCES,
   ...SCHEMA_RELIANCES,
   ...CONNECTION_RELIANCES,
   ...KYSELY_RELIANCES,
