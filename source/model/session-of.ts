@@ -4,14 +4,17 @@ import { sessionOfEntity } from '../session/entity-ownership.ts'
 import { sessionOfEntityManager } from '../session/session.ts'
 import type { Session } from '../session/session.ts'
 
-/** The session (an entity manager, as in `ctx.dbSession.<role>`) that manages `entity`; undefined if none does. */
+/**
+ * The open session (an entity manager, as in `ctx.dbSession.<role>`) that manages `entity`. Undefined if none does: before the
+ * first flush, after `em.clear()`, a removal or a rollback, and after the end of the session.
+ */
 export function sessionOf(entity: object): SqlEntityManager | undefined {
   return sessionOfEntity(entity)?.em
 }
 
 /**
- * Returns the owner of a session, or of the session of an entity: the Koa `ctx` in a request. Undefined in a run, and for an
- * entity or entity manager of no session.
+ * Returns the owner of an open session, or of the session of an entity: the Koa `ctx` in a request. Undefined in a run, and
+ * for an entity or entity manager of no open session.
  */
 export function requestOf(entityOrSession: object): unknown {
   return findSession(entityOrSession)?.owner
@@ -19,5 +22,6 @@ export function requestOf(entityOrSession: object): unknown {
 
 function findSession(entityOrSession: object): Session | undefined {
   if ((entityOrSession as AnyEntity).__helper !== undefined) return sessionOfEntity(entityOrSession)
-  return sessionOfEntityManager(entityOrSession as EntityManager)
+  const session = sessionOfEntityManager(entityOrSession as EntityManager)
+  return session?.ended === true ? undefined : session
 }

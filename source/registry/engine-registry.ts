@@ -166,7 +166,7 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
   session(role: DefaultRole): DetachedSession<EntityManagerOf<E[keyof E]>>
   session(role: string): unknown {
     if (this.#closing !== undefined) throw new RegistryClosedError()
-    const session = this.engine(role).open({ owner: undefined, dbSession: undefined, coordinated: false })
+    const session = this.engine(role).open({ unit: {}, coordinated: false })
     const close = async (): Promise<void> => {
       const streams = session.statements.closeStreams()
       await session.abandon('it was closed')

@@ -6,7 +6,7 @@ import { DecisionTableError } from '../database/errors.ts'
 import type { PoolReport } from '../database/pool-report.ts'
 import type { PreparedSurvey } from '../database/prepared.ts'
 import { Session } from '../session/session.ts'
-import type { SessionSettings } from '../session/session-options.ts'
+import type { SessionSettings, SessionUnit } from '../session/session-options.ts'
 import { sessionForks } from '../session/session-entity-manager.ts'
 import { connectionsOf } from './connections-of.ts'
 import { databaseOf } from './database-of.ts'
@@ -17,18 +17,11 @@ import { GLOBAL_ID_PREFIX } from '../database/prepared.ts'
 
 /** The request or run that a session is opened for. */
 export interface OpenOptions {
-  /** The Koa ctx of a request. */
-  readonly owner: unknown
-  /** The container of a request or run. */
-  readonly dbSession: object | undefined
+  readonly unit: SessionUnit
   /** Whether a transaction manager commits it. */
   readonly coordinated: boolean
   /** The entity manager of an ended session with `keepSession`; the new session takes it over. */
   readonly kept?: SqlEntityManager | undefined
-  /** Called before its database transaction begins; throws to refuse it. */
-  readonly beforeBegin?: (() => void) | undefined
-  /** Called when something of it was committed. */
-  readonly committed?: ((role: string) => void) | undefined
 }
 
 /** What a role has around it in its registry. */
@@ -159,13 +152,10 @@ export class Engine {
   }
 
   /** A fresh session. Sends nothing and takes no connection before its first statement. */
-  open({ owner, dbSession, coordinated, kept, beforeBegin, committed }: OpenOptions): Session {
+  open({ unit, coordinated, kept }: OpenOptions): Session {
     return new Session(kept ?? this.#fork(this.options.fork), this.database, this.#settings, {
-      owner,
-      dbSession,
+      unit,
       coordinated: coordinated || !this.rules.writes,
-      beforeBegin,
-      committed,
     })
   }
 

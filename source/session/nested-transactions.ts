@@ -73,6 +73,11 @@ export function isOfNested(em: SqlEntityManager): boolean {
   return (em as Nesting)[NESTED] !== undefined
 }
 
+/** Whether `em` was made for a nested transaction that is over. */
+export function isOverNested(em: SqlEntityManager): boolean {
+  return (em as Nesting)[NESTED]?.state.isOver === true
+}
+
 /** @throws NestedTransactionEndedError where `em` is of a nested transaction that is over */
 export function assertNestable(em: SqlEntityManager): void {
   const nested = (em as Nesting)[NESTED]

@@ -41,7 +41,7 @@ export class SessionCore implements TransactionHost {
 
   /** What is published of it on the diagnostics channels. */
   get facts(): SessionMessage {
-    const { owner, dbSession } = this.options
+    const { owner, dbSession } = this.options.unit
     return { role: this.role, em: this.em, owner, dbSession, state: this.state }
   }
 
@@ -64,7 +64,7 @@ export class SessionCore implements TransactionHost {
   }
 
   committed(): void {
-    this.options.committed?.(this.role)
+    this.options.unit.committed?.(this.role)
   }
 
   // The database transaction
@@ -88,12 +88,13 @@ export class SessionCore implements TransactionHost {
 
   #newTransaction(after: Promise<void> | undefined): DatabaseTransaction {
     const { begin } = this.settings
-    const { beforeBegin } = this.options
+    const { unit } = this.options
     return new DatabaseTransaction(this, this.settings, {
       database: this.#database,
       em: this.em,
       begin,
-      beforeBegin,
+      role: this.role,
+      unit,
       after,
     })
   }

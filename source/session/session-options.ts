@@ -18,16 +18,21 @@ export interface SessionSettings {
   readonly background: (work: Promise<void>) => void
 }
 
+/** The request or run of a session. Emptied when it is over: an entity that the program keeps leads here. */
+export interface SessionUnit {
+  /** What it belongs to: the Koa ctx in a request. */
+  owner?: unknown
+  /** The container of it. */
+  dbSession?: object | undefined
+  /** Called with a role whose database transaction is about to begin; throws to refuse it. */
+  beforeBegin?: ((role: string) => void) | undefined
+  /** Called with a role that has committed something. */
+  committed?: ((role: string) => void) | undefined
+}
+
 /** Options of one session, given when it is opened. */
 export interface SessionOptions {
-  /** What it belongs to: the Koa ctx in a request. */
-  readonly owner: unknown
-  /** The container of its request or run. */
-  readonly dbSession: object | undefined
+  readonly unit: SessionUnit
   /** Whether a transaction manager commits it; otherwise `em.commit()` and `em.rollback()` are the program's own. */
   readonly coordinated: boolean
-  /** Called before the database transaction begins; throws to refuse it. */
-  readonly beforeBegin?: (() => void) | undefined
-  /** Called when something of it was committed. */
-  readonly committed?: ((role: string) => void) | undefined
 }

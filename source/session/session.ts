@@ -46,7 +46,6 @@ const journal = journalOf((em) => sessionOfEntityManager(em)?.savepoints)
  */
 export class Session implements Rememberable {
   readonly em: SqlEntityManager
-  readonly owner: unknown
   readonly core: SessionCore
   readonly statements: SessionStatements
   readonly commits: OwnCommits
@@ -60,7 +59,6 @@ export class Session implements Rememberable {
   /** `fork` becomes the session's entity manager. */
   constructor(fork: SqlEntityManager, database: Database, settings: SessionSettings, options: SessionOptions) {
     this.#database = database
-    this.owner = options.owner
     this.em = setSession(fork, this)
     this.core = new SessionCore(fork, database, settings, options)
     this.statements = new SessionStatements(this.core, this)
@@ -91,6 +89,11 @@ export class Session implements Rememberable {
 
   get role(): string {
     return this.core.role
+  }
+
+  /** What its request or run belongs to: the Koa ctx. Undefined when that is over. */
+  get owner(): unknown {
+    return this.core.options.unit.owner
   }
 
   get state(): SessionState {

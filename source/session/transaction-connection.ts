@@ -3,14 +3,15 @@ import type { BeginOptions } from '../database/begin-options.ts'
 import type { CommitAnswer, Database, DatabaseConnection, PrepareAnswer } from '../database/database.ts'
 import { rollBackAndRelease } from '../database/roll-back-and-release.ts'
 import { StatementQueue } from '../database/statement-queue.ts'
+import type { SessionUnit } from './session-options.ts'
 
 /** Where the connection of a transaction comes from. */
 export interface ConnectionSource {
   readonly database: Database
   readonly em: SqlEntityManager
   readonly begin: BeginOptions
-  /** Called before the transaction begins; throws to refuse it. */
-  readonly beforeBegin: (() => void) | undefined
+  readonly role: string
+  readonly unit: SessionUnit
   /** The end of the transaction before this one, which is waited for. */
   readonly after: Promise<void> | undefined
 }
@@ -192,8 +193,8 @@ export function releaseAfter(
 }
 
 // Async, so that what is thrown rejects: the failure of the first statement stays that of the transaction.
-async function take({ database, em, begin, beforeBegin, after }: ConnectionSource): Promise<DatabaseConnection> {
+async function take({ database, em, begin, role, unit, after }: ConnectionSource): Promise<DatabaseConnection> {
   if (after !== undefined) await after
-  beforeBegin?.()
+  unit.beforeBegin?.(role)
   return await database.begin(begin, em)
 }

@@ -22,11 +22,14 @@ interface ReadUnit {
   release(): void
 }
 
+/** Stands for a reader that is over: an entity of a session that is watched would keep the request alive. */
+const GONE: LateReader = { isOver: true, over: async () => true, usedTooLate: () => undefined }
+
 /** Lets a streamed body read from read-only roles of a unit of work that has ended well. */
 export class LateReading {
   #reader: LateReader
   readonly #host: UnitHost
-  readonly #unit: ReadUnit
+  #unit: ReadUnit | undefined
   /** `'too early'`: the unit has not ended. `'waited for'`: the registry waits for the reader. */
   #state: 'too early' | 'refused' | 'allowed' | 'waited for' = 'too early'
 
@@ -44,6 +47,12 @@ export class LateReading {
   /** Reports a use of `session` after its end to the reader. */
   watch(session: Session): void {
     session.watchLateUse((error) => this.#reader.usedTooLate(error))
+  }
+
+  /** Lets go of the reader, which is over, and of the unit. */
+  release(): void {
+    this.#reader = GONE
+    this.#unit = undefined
   }
 
   get isReading(): boolean {
@@ -75,13 +84,18 @@ export class LateReading {
     else {
       // Nobody waits for a body that does not read.
       this.#host.forget()
-      void this.#reader.over().then(() => this.#unit.release())
+      void this.#reader.over().then(() => this.#releaseUnread())
     }
     return true
   }
 
+  /** A session that was opened meanwhile is closed by the reader's end, which also releases the unit. */
+  #releaseUnread(): void {
+    if (this.#state !== 'waited for') this.#unit?.release()
+  }
+
   #closeWhenRead(): void {
     this.#state = 'waited for'
-    this.#host.watch(this.#reader.over().then((wasRead) => this.#unit.close(!wasRead)))
+    this.#host.watch(this.#reader.over().then((wasRead) => this.#unit?.close(!wasRead)))
   }
 }

@@ -164,7 +164,7 @@ export class UnitOfWork implements SessionSource {
   readBy(reader: LateReader): void {
     this.#late ??= new LateReading(reader, this.#host, {
       close: (unread) => this.#closeSessions(unread),
-      release: () => this.scope.release(this.#retry.again),
+      release: () => this.#letGo(),
     })
     this.#late.replaceReader(reader)
     for (const session of this.#sessions.all) this.#late.watch(session)
@@ -217,7 +217,13 @@ export class UnitOfWork implements SessionSource {
   }
 
   #release(): void {
-    this.scope.release(this.#retry.again)
+    this.#letGo()
     this.#host.forget()
+  }
+
+  #letGo(): void {
+    this.#sessions.release()
+    this.#late?.release()
+    this.scope.release(this.#retry.again)
   }
 }

@@ -3,6 +3,7 @@ import { SharedFileError } from '../role/errors.ts'
 import type { Engine, OpenOptions } from '../role/engine.ts'
 import { SessionDataManager } from '../session/session-data-manager.ts'
 import type { Session } from '../session/session.ts'
+import type { SessionUnit } from '../session/session-options.ts'
 import type { Transaction, TransactionManager } from '../transaction/index.ts'
 import type { RoleStatus } from './db-sessions-container.ts'
 import { IndependentSessions } from './independent-sessions.ts'
@@ -22,6 +23,8 @@ export class UnitSessions {
   readonly #unit: SessionsOwner
   readonly #options: UnitOfWorkOptions
   readonly #committed: (role: string) => void
+  /** What the sessions know of the unit. Made with the first of them. */
+  #known: SessionUnit | undefined
   /** The sessions last opened, by role. */
   readonly #last = new Map<string, Session>()
   #independent: IndependentSessions | undefined
@@ -86,14 +89,31 @@ export class UnitSessions {
   }
 
   #open(engine: Engine, kept: Session['em'] | undefined): Session {
-    const { owner, disableTransaction } = this.#options
-    const beforeBegin =
-      engine.sharesFileWith.length > 0 && engine.rules.writes ? (): void => this.#assertFileIsFree(engine) : undefined
-    const options = { owner, dbSession: this.#unit.container, kept, beforeBegin, committed: this.#committed }
+    const { disableTransaction } = this.#options
+    const options = { unit: (this.#known ??= this.#know()), kept }
     if (!engine.joins) return this.#openIndependent(engine, options)
     const transaction = this.#unit.tm.get()
     if (disableTransaction) return this.#openPlain(engine, options, transaction)
     return this.#openJoined(engine, options, transaction)
+  }
+
+  #know(): SessionUnit {
+    return {
+      owner: this.#options.owner,
+      dbSession: this.#unit.container,
+      beforeBegin: (role) => this.#assertFileIsFree(this.#host.engine(role)),
+      committed: this.#committed,
+    }
+  }
+
+  /** Has the sessions, which entities may keep alive, forget the unit. */
+  release(): void {
+    const known = this.#known
+    if (known === undefined) return
+    known.owner = undefined
+    known.dbSession = undefined
+    known.beforeBegin = undefined
+    known.committed = undefined
   }
 
   #openIndependent(engine: Engine, options: Omit<OpenOptions, 'coordinated'>): Session {
@@ -141,7 +161,8 @@ export class UnitSessions {
   }
 
   /** @throws SharedFileError when another role of this unit holds the lock that this role would wait for */
-  #assertFileIsFree({ role, sharesFileWith }: Engine): void {
+  #assertFileIsFree({ role, rules, sharesFileWith }: Engine): void {
+    if (!rules.writes || sharesFileWith.length === 0) return
     const holder = sharesFileWith.find(
       (other) => this.opened(other)?.transaction.begun === true && this.#host.engine(other).rules.writes,
     )
