@@ -7,6 +7,7 @@ import { OutsideTransactionError } from '../session/errors.ts'
 import { StreamUnderWayError } from './errors.ts'
 import { SqlassistError } from '../transaction/index.ts'
 import { autocommitStream } from './autocommit-streams.ts'
+import { connectsOnce, isConnected, isConnecting } from './connecting.ts'
 import { connectionsOf } from './connections-of.ts'
 import { copiedResults } from './copied-results.ts'
 import { holdContextName } from './context-names.ts'
@@ -69,6 +70,7 @@ function prepared(orm: AnyOrm, { role, onlyConnection }: Attachment): ServedOrm 
           return error instanceof SqlassistError ? error : original.call(this, error)
         },
     ),
+    ...connectionsOf(driver).flatMap(connectsOnce),
     ...connectionsOf(driver).flatMap((connection) => guarded(connection, served)),
     ...(onlyConnection ? connectionsOf(driver).flatMap((connection) => guardedClient(connection, served)) : []),
   ])
@@ -82,12 +84,10 @@ function skipTable(options: { skipTables?: (string | RegExp)[] }, table: string)
   return () => void (options.skipTables = skipTables ?? [])
 }
 
-/** Guards the four methods that send MikroORM's statements. Without a context they take a connection from the pool. */
+/** Guards the three methods that send MikroORM's statements. Without a context they take a connection from the pool. */
 function guarded(connection: Connection, served: ServedOrm): (() => void)[] {
-  let connecting = 0
   const assertContext = (context: unknown, what: string): void => {
-    // Connecting sends statements of its own, such as foreign_keys on SQLite.
-    const role = context === undefined && connecting === 0 ? served.roleToLeave() : undefined
+    const role = context === undefined ? served.roleToLeave() : undefined
     if (role !== undefined) throw new OutsideTransactionError(role, what)
   }
   async function sendOutside(what: string, send: () => Promise<unknown>): Promise<unknown> {
@@ -95,19 +95,6 @@ function guarded(connection: Connection, served: ServedOrm): (() => void)[] {
     return await send()
   }
   return [
-    override(
-      connection,
-      'connect',
-      (original) =>
-        async function (...args) {
-          connecting++
-          try {
-            return await original.apply(this, args)
-          } finally {
-            connecting--
-          }
-        },
-    ),
     override(
       connection,
       'execute',
@@ -173,6 +160,10 @@ function autocommitClient(connection: Connection, served: ServedOrm, attachment:
   const wouldWait = async (): Promise<boolean> => onlyConnection || (await attachment.isExhausted())
   const provideGuarded = (original: Method): Method =>
     async function (...args) {
+      // What opens the connection waits for nobody who waits for that.
+      if (isConnecting(connection)) return await original.apply(this, args)
+      // MikroORM lets statements of Kysely go ahead of that.
+      if (!isConnected(connection)) await connection.ensureConnection()
       const here = session()
       if (here !== undefined && isNestedIn(here) && (await wouldWait())) {
         throw new OutsideTransactionError(role, 'A statement by the outer entity manager', INSIDE)

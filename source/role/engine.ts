@@ -8,6 +8,7 @@ import type { PreparedSurvey } from '../database/prepared.ts'
 import { Session } from '../session/session.ts'
 import type { SessionSettings, SessionUnit } from '../session/session-options.ts'
 import { sessionForks } from '../session/session-entity-manager.ts'
+import { isConnected } from './connecting.ts'
 import { connectionsOf } from './connections-of.ts'
 import { databaseOf } from './database-of.ts'
 import { rulesOf, type RoleRules } from './role-kinds.ts'
@@ -71,8 +72,7 @@ export class Engine {
 
   /** Whether its ORM has connected and was not closed since. */
   get connected(): boolean {
-    // https://github.com/mikro-orm/mikro-orm/blob/v7.2.1/packages/core/src/connections/Connection.ts
-    return (this.#driver.getConnection('write') as unknown as { readonly connected?: boolean }).connected !== false
+    return isConnected(this.#driver.getConnection('write'))
   }
 
   /** Whether its transactions can be prepared if the server lets them. */

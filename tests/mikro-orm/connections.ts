@@ -9,6 +9,7 @@ import type { Reliance } from './reliance.ts'
 
 const ATTACH = 'role/attach-orm.ts'
 const ROLE = 'role/engine.ts'
+const CONNECTING = 'role/connecting.ts'
 const POOL = 'database/postgres/client-pool.ts'
 const HOOKS = 'database/postgres/connection-hooks.ts'
 
@@ -49,7 +50,7 @@ export const CONNECTION_RELIANCES: readonly Reliance[] = [
   },
   {
     what: 'A connection says in connected whether it is open',
-    where: [ROLE, POOL],
+    where: [CONNECTING, POOL],
     forms: ['cast'],
     why: 'the pool of a closed ORM is not opened by a look at it',
     async check() {
@@ -154,15 +155,33 @@ export const CONNECTION_RELIANCES: readonly Reliance[] = [
   },
   {
     what: 'An ORM opens and closes by connect() and close() of its connections, also of its own accord',
-    where: ['role/context-names.ts', ATTACH],
+    where: ['role/context-names.ts', CONNECTING],
     forms: ['override'],
-    why: 'the name of a closed ORM is free, and the statements of a connect are not refused',
+    why: 'the name of a closed ORM is free, and what a connect sends is of no unit of work',
     async check() {
       const orm = await SqliteOrm.init({ dbName: ':memory:', entities: [Topic] })
       const connection = orm.driver.getConnection('write')
       const opened = await callsOf(connection, 'connect', () => orm.em.fork().execute('select 1'))
       const closed = await callsOf(connection, 'close', () => orm.close())
       assert.equal([opened.length, closed.length], [1, 1])
+    },
+  },
+  {
+    what: 'A connection waits in ensureConnection() before it is used, and calls itself connected before it is set up',
+    where: [CONNECTING],
+    forms: ['override'],
+    why: 'what comes meanwhile waits until all of it is done',
+    async check() {
+      const orm = await SqliteOrm.init({ dbName: ':memory:', entities: [Topic] })
+      const connection: any = orm.driver.getConnection('write')
+      const connectedAtPragma: boolean[] = []
+      connection.onConnect = async () => void connectedAtPragma.push(connection.connected)
+      const ensured = await callsOf(connection, 'ensureConnection', async () => {
+        await orm.em.fork().execute('select 1')
+        await connection.getNativeClient()
+      })
+      assert.equal([ensured.length, connectedAtPragma], [2, [true]])
+      await orm.close()
     },
   },
   {
