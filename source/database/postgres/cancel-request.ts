@@ -33,9 +33,9 @@ export interface CancelOptions {
 }
 
 /** A request to cancel was not answered. */
-export class UnansweredCancelError extends Error {
+export class UnansweredCancel extends Error {
   static {
-    this.prototype.name = 'UnansweredCancelError'
+    this.prototype.name = 'UnansweredCancel'
   }
   /** Whether it was sent, and may still arrive. */
   readonly isOnItsWay: boolean
@@ -50,19 +50,19 @@ export class UnansweredCancelError extends Error {
  * Asks for the statement of `client` to be given up, by the CancelRequest of the protocol: over a connection of its own, to the
  * same address. A pooler knows its clients by the key that goes with it, and the number of a server's process is not theirs.
  * Resolves when the server has closed that connection, which means that the request has arrived.
- * @throws UnansweredCancelError
+ * @throws UnansweredCancel
  */
 export async function requestCancel(client: PoolClient, options: CancelOptions): Promise<void> {
   const { processID, secretKey, port, host, ssl, sslNegotiation, connection } = client as unknown as Internals
   if (processID === null || secretKey === null) {
-    throw new UnansweredCancelError('the server gave its client no key for that', false)
+    throw new UnansweredCancel('the server gave its client no key for that', false)
   }
   const { stream, connectionTimeoutMillis: limit = LIMIT_MS } = options
   const { constructor: Connection } = connection
   const request = new Connection({ stream, ssl: sslOf(ssl, host), sslNegotiation })
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   let isSent = false
-  const fail = (error: Error): void => reject(new UnansweredCancelError(error.message, isSent, error))
+  const fail = (error: Error): void => reject(new UnansweredCancel(error.message, isSent, error))
   const timer = setTimeout(() => fail(new Error(`there was no answer in ${limit} ms`)), limit)
   request.on('error', fail)
   request.once('errorMessage', fail)
