@@ -33,7 +33,7 @@ export interface CancelOptions {
 }
 
 /** A request to cancel was not answered. */
-export class UnansweredCancel extends Error {
+class UnansweredCancel extends Error {
   static {
     this.prototype.name = 'UnansweredCancel'
   }
@@ -46,11 +46,16 @@ export class UnansweredCancel extends Error {
   }
 }
 
+/** Whether a request that ended with `error` was sent, and may still cancel something. */
+export function mayStillArrive(error: unknown): boolean {
+  return error instanceof UnansweredCancel && error.isOnItsWay
+}
+
 /**
  * Asks for the statement of `client` to be given up, by the CancelRequest of the protocol: over a connection of its own, to the
  * same address. A pooler knows its clients by the key that goes with it, and the number of a server's process is not theirs.
  * Resolves when the server has closed that connection, which means that the request has arrived.
- * @throws UnansweredCancel
+ * @throws an error where it was not answered
  */
 export async function requestCancel(client: PoolClient, options: CancelOptions): Promise<void> {
   const { processID, secretKey, port, host, ssl, sslNegotiation, connection } = client as unknown as Internals

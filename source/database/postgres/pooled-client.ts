@@ -1,6 +1,6 @@
 import type { PoolClient, QueryResult } from 'pg'
 import { beginWithParameters } from './begin-with-parameters.ts'
-import { requestCancel, UnansweredCancel } from './cancel-request.ts'
+import { mayStillArrive, requestCancel } from './cancel-request.ts'
 import { ConnectionLostError } from '../errors.ts'
 import type { PoolOfClients } from './side-connection.ts'
 import { hasSqlState, isLost, whenAnswered } from './server-errors.ts'
@@ -135,7 +135,7 @@ export class PooledClient {
     try {
       await requestCancel(this.#client, this.#pool.options)
     } catch (error) {
-      this.#mayBeCancelled = error instanceof UnansweredCancel && error.isOnItsWay
+      this.#mayBeCancelled = mayStillArrive(error)
       process.emitWarning(`A statement of role "${this.#role}" could not be cancelled and runs on: ${String(error)}`, {
         code: 'SQLASSIST_CANCEL_FAILED',
       })
