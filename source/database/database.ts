@@ -87,7 +87,7 @@ export type Exclusive = <T>(work: () => Promise<T>) => Promise<T>
  */
 export type Admit = (kind: StatementKind, backend?: number) => void
 
-/** Statements outside of any transaction. */
+/** Statements that read, each on its own. PostgreSQL keeps each of them to that, in a transaction around it. */
 export interface Reads {
   execute(query: CompiledQuery, admit: Admit, options?: AbortableOperationOptions): Promise<StatementResult>
   /** Rows in chunks of `chunkSize`. */
@@ -104,8 +104,8 @@ export interface Reads {
 /** The database behind one role, as far as sessions need it. */
 export interface Database {
   readonly dialect: 'postgresql' | 'sqlite'
-  /** For statements of `em` outside of any transaction, over `connection`: the primary's or a replica's. */
-  reads(connection: AbstractSqlConnection, em: SqlEntityManager): Reads
+  /** For statements of `em` that read, each on its own, over `connection`: the primary's or a replica's. */
+  reads(connection: AbstractSqlConnection, em: SqlEntityManager, options: BeginOptions): Reads
   /**
    * Takes a connection for a transaction of `em`, begun by then or together with its first statement. Nothing stays
    * checked out when that fails.

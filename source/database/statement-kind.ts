@@ -54,7 +54,7 @@ function kindOfNext(tokens: SqlTokens, mayWrite: boolean): StatementKind {
 }
 
 /** The word that a statement begins with: empty where it begins with something else, undefined where there is nothing. */
-function firstWord(tokens: SqlTokens): string | undefined {
+export function firstWord(tokens: SqlTokens): string | undefined {
   while (tokens.nextOfStatement()) if (!tokens.is('(')) return tokens.word
   return undefined
 }

@@ -4,6 +4,7 @@ import { isNestedIn } from '../session/nested-transactions.ts'
 import { oneAfterTheOther } from '../session/one-after-the-other.ts'
 import { foreignEntityGuard } from '../session/entity-ownership.ts'
 import { OutsideTransactionError } from '../session/errors.ts'
+import { refuseLocks } from '../session/refuse-locks.ts'
 import { StreamUnderWayError } from './errors.ts'
 import { SqlassistError } from '../transaction/index.ts'
 import { autocommitStream } from './autocommit-streams.ts'
@@ -73,8 +74,15 @@ function prepared(orm: AnyOrm, { role, onlyConnection }: Attachment): ServedOrm 
     ...connectionsOf(driver).flatMap(connectsOnce),
     ...connectionsOf(driver).flatMap((connection) => guarded(connection, served)),
     ...(onlyConnection ? connectionsOf(driver).flatMap((connection) => guardedClient(connection, served)) : []),
+    ...(onlyConnection ? [override(driver, 'createQueryBuilder', lockless)] : []),
   ])
   return served
+}
+
+function lockless(original: Method): Method {
+  return function (...args) {
+    return refuseLocks(original.apply(this, args))
+  }
 }
 
 /** Has the schema generator, which keeps `options`, skip a table. It drops tables without an entity. */

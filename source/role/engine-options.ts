@@ -18,8 +18,9 @@ export interface EngineOptions<Orm extends MikroORM<any, any, any> = MikroORM<an
   /** Whether `.default` names this role. Default: the only role, or `writer`. */
   readonly default?: boolean | undefined
   /**
-   * `true`: statements run without a transaction, and a write throws ReadOnlySessionError before it is sent.
-   * `'snapshot'`: the same in one lazily begun REPEATABLE READ READ ONLY transaction. Default `false`.
+   * `true`: each statement reads alone. A write or a lock throws ReadOnlySessionError; PostgreSQL is asked to refuse those
+   * that no text shows, by a READ ONLY transaction around the statement, in the same round trip. `'snapshot'`: all of them
+   * in one lazily begun REPEATABLE READ READ ONLY transaction. Default `false`.
    */
   readonly readOnly?: boolean | 'snapshot' | undefined
   /**

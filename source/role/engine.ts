@@ -58,7 +58,7 @@ export class Engine {
     assertOwnPool(options)
     this.database = databaseOf(options.role, this.#driver)
     assertPipelining(options, this.database)
-    this.#settings = settingsOf(options, this.rules, background)
+    this.#settings = settingsOf(options, this, background)
   }
 
   get role(): string {
@@ -190,12 +190,13 @@ export class Engine {
 
 function settingsOf(
   options: ResolvedEngineOptions,
-  { writes, scope, begin }: RoleRules,
+  { rules: { writes, scope, begin }, dialect }: Pick<Engine, 'rules' | 'dialect'>,
   background: SessionSettings['background'],
 ): SessionSettings {
   const { role, initialState, rawWrites, keepSession, isolationLevel } = options
   return {
     role,
+    dialect,
     initialState: writes ? initialState : 'readonly',
     scope,
     begin: { isolationLevel, readOnly: false, ...begin },

@@ -16,17 +16,25 @@ export class SessionEndedError extends SqlassistError {
   }
 }
 
-/** A write was about to reach the database through a read-only role. Nothing was sent. */
+/**
+ * A statement through a read-only role would have written, or had an effect beyond reading. Nothing was sent, or PostgreSQL
+ * refused it, whose error is `cause`. Nothing is stored.
+ */
 export class ReadOnlySessionError extends SqlassistError {
   static {
     this.prototype.name = 'ReadOnlySessionError'
   }
   override readonly code = 'SQLASSIST_READ_ONLY_SESSION'
 
-  constructor(role: string, what: string) {
+  constructor(
+    role: string,
+    what: string,
+    { fix, cause }: { readonly fix?: string | undefined; readonly cause?: unknown } = {},
+  ) {
     super(
-      `The role "${role}" is read only, and ${what}. Use a role that writes, such as ctx.dbSession.writer, ` +
-        `or configure the role without readOnly.`,
+      `The role "${role}" is read only, and ${what}. ` +
+        (fix ?? `Use a role that writes, such as ctx.dbSession.writer, or configure the role without readOnly.`),
+      cause === undefined ? undefined : { cause },
     )
   }
 }

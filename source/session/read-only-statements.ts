@@ -1,4 +1,5 @@
 import type { Admit, Reads, StatementResult } from '../database/database.ts'
+import { asReadOnlyError } from './read-only-refusal.ts'
 import type { Executor, Statement } from './statement.ts'
 import { rowsOfResult, traceStatement, traceStream, type StatementDetails, type Traceable } from './trace.ts'
 import type { WriteState } from './write-state.ts'
@@ -32,14 +33,15 @@ export class ReadOnlyStatements implements Executor {
       return Promise.reject(error)
     }
     const sending = new Sending(this.#host, this.#writes, statement)
-    const send = () => this.#reads.execute(statement.query, sending.admit, statement.options)
+    const send = () =>
+      this.#reads.execute(statement.query, sending.admit, statement.options).catch((error) => sending.fail(error))
     return traceStatement(this.#host, statement.query, sending.details, send, rowsOfResult)
   }
 
   stream(statement: Statement, chunkSize: number): AsyncIterable<unknown[]> {
-    const { admit, details } = new Sending(this.#host, this.#writes, statement)
-    const chunks = this.#reads.stream(statement.query, chunkSize, admit, statement.options)
-    return traceStream(this.#host, statement.query, details, chunks, ({ length }) => length)
+    const sending = new Sending(this.#host, this.#writes, statement)
+    const chunks = sending.stream(this.#reads, chunkSize)
+    return traceStream(this.#host, statement.query, sending.details, chunks, ({ length }) => length)
   }
 
   track<Row>(rows: AsyncIterable<Row>): AsyncIterableIterator<Row> {
@@ -87,6 +89,20 @@ class Sending {
     this.#statement.options?.signal?.throwIfAborted()
     this.#host.assertUsable()
     this.#writes.admit(kind, this.#statement.query, 'orm')
+  }
+
+  async *stream(reads: Reads, chunkSize: number): AsyncIterable<unknown[]> {
+    const { query, options } = this.#statement
+    try {
+      yield* reads.stream(query, chunkSize, this.admit, options)
+    } catch (error) {
+      this.fail(error)
+    }
+  }
+
+  /** @throws ReadOnlySessionError where the database refused a write, else the error as it is */
+  fail(error: unknown): never {
+    throw asReadOnlyError(this.#host.facts.role, this.#statement.query.sql, error)
   }
 
   readonly details = (): StatementDetails => ({ inTransaction: false, begins: false, backend: this.#backend })

@@ -17,6 +17,8 @@ import type { StatementOrigin } from './write-state.ts'
 /** Opens and ends nested transactions for a context of its session. */
 export interface NestingHost {
   readonly role: string
+  /** Whether its statements may only read. */
+  readonly onlyReads: boolean
   openNested(name: string, outer: Scope | undefined): Promise<Scope | undefined>
   rollBackNested(scope: Scope | undefined): Promise<void>
   releaseNested(scope: Scope | undefined): Promise<void>
@@ -107,6 +109,7 @@ export function sessionKysely(session: NestingHost, client: Kysely<any>, source:
 
 const RAW = Symbol('koa-sqlassist context for raw SQL')
 const SCOPE = Symbol('koa-sqlassist nested transaction')
+const HOST = Symbol('koa-sqlassist session of a context')
 
 /** The context for raw SQL beside this one of a session: in the same nested transaction. */
 export function rawContextOf(context: Kysely<any> | undefined): Kysely<any> | undefined {
@@ -116,6 +119,11 @@ export function rawContextOf(context: Kysely<any> | undefined): Kysely<any> | un
 /** The nested transaction that a context of a session is in, if any. */
 export function scopeOf(context: Kysely<any> | undefined): Scope | undefined {
   return (context as { readonly [SCOPE]?: Scope | undefined } | undefined)?.[SCOPE]
+}
+
+/** The session of a context. */
+export function hostOf(context: unknown): NestingHost | undefined {
+  return (context as { readonly [HOST]?: NestingHost } | undefined)?.[HOST]
 }
 
 const sessionKyselyClass = oncePerClass(makeSessionKyselyClass)
@@ -134,6 +142,10 @@ function makeSessionKyselyClass(Base: KyselyClass) {
       this.#session = session
       this.#executor = executor
       this.#source = source
+    }
+
+    get [HOST](): NestingHost {
+      return this.#session
     }
 
     get [SCOPE](): Scope | undefined {

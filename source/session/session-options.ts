@@ -1,10 +1,12 @@
 import type { BeginOptions } from '../database/begin-options.ts'
+import type { Database } from '../database/database.ts'
 import type { RawWrites } from './raw-writes.ts'
 import type { SessionState } from './session-state.ts'
 
 /** What all sessions of a role have in common. */
 export interface SessionSettings {
   readonly role: string
+  readonly dialect: Database['dialect']
   readonly initialState: SessionState
   /**
    * `statement`: each statement without a transaction. `transaction`: one database transaction, begun by the first

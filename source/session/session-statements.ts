@@ -3,6 +3,7 @@ import type { StatementResult } from '../database/database.ts'
 import { SessionEndedError } from './errors.ts'
 import { NestedTransactionEndedError, NestedTransactionOpenError } from './nested-errors.ts'
 import { innermost, type Nestable } from './nested-transactions.ts'
+import { asReadOnlyError } from './read-only-refusal.ts'
 import type { PipelinedHost } from './pipelined-commit.ts'
 import { Rounds } from './rounds.ts'
 import type { Scope } from './scopes.ts'
@@ -30,13 +31,17 @@ export class SessionStatements implements PipelinedHost, NestingHost {
     return this.#core.role
   }
 
+  get onlyReads(): boolean {
+    return this.#core.state === 'readonly'
+  }
+
   async execute(statement: Statement): Promise<StatementResult> {
     this.#core.assertUsable()
     const depth = this.#depthHere(statement.scope)
     try {
       return await this.#core.transaction.statements.execute(statement, depth)
     } catch (error) {
-      throw this.#noted(error)
+      throw this.#noted(error, statement)
     }
   }
 
@@ -46,12 +51,13 @@ export class SessionStatements implements PipelinedHost, NestingHost {
     try {
       return await this.#core.transaction.statements.executeAndCommit(statement, depth, isLast)
     } catch (error) {
-      throw this.#noted(error)
+      throw this.#noted(error, statement)
     }
   }
 
-  #noted(error: unknown): unknown {
-    return error instanceof SessionEndedError ? this.#core.life.noteLateUse(error) : error
+  #noted(error: unknown, { query }: Statement): unknown {
+    if (error instanceof SessionEndedError) return this.#core.life.noteLateUse(error)
+    return this.onlyReads ? asReadOnlyError(this.role, query.sql, error) : error
   }
 
   cancelStatement(): void {
@@ -71,7 +77,11 @@ export class SessionStatements implements PipelinedHost, NestingHost {
 
   async *stream(statement: Statement, chunkSize: number): AsyncIterable<unknown[]> {
     this.#core.assertUsable()
-    yield* this.#core.transaction.statements.stream(statement, chunkSize)
+    try {
+      yield* this.#core.transaction.statements.stream(statement, chunkSize)
+    } catch (error) {
+      throw this.onlyReads ? asReadOnlyError(this.role, statement.query.sql, error) : error
+    }
   }
 
   /** Makes `rows` a stream of the session, which ends with it. */

@@ -2,6 +2,7 @@ import type { CompiledQuery } from 'kysely'
 import { ManagedSessionError, ReadOnlySessionError, UnmarkedWriteError } from './errors.ts'
 import { hasLockingClause, mayLock } from '../database/may-lock.ts'
 import { RawWriteLog, shown } from './raw-write-log.ts'
+import { assertReads } from './read-only-refusal.ts'
 import type { SessionSettings } from './session-options.ts'
 import type { SessionState } from './session-state.ts'
 import type { StatementKind } from '../database/statement-kind.ts'
@@ -48,6 +49,7 @@ export class WriteState {
    */
   admit(kind: StatementKind, query: CompiledQuery, origin: StatementOrigin): void {
     if (kind === 'read') {
+      if (this.#state === 'readonly') assertReads(this.#settings, query.sql)
       if (!this.#mayHoldLocks) this.#mayHoldLocks = origin === 'raw' || mayLock(query.sql)
       if (this.#state === 'active') this.#noteRead(query, origin)
       return

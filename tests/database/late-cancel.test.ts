@@ -23,6 +23,9 @@ test.before(async (world) => {
   world.gate = await secondLook(world.target)
   await world.look.rows(`create function slow() returns trigger language plpgsql as
     $$ begin perform pg_advisory_xact_lock_shared(1); return new; end $$`)
+  await world.look.rows(
+    `create function waits() returns text language sql as 'select pg_advisory_xact_lock_shared(1)::text'`,
+  )
   await world.look.rows('create trigger slow before insert on author for each row execute function slow()')
 })
 test.before.each(async ({ look, gate }) => {
@@ -42,7 +45,7 @@ test.after(async ({ gate, close }) => {
 /** How many of this database wait for a lock. */
 const WAITING = `select count(*) from pg_locks l join pg_database d on d.oid = l.database
   where not granted and datname = current_database()`
-const WAIT = 'select pg_advisory_xact_lock_shared(1)'
+const WAIT = 'select waits()'
 const WAYS: readonly { name: string; options?: object; work: (em: Em) => unknown }[] = [
   {
     name: 'a COMMIT that went along with the last statement',

@@ -65,10 +65,12 @@ async function serving(
   return await serve(app)
 }
 
-/** How many backends run that statement right now. */
+/** How many backends run that statement right now, alone or with others around it. */
 async function running(sql: string): Promise<number> {
   const { adminQuery } = await postgres()
-  const rows = await adminQuery(`select 1 from pg_stat_activity where state = 'active' and query = $1`, [sql])
+  const rows = await adminQuery(`select 1 from pg_stat_activity where state = 'active' and strpos(query, $1) > 0`, [
+    sql,
+  ])
   return rows.length
 }
 
@@ -106,30 +108,33 @@ for (const role of ['writer', 'reader'] as const) {
 test('a request to cancel that comes late hits nobody: a read-only role gives its connection back only behind it', async (world) => {
   const reader = await openOrm(world.wire.url, { poolMax: 1 })
   const pool = await poolOf(reader)
+  await world.look.rows(
+    `create function wait_for(lock int) returns text language sql as 'select pg_advisory_xact_lock(lock)::text'`,
+  )
   const app = new Koa()
   app.use(dbSessions({ reader: { orm: reader, readOnly: true } }))
   app.use(async (ctx) => {
-    await ctx.dbSession.reader.execute(`select pg_advisory_xact_lock(${ctx.path.slice(1)})`)
+    await ctx.dbSession.reader.execute(`select wait_for(${ctx.path.slice(1)})`)
     ctx.body = 'read'
   })
   const served = await serve(app)
   await served.request('GET', '/0')
   for (const lock of [1, 2]) await world.look.rows(`select pg_advisory_lock(${lock})`)
   const leaves = served.open('GET', '/1')
-  await until(async () => (await running('select pg_advisory_xact_lock(1)')) === 1, 'the first to wait for its lock')
+  await until(async () => (await running('select wait_for(1)')) === 1, 'the first to wait for its lock')
   const late = world.wire.holdCancels()
   leaves.destroy()
   await late.reached
   await world.look.rows('select pg_advisory_unlock(1)')
-  await until(async () => (await running('select pg_advisory_xact_lock(1)')) === 0, 'the first to be done')
+  await until(async () => (await running('select wait_for(1)')) === 0, 'the first to be done')
   const stays = served.open('GET', '/2')
   await until(
-    async () => pool.waitingCount === 1 || (await running('select pg_advisory_xact_lock(2)')) === 1,
+    async () => pool.waitingCount === 1 || (await running('select wait_for(2)')) === 1,
     'the second to have the connection, or to wait for it',
   )
   assert.is(pool.waitingCount, 1, 'the connection is not given back before the request to cancel has arrived')
   late.release()
-  await until(async () => (await running('select pg_advisory_xact_lock(2)')) === 1, 'the second to wait for its lock')
+  await until(async () => (await running('select wait_for(2)')) === 1, 'the second to wait for its lock')
   await world.look.rows('select pg_advisory_unlock(2)')
   assert.is((await stays.reply()).text, 'read')
   await served.close()

@@ -53,6 +53,7 @@ function outline(messages: readonly string[]): string {
   return messages
     .join(';')
     .split(';')
+    .filter((statement) => statement !== '')
     .map((statement) => /^\w+(?: prepared| transaction)?/.exec(statement.trim())![0])
     .join(';')
 }
@@ -60,7 +61,21 @@ function outline(messages: readonly string[]): string {
 const expected: readonly [string, (ctx: Context) => unknown, Record<string, string[]>][] = [
   ['a request that opens no session: none', () => undefined, {}],
   ['an opened session without a statement: none', ({ dbSession }) => void dbSession.writer, {}],
-  ['a read on a read-only role: one', ({ dbSession: { reader } }) => reader.findOne(Author, 1), { reader: ['select'] }],
+  [
+    'a read on a read-only role: one, with the READ ONLY transaction around it',
+    ({ dbSession: { reader } }) => reader.findOne(Author, 1),
+    { reader: ['begin;select;rollback'] },
+  ],
+  [
+    `a read of Kysely's with parameters on a read-only role: the same`,
+    ({ dbSession: { reader } }) => sql`select ${1}::int`.execute(reader.getKysely()),
+    { reader: ['begin;select;rollback'] },
+  ],
+  [
+    'a read with a semicolon on a read-only role: the same',
+    ({ dbSession: { reader } }) => reader.execute('select 1;'),
+    { reader: ['begin;select;rollback'] },
+  ],
   [
     'a read on a joined role: one, and the ROLLBACK',
     ({ dbSession: { writer } }) => writer.findOne(Author, 1),

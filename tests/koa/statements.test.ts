@@ -66,10 +66,12 @@ test('a session that only read is rolled back, never committed', async (world) =
   assert.is(sent[2], 'rollback')
 })
 
-test('a read on a read-only role is one statement without a transaction', async (world) => {
+test('a read on a read-only role has a transaction of its own, to which the server keeps it', async (world) => {
   const sent = await sentBy(world, ({ dbSession: { reader } }) => reader.count(Book))
-  assert.is(sent.length, 1)
-  assert.match(sent[0]!, /^select count/)
+  assert.is(sent.length, 3)
+  assert.is(sent[0], 'begin read only')
+  assert.match(sent[1]!, /^select count/)
+  assert.is(sent[2], 'rollback')
 })
 
 test('an opened session without a statement sends nothing', async (world) => {

@@ -1,4 +1,5 @@
 /** What the library relies on of MikroORM's drivers and connections. */
+import { LockMode } from '@mikro-orm/core'
 import { MikroORM as PostgresOrm } from '@mikro-orm/postgresql'
 import { MikroORM as SqliteOrm } from '@mikro-orm/sqlite'
 import Database from 'better-sqlite3'
@@ -206,6 +207,25 @@ export const CONNECTION_RELIANCES: readonly Reliance[] = [
         }
       })
       assert.equal(calls, [[error]])
+    },
+  },
+  {
+    what: 'Each read with a lock mode goes by setLockMode() of a builder that createQueryBuilder() of the driver makes',
+    where: [ATTACH],
+    forms: ['override'],
+    why: 'a session that only reads refuses lock modes, which SQLite has no clause for',
+    async check({ sqlite: { orm } }) {
+      const made = await callsOf(orm.driver, 'createQueryBuilder', async () => {
+        await orm.em.transactional(async (em) => {
+          const author = await em.findOneOrFail(Author, await em.insert(Author, { name: 'locked', photo: null }))
+          await em.find(Author, {}, { lockMode: LockMode.PESSIMISTIC_WRITE })
+          await em.lock(author, LockMode.PESSIMISTIC_WRITE)
+          const builder: any = em.qb(Author)
+          assert.is(builder.context, em.getTransactionContext())
+          assert.type(builder.setLockMode, 'function')
+        })
+      })
+      assert.is(made.length, 5)
     },
   },
   {

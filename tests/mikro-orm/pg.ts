@@ -116,22 +116,29 @@ export const PG_RELIANCES: readonly Reliance[] = [
     },
   },
   {
-    what: "pg's class of a client has its Query, whose prepare() sends parse, bind, describe and execute",
+    what: "pg's class of a client has its Query, whose prepare() sends parse, bind, describe, and by _getRows() execute and sync",
     where: ['database/postgres/begin-with-parameters.ts'],
     forms: ['cast', 'constructor', 'subclass'],
-    why: 'BEGIN goes ahead of a statement with parameters in one round trip',
+    why: 'BEGIN goes ahead of a statement with parameters in one round trip, and what ends a read goes behind it',
     async check(worlds) {
       await withClient(worlds, async (client) => {
         const { Query } = client.constructor
         const prepared: string[] = []
         class Beginning extends (Query as new (...args: any[]) => any) {
           prepare(connection: any): void {
-            prepared.push(...['parse', 'bind', 'describe', 'execute'].map((name) => typeof connection[name]))
+            prepared.push(...['parse', 'bind', 'describe', 'execute', 'sync'].map((name) => typeof connection[name]))
             connection.parse({ text: 'begin' })
             connection.bind({})
             connection.describe({ type: 'P' })
             connection.execute({})
             super['prepare'](connection)
+          }
+          _getRows(connection: any): void {
+            connection.execute({})
+            connection.parse({ text: 'savepoint a' })
+            connection.bind({})
+            connection.execute({})
+            connection.sync()
           }
         }
         const results: any = await new Promise((resolve, reject) => {
@@ -140,10 +147,10 @@ export const PG_RELIANCES: readonly Reliance[] = [
           )
           client.query(query)
         })
-        assert.equal(prepared, Array(4).fill('function'))
+        assert.equal(prepared, Array(5).fill('function'))
         assert.equal(
           results.map(({ command }: any) => command),
-          ['BEGIN', 'SELECT'],
+          ['BEGIN', 'SELECT', 'SAVEPOINT'],
         )
         assert.is(client.getTransactionStatus(), 'T')
         await client.query('rollback')

@@ -8,22 +8,27 @@ interface ProtocolConnection {
   bind(portal: object): void
   describe(what: { readonly type: 'P' }): void
   execute(portal: object): void
+  sync(): void
 }
 interface PreparedQuery {
+  requiresPreparation(): boolean
   prepare(connection: ProtocolConnection): void
+  _getRows(connection: ProtocolConnection): void
 }
 type Callback = (error: Error | null, results: QueryResult | QueryResult[]) => void
 type QueryClass = new (text: string, values: readonly unknown[], callback: Callback) => PreparedQuery
 
 /**
- * Sends `start` and, without waiting, a statement with parameters. There is one Sync, behind all of it. When one of
- * them fails, for instance a BEGIN that was cancelled, the server skips the rest, which never runs in autocommit.
+ * Sends `start`, a statement with or without parameters, and `end`, without waiting in between. There is one Sync, behind
+ * all of it. When one of them fails, for instance a BEGIN that was cancelled, the server skips the rest, which never runs in
+ * autocommit. The server takes no text of several statements.
  */
 export function beginWithParameters(
   client: PoolClient,
   start: readonly string[],
   text: string,
   values: readonly unknown[],
+  end: readonly string[],
 ): Promise<QueryResult | QueryResult[]> {
   const { Query } = client.constructor as unknown as { readonly Query: QueryClass }
   const BeginningQuery = beginningQueryClass(Query)
@@ -32,6 +37,7 @@ export function beginWithParameters(
       error === null ? resolve(results) : whenAnswered(client, error, reject),
     )
     query.start = start
+    query.end = end
     client.query(query as never)
   })
 }
@@ -41,15 +47,31 @@ const beginningQueryClass = oncePerClass(makeBeginningQueryClass)
 function makeBeginningQueryClass(Query: QueryClass) {
   return class BeginningQuery extends Query {
     start: readonly string[] = []
+    end: readonly string[] = []
+
+    override requiresPreparation(): boolean {
+      return true
+    }
 
     override prepare(connection: ProtocolConnection): void {
-      for (const statement of this.start) {
-        connection.parse({ text: statement })
-        connection.bind({})
-        connection.describe({ type: 'P' })
-        connection.execute({})
-      }
+      sendEach(connection, this.start)
       super.prepare(connection)
     }
+
+    /** Called by pg where it has sent all but Execute and Sync. */
+    override _getRows(connection: ProtocolConnection): void {
+      connection.execute({})
+      sendEach(connection, this.end)
+      connection.sync()
+    }
+  }
+}
+
+function sendEach(connection: ProtocolConnection, statements: readonly string[]): void {
+  for (const statement of statements) {
+    connection.parse({ text: statement })
+    connection.bind({})
+    connection.describe({ type: 'P' })
+    connection.execute({})
   }
 }

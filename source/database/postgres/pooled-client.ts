@@ -99,13 +99,21 @@ export class PooledClient {
     }
   }
 
-  /** In one round trip: what begins a transaction, and a statement with parameters. @throws as `query` */
-  async beginWith(start: readonly string[], sql: string, parameters: readonly unknown[]): Promise<Results> {
+  /**
+   * In one round trip: `start`, such as what begins a transaction, one statement, and `end`. Each is one to the server, which
+   * refuses a text of several. @throws as `query`
+   */
+  async beginWith(
+    start: readonly string[],
+    sql: string,
+    parameters: readonly unknown[],
+    end: readonly string[] = [],
+  ): Promise<Results> {
     if (this.#cancelling !== undefined) await this.#cancelling
     if (this.isLost) throw this.lost()
     this.#running++
     try {
-      return await beginWithParameters(this.#client, start, sql, parameters)
+      return await beginWithParameters(this.#client, start, sql, parameters, end)
     } catch (error) {
       throw this.#judged(error)
     } finally {

@@ -8,6 +8,7 @@ import type {
   StatementResult,
 } from '../database.ts'
 import { ConnectionLostError, TransactionAbortedError } from '../errors.ts'
+import { moveBack } from './error-position.ts'
 import type { PooledClient } from './pooled-client.ts'
 import { AS_WHO_LOGGED_IN } from './postgres-decisions.ts'
 import type { Finish } from '../prepared.ts'
@@ -16,6 +17,8 @@ import { sqlLiteral } from '../sql-literal.ts'
 import { hasSqlState } from './server-errors.ts'
 import { statementKind, type StatementKind } from '../statement-kind.ts'
 
+/** What has to come before the first query, and gives the transaction its snapshot. */
+const IMPORTS_SNAPSHOT = /^set transaction snapshot '[^']*';?$/i
 const COUNTED = new Set(['INSERT', 'UPDATE', 'DELETE', 'MERGE'])
 
 /**
@@ -27,16 +30,19 @@ const COUNTED = new Set(['INSERT', 'UPDATE', 'DELETE', 'MERGE'])
 export class PostgresConnection implements DatabaseConnection {
   readonly #held: PooledClient
   readonly #role: string
+  /** Whether the transaction only reads. */
+  readonly #isReading: boolean
   /** What begins the transaction; undefined when it was sent. */
   #start: readonly string[] | undefined
   #cursors = 0
   #firstError: unknown
 
-  /** `start` begins the transaction: it travels with the first statement. */
-  constructor(held: PooledClient, role: string, start: readonly string[]) {
+  /** `start` begins the transaction: it travels with the first statement. `isReading`: READ ONLY is part of it. */
+  constructor(held: PooledClient, role: string, start: readonly string[], isReading = false) {
     this.#held = held
     this.#role = role
     this.#start = start
+    this.#isReading = isReading
   }
 
   get isFresh(): boolean {
@@ -168,21 +174,29 @@ export class PostgresConnection implements DatabaseConnection {
   /** Sends the program's `sql`, behind `ahead`. @throws TransactionAbortedError where it would run in autocommit */
   async #query(sql: string, parameters: readonly unknown[] = [], ahead = ''): Promise<QueryResult | QueryResult[]> {
     if (this.#mayBeGone) await this.#assertOpen()
-    const start = this.#start ?? []
+    const start = this.#startBefore(sql, ahead)
     this.#start = undefined
-    const inFront = (parameters.length === 0 ? start.map((each) => `${each};`).join('') : '') + ahead
+    // Of several statements in one string, one could end the transaction that only reads.
+    const isAlone = parameters.length > 0 || (this.#isReading && sql.includes(';'))
+    const inFront = (isAlone ? '' : start.map((each) => `${each};`).join('')) + ahead
     try {
-      if (start.length === 0) return await this.#held.query(inFront + sql, parameters)
-      const results =
-        parameters.length > 0
-          ? await this.#held.beginWith(start, inFront + sql, parameters)
-          : await this.#held.query(inFront + sql)
-      return withoutFirst(start.length, results)
+      const isPlain = !isAlone || (start.length === 0 && parameters.length > 0)
+      const results = isPlain
+        ? await this.#held.query(inFront + sql, parameters)
+        : await this.#held.beginWith(start, inFront + sql, parameters)
+      return start.length === 0 ? results : withoutFirst(start.length, results)
     } catch (error) {
       this.#firstError ??= error
       moveBack(error, Array.from(inFront).length)
       throw error
     }
+  }
+
+  /** PostgreSQL lets READ ONLY be taken back until the first query. */
+  #startBefore(sql: string, ahead: string): readonly string[] {
+    const start = this.#start ?? []
+    const isQuery = ahead !== '' || sql.startsWith('select ') || IMPORTS_SNAPSHOT.test(sql)
+    return !this.#isReading || start.length === 0 || isQuery ? start : [...start, 'select']
   }
 
   /**
@@ -213,12 +227,4 @@ export function resultOf(result: QueryResult | QueryResult[]): StatementResult {
 function withoutFirst(count: number, result: QueryResult | QueryResult[]): QueryResult | QueryResult[] {
   const results = Array.isArray(result) ? result.slice(count) : []
   return results.length === 1 ? (results[0] as QueryResult) : results
-}
-
-/** Moves the place of an error, which PostgreSQL gives in characters from the beginning of what was sent. */
-function moveBack(error: unknown, characters: number): void {
-  const located = error as { position?: string | undefined }
-  if (located.position === undefined || characters === 0) return
-  const position = Number(located.position) - characters
-  located.position = position > 0 ? String(position) : undefined
 }

@@ -10,6 +10,7 @@ import { PostgresDecisions, type Aside } from './postgres-decisions.ts'
 import { PostgresConnection } from './postgres-connection.ts'
 import { PostgresPrepared } from './prepared-transactions.ts'
 import { PostgresReads } from './postgres-reads.ts'
+import { readingTransaction } from './read-alone.ts'
 import type { StreamingClients } from './postgres-streaming.ts'
 
 /** The PostgreSQL database of an ORM, reached through the ORM's own pool. */
@@ -36,15 +37,16 @@ export class PostgresDatabase implements Database {
     // Everything it takes is done in the commit itself.
   }
 
-  reads(connection: AbstractSqlConnection, em: SqlEntityManager): PostgresReads {
-    return new PostgresReads(this.#role, this.#clientsOf(connection), em, this.#streaming)
+  reads(connection: AbstractSqlConnection, em: SqlEntityManager, { isolationLevel }: BeginOptions): PostgresReads {
+    const source = { clients: this.#clientsOf(connection), em, transaction: readingTransaction(isolationLevel) }
+    return new PostgresReads(this.#role, source, this.#streaming)
   }
 
   async begin(options: BeginOptions, em: SqlEntityManager): Promise<DatabaseConnection> {
     const connection = this.#driver.getConnection(options.readOnly === true ? 'read' : 'write')
     const sessionContext = em.getTransactionSessionContext()
     const held = await this.#clientsOf(connection).take(em)
-    return new PostgresConnection(held, this.#role, startOf(options, sessionContext, held))
+    return new PostgresConnection(held, this.#role, startOf(options, sessionContext, held), options.readOnly === true)
   }
 
   async pool(): Promise<PoolReport> {

@@ -4,21 +4,31 @@ import type { Admit, Reads, StatementResult } from '../database.ts'
 import type { ClientPool } from './client-pool.ts'
 import type { PooledClient } from './pooled-client.ts'
 import { resultOf } from './postgres-connection.ts'
+import { readAlone, type ReadingTransaction } from './read-alone.ts'
 import { StreamingClient, type StreamingClients } from './postgres-streaming.ts'
 import { statementKind } from '../statement-kind.ts'
 
-/** Reads outside of any transaction, each over a client that is taken for it. */
+/** Where the clients for the reads of a session come from, and what is around each of its statements. */
+interface ReadingSource {
+  readonly clients: ClientPool
+  readonly em: SqlEntityManager
+  readonly transaction: ReadingTransaction
+}
+
+/** Reads of a session, each over a client that is taken for it, in a READ ONLY transaction of its own. */
 export class PostgresReads implements Reads {
   readonly #role: string
   readonly #clients: ClientPool
   readonly #em: SqlEntityManager
+  readonly #transaction: ReadingTransaction
   readonly #streaming: StreamingClients
   readonly #held = new Set<PooledClient>()
 
-  constructor(role: string, clients: ClientPool, em: SqlEntityManager, streaming: StreamingClients) {
+  constructor(role: string, { clients, em, transaction }: ReadingSource, streaming: StreamingClients) {
     this.#role = role
     this.#clients = clients
     this.#em = em
+    this.#transaction = transaction
     this.#streaming = streaming
   }
 
@@ -29,7 +39,7 @@ export class PostgresReads implements Reads {
     this.#held.add(held)
     try {
       admit(statementKind(query.sql, 'postgresql'), held.backend)
-      return resultOf(await held.query(query.sql, query.parameters))
+      return resultOf(await readAlone(held, this.#transaction, query.sql, query.parameters))
     } finally {
       this.#held.delete(held)
       const releasing = held.release()

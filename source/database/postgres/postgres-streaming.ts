@@ -21,7 +21,7 @@ export class StreamingClient {
 
   constructor(held: PooledClient, role: string) {
     this.held = held
-    this.connection = new PostgresConnection(held, role, ['begin read only'])
+    this.connection = new PostgresConnection(held, role, ['begin read only'], true)
   }
 
   enter(): void {

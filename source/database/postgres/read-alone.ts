@@ -1,0 +1,83 @@
+import type { QueryResult } from 'pg'
+import { moveBack } from './error-position.ts'
+import type { PooledClient } from './pooled-client.ts'
+import { hasSqlState } from './server-errors.ts'
+
+type Results = QueryResult | QueryResult[]
+
+/** The transaction around a statement that reads. */
+export interface ReadingTransaction {
+  readonly begin: string
+  readonly end: string
+}
+
+const SYNTAX_ERROR = '42601'
+
+/**
+ * The server refuses writes in it. ROLLBACK also undoes what a function has set for the connection. A serializable one
+ * is committed: its reads are not validated otherwise.
+ */
+export function readingTransaction(isolationLevel: string | undefined): ReadingTransaction {
+  const isolation = isolationLevel === undefined ? '' : ` isolation level ${isolationLevel}`
+  return { begin: `begin${isolation} read only`, end: isolationLevel === 'serializable' ? 'commit' : 'rollback' }
+}
+
+/**
+ * Sends one statement in a transaction of its own, in one round trip. A SET for the connection would reach other people's
+ * transactions behind a pooler.
+ * @throws as {@link PooledClient.query}, also where it is more than one statement
+ */
+export async function readAlone(
+  held: PooledClient,
+  transaction: ReadingTransaction,
+  sql: string,
+  parameters: readonly unknown[],
+): Promise<Results> {
+  // Without a semicolon it is one statement, and cannot end the transaction in front of another.
+  const isPlain = parameters.length === 0 && !sql.includes(';')
+  return isPlain ? await readPlainly(held, transaction, sql) : await readByMessages(held, transaction, sql, parameters)
+}
+
+/** In one string, which costs the least. */
+async function readPlainly(held: PooledClient, transaction: ReadingTransaction, sql: string): Promise<Results> {
+  const inFront = `${transaction.begin};`
+  try {
+    // On a line of its own: the statement may end in a comment.
+    return ownResult(await held.query(`${inFront}${sql}\n;${transaction.end}`))
+  } catch (error) {
+    // Nothing ran, and the error is that of the whole string.
+    if (isSyntaxError(error) && held.status === 'I') return await readByMessages(held, transaction, sql, [])
+    await rollBack(held)
+    moveBack(error, inFront.length)
+    throw error
+  }
+}
+
+/** Each statement in messages of its own: the server takes only one there. */
+async function readByMessages(
+  held: PooledClient,
+  { begin, end }: ReadingTransaction,
+  sql: string,
+  parameters: readonly unknown[],
+): Promise<Results> {
+  try {
+    return ownResult(await held.beginWith([begin], sql, parameters, [end]))
+  } catch (error) {
+    await rollBack(held)
+    throw error
+  }
+}
+
+/** The result between those of BEGIN and of the end; an empty statement has none. */
+function ownResult(results: Results): Results {
+  return Array.isArray(results) && results.length > 2 ? (results[1] as QueryResult) : []
+}
+
+/** Ends what an error has left open. A connection where that fails is closed as it is given back. */
+async function rollBack(held: PooledClient): Promise<void> {
+  if (held.status === 'E' || held.status === 'T') await held.query('rollback').catch(() => undefined)
+}
+
+function isSyntaxError(error: unknown): boolean {
+  return hasSqlState(error) && (error as { readonly code: string }).code === SYNTAX_ERROR
+}
