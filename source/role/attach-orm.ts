@@ -5,6 +5,7 @@ import { oneAfterTheOther } from '../session/one-after-the-other.ts'
 import { foreignEntityGuard } from '../session/entity-ownership.ts'
 import { OutsideTransactionError } from '../session/errors.ts'
 import { refuseLocks } from '../session/refuse-locks.ts'
+import { lettingFork } from '../session/forks.ts'
 import { StreamUnderWayError } from './errors.ts'
 import { SqlassistError } from '../transaction/index.ts'
 import { autocommitStream } from './autocommit-streams.ts'
@@ -72,6 +73,15 @@ function prepared(orm: AnyOrm, { role, onlyConnection }: Attachment): ServedOrm 
         },
     ),
     ...connectionsOf(driver).flatMap(connectsOnce),
+    // It forks the entity manager of the caller for the expression of a virtual entity.
+    override(
+      driver,
+      'findFromVirtual',
+      (original) =>
+        function (...args) {
+          return lettingFork(args[2]?.em, () => original.apply(this, args))
+        },
+    ),
     ...connectionsOf(driver).flatMap((connection) => guarded(connection, served)),
     ...(onlyConnection ? connectionsOf(driver).flatMap((connection) => guardedClient(connection, served)) : []),
     ...(onlyConnection ? [override(driver, 'createQueryBuilder', lockless)] : []),

@@ -1,7 +1,7 @@
 import type { AsyncLocalStorage } from 'node:async_hooks'
 import { RequestContext, TransactionContext, type EntityManager } from '@mikro-orm/core'
 import { sessionOfEntityManager } from '../session/session.ts'
-import { servedOrmOf } from './served-orm.ts'
+import { scopedOrmOf, servedOrmOf } from './served-orm.ts'
 
 /** The entity manager of MikroORM's transaction that the running code is in. */
 export function transactionHere(): EntityManager | undefined {
@@ -13,24 +13,17 @@ export function outsideOfTransaction<T>(work: () => T): T {
   return storageOf(TransactionContext).run(undefined, work)
 }
 
-/** Whether the running code is in a context of MikroORM. */
-export function isInContext(): boolean {
-  return transactionHere() !== undefined || RequestContext.currentRequestContext() !== undefined
-}
-
 /**
- * Does `work` without the contexts of MikroORM around it that concern roles of `registry`: code in a unit of work means its
- * own sessions. Contexts of other ORMs stay.
+ * Does `work` in a request context of MikroORM that gives sessions, and without its transactions that concern roles of
+ * `registry`: code in a unit of work means its own sessions. Contexts of other ORMs stay.
  */
-export function leavingContexts<T>(registry: object, work: () => T): T {
+export function inContextOfSessions<T>(registry: object, work: () => T): T {
   const transaction = transactionHere()
   const leaves = transaction !== undefined && isLeft(transaction, registry)
   const inner = leaves ? () => outsideOfTransaction(work) : work
-  const request = RequestContext.currentRequestContext()
-  if (request === undefined) return inner()
-  const forks = [...forksOf(request)]
-  if (!forks.some(([, em]) => servedOrmOf(em)?.isScopedIn(registry) === true)) return inner()
-  return storageOf(RequestContext).run(new RequestContext(new SessionsFirst(forks)), inner)
+  const around = RequestContext.currentRequestContext()
+  if (givesSessionsOf(around, registry)) return inner()
+  return storageOf(RequestContext).run(contextOfSessions(registry, around), inner)
 }
 
 /** Whether a unit leaves `transaction`. One of a role that is not scoped stays, unless it is another unit's session. */
@@ -41,21 +34,56 @@ function isLeft(transaction: EntityManager, registry: object): boolean {
   return served?.serves(registry) === true && (session !== undefined || served.isScopedIn(registry))
 }
 
-/** The entity managers of a request context, with sessions in their place in the code of a unit of work. */
-class SessionsFirst extends Map<string, EntityManager> {
+/** The request contexts of units, where there is none around them: they know nothing of a single unit. */
+const contexts = new WeakMap<object, RequestContext>()
+
+function contextOfSessions(registry: object, around: RequestContext | undefined): RequestContext {
+  if (around !== undefined) return new RequestContext(new Sessions(registry, mapOf(around)))
+  let known = contexts.get(registry)
+  if (known === undefined) contexts.set(registry, (known = new RequestContext(new Sessions(registry, undefined))))
+  return known
+}
+
+function givesSessionsOf(context: RequestContext | undefined, registry: object): boolean {
+  for (let map = context && mapOf(context); map instanceof Sessions; map = map.around) {
+    if (map.registry === registry) return true
+  }
+  return false
+}
+
+/**
+ * The sessions that the running code gets, by the names of their ORMs, and what the context around has of others. So
+ * @EnsureRequestContext() finds a context in a unit.
+ */
+class Sessions extends Map<string, EntityManager> {
+  readonly registry: object
+  readonly around: Map<string, EntityManager> | undefined
+
+  constructor(registry: object, around: Map<string, EntityManager> | undefined) {
+    super()
+    this.registry = registry
+    this.around = around
+  }
+
   override get(name: string): EntityManager | undefined {
-    const em = super.get(name)
-    return (em && servedOrmOf(em)?.sessionHere()) ?? em
+    const served = scopedOrmOf(this.registry, name)
+    // Code that goes on after its unit may make a context of its own.
+    if (served?.isOverHere === true) return undefined
+    return served?.sessionHere() ?? this.around?.get(name)
+  }
+
+  override has(name: string): boolean {
+    return scopedOrmOf(this.registry, name) !== undefined || this.around?.has(name) === true
   }
 }
 
 /** The private storage of MikroORM, which has no other way out of a context. */
 function storageOf<Context>(
-  contexts: { currentTransactionContext(): Context } | { currentRequestContext(): Context },
+  contextClass: { currentTransactionContext(): Context } | { currentRequestContext(): Context },
 ): AsyncLocalStorage<Context | undefined> {
-  return (contexts as unknown as { readonly storage: AsyncLocalStorage<Context | undefined> }).storage
+  return (contextClass as unknown as { readonly storage: AsyncLocalStorage<Context | undefined> }).storage
 }
 
-function forksOf(request: RequestContext): Map<string, EntityManager> {
+function mapOf(request: RequestContext): Map<string, EntityManager> {
   return (request as unknown as { readonly map: Map<string, EntityManager> }).map
 }

@@ -14,10 +14,19 @@ export interface RoleOfOrm {
 }
 
 const all = new WeakMap<Configuration, ServedOrm>()
+/** The ORMs of each registry. */
+const byRegistry = new WeakMap<object, Set<ServedOrm>>()
 
 /** The ORM that `em` belongs to, if an open registry uses it. */
 export function servedOrmOf(em: EntityManager): ServedOrm | undefined {
   return all.get(em.config)
+}
+
+/** The ORM of a scoped role of `registry` that has this context name. */
+export function scopedOrmOf(registry: object, name: string): ServedOrm | undefined {
+  for (const served of byRegistry.get(registry) ?? [])
+    if (served.name === name && served.isScopedIn(registry)) return served
+  return undefined
 }
 
 /** An ORM that serves roles of one or more registries. Finds the unit of work that the running code is in. */
@@ -37,10 +46,18 @@ export class ServedOrm {
   add(role: RoleOfOrm): void {
     this.#roles.set(role.registry, role)
     this.#uses++
+    const orms = byRegistry.get(role.registry)
+    if (orms === undefined) byRegistry.set(role.registry, new Set([this]))
+    else orms.add(this)
+  }
+
+  get name(): string {
+    return this.#config.get('contextName')
   }
 
   /** Removes the role of a registry. The last registry leaves the ORM as it was. */
   remove(registry: object): void {
+    byRegistry.get(registry)?.delete(this)
     if (!this.#roles.delete(registry) || --this.#uses > 0) return
     all.delete(this.#config)
     for (const step of this.#undo.toReversed()) step()

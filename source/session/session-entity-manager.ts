@@ -7,6 +7,7 @@ import { assertOwn } from './entity-ownership.ts'
 import { ManagedSessionError, OutsideTransactionError } from './errors.ts'
 import { flushInTurn, flushUnderWay, holdingFlushes, noteScheduled } from './flush-in-turn.ts'
 import { transactionManagerFor } from './nested-entities.ts'
+import { forkRefused, letFork, mayFork } from './forks.ts'
 import { asNested, assertNestable, assertNotCutOff, innermost, isOfNested } from './nested-transactions.ts'
 import { oneAfterTheOther } from './one-after-the-other.ts'
 import {
@@ -27,8 +28,6 @@ import { rawContextOf } from './session-kysely.ts'
 import { sessionOfEntityManager, setSession, type Session } from './session.ts'
 import { undoneInMemory } from './undone-in-memory.ts'
 
-/** Set on an entity manager while it streams, when MikroORM may fork it. */
-const STREAMS = Symbol('koa-sqlassist stream')
 /** Set on an entity manager that calls the callback of em.transactional() and does nothing else. */
 const IGNORES_TRANSACTIONS = Symbol('koa-sqlassist ignores transactions')
 type EntityManagerClass = new (...args: any[]) => SqlEntityManager
@@ -60,7 +59,6 @@ const sessionEntityManagerClass = oncePerClass(makeSessionEntityManagerClass)
 
 function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerClass {
   class SessionEntityManager extends Base {
-    declare [STREAMS]?: boolean
     declare [IGNORES_TRANSACTIONS]?: boolean | undefined
 
     /** Every call of an entity manager comes by here first. */
@@ -80,8 +78,8 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
     #fork(options: ForkOptions): this {
       const session = managedSession(this)
       if (session === undefined) return setSession(super.fork({ ...options }), sessionOfEntityManager(this))
-      if (options.keepTransactionContext !== true && this[STREAMS] !== true && !forksToNest(options)) {
-        throw new OutsideTransactionError(session.role, 'em.fork()')
+      if (options.keepTransactionContext !== true && !mayFork(this) && !forksToNest(options)) {
+        throw forkRefused(session.role, options)
       }
       return setSession(super.fork({ ...options, keepTransactionContext: true }), session)
     }
@@ -233,8 +231,7 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
       await this.tryFlush(entityName, options)
       // MikroORM forks once for every row, outside of any transaction, and what the row refers to would be loaded there:
       // https://github.com/mikro-orm/mikro-orm/blob/v7.2.1/packages/core/src/EntityManager.ts
-      const streaming = this.fork({ keepTransactionContext: true })
-      streaming[STREAMS] = true
+      const streaming = letFork(this.fork({ keepTransactionContext: true }))
       yield* super.stream.call(streaming, entityName, { ...options })
     }
 

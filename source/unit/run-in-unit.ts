@@ -1,6 +1,6 @@
 import { forgettingEnded, isNested } from '../session/nested-transactions.ts'
 import { runInScope } from '../role/unit-scope.ts'
-import { isInContext, leavingContexts } from '../role/mikro-orm-contexts.ts'
+import { inContextOfSessions } from '../role/mikro-orm-contexts.ts'
 import type { UnitOfWork } from './unit-of-work.ts'
 
 /** Stands for the result of work that is to be attempted again. */
@@ -50,6 +50,7 @@ function tryInUnit<T>(unit: UnitOfWork, work: () => T | Promise<T>): Promise<T |
 
 /** Runs `work` in the context of `unit`, and outside of contexts that would take its place. */
 function inContextOf<T>(unit: UnitOfWork, work: () => T): T {
-  if (!isInContext() && !isNested()) return runInScope(unit.scope, work)
-  return leavingContexts(unit.scope.registry, () => forgettingEnded(() => runInScope(unit.scope, work)))
+  const { scope } = unit
+  const inScope = isNested() ? () => forgettingEnded(() => runInScope(scope, work)) : () => runInScope(scope, work)
+  return inContextOfSessions(scope.registry, inScope)
 }

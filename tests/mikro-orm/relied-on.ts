@@ -1,6 +1,7 @@
 import { CONNECTION_RELIANCES } from './connections.ts'
 import { ENTITY_RELIANCES } from './entities.ts'
 import { MANAGER_RELIANCES } from './entity-managers.ts'
+import { FORK_RELIANCES } from './forks.ts'
 import { KYSELY_RELIANCES } from './kysely.ts'
 import { PG_RELIANCES } from './pg.ts'
 import type { Reliance } from './reliance.ts'
@@ -14,6 +15,7 @@ export const RELIED_ON: readonly Reliance[] = [
   ...UNIT_OF_WORK_RELIANCES,
   ...MANAGER_RELIANCES,
   ...RESULT_CACHE_RELIANCES,
+  ...FORK_RELIANCES,
   ...SCHEMA_RELIANCES,
   ...CONNECTION_RELIANCES,
   ...KYSELY_RELIANCES,
