@@ -6,6 +6,7 @@ import type { UnitOfWorkOptions } from '../unit/unit-host.ts'
 import type { UnitOfWork } from '../unit/unit-of-work.ts'
 import type { Transaction, TransactionManager } from '../transaction/index.ts'
 import { AttemptState } from './attempt-state.ts'
+import { ContextUnits } from './context-units.ts'
 import { resolveDbSessionsOptions, type DbSessionsOptions } from './db-sessions-options.ts'
 import { DisconnectWatch } from './disconnect.ts'
 import { AnsweredTooEarlyError, ClientDisconnectedError } from './errors.ts'
@@ -29,11 +30,6 @@ export type DbSessionsContext<
 
 type Next = () => Promise<unknown>
 
-/** On ctx: the unit of work of the last attempt. */
-const UNIT = Symbol('koa-sqlassist unit of work')
-/** On ctx: the units of work of earlier attempts, where there are any. */
-const EARLIER = Symbol('koa-sqlassist earlier attempts')
-
 /**
  * A middleware that gives each request its sessions and one transaction over them.
  *
@@ -45,7 +41,9 @@ const EARLIER = Symbol('koa-sqlassist earlier attempts')
  * With `downstream` the handler is that middleware instead of the rest of the application. `attempts` may run it again, in a
  * new transaction, after an error worth retrying. Code that reads from ctx gets the sessions of the attempt it was called in.
  *
- * Mounted twice, the inner one steps aside.
+ * Mounted twice over one registry, the inner one steps aside: it offers the same sessions as its own `property`, and runs
+ * its `downstream` once. Over another registry it gives sessions and a transaction of its own, which end before the outer
+ * ones; `ctx.tm` and `ctx.txn` are those of the innermost one that the code is in.
  *
  * @param engines a MikroORM instance or options for each role, or an {@link EngineRegistry} of them
  * @throws ConfigurationError, at once, for engines or options that cannot work
@@ -67,7 +65,7 @@ export function dbSessions<
 
   /** Runs the handler and decides between commit and abort. Throws the error that answers the client. */
   async function handle(ctx: Context, unit: UnitOfWork, watch: DisconnectWatch | undefined, next: Next): Promise<void> {
-    putOnContext(ctx, property, unit)
+    ContextUnits.offer(ctx, property, unit)
     watch?.start(unit)
     try {
       if (annotate !== undefined) await annotate(ctx, unit.tm.get())
@@ -89,12 +87,16 @@ export function dbSessions<
   }
 
   function dbSessionsMiddleware(ctx: Context, next: Next): Promise<unknown> {
-    if (ctx[UNIT] !== undefined) return next()
     return activate === undefined ? withSessions(ctx, next) : whereActive(ctx, next, activate)
   }
 
   async function whereActive(ctx: Context, next: Next, isActive: NonNullable<typeof activate>): Promise<unknown> {
-    return await ((await isActive(ctx)) ? withSessions(ctx, next) : next())
+    return await ((await isActive(ctx)) ? withSessions(ctx, next) : handlerOf(ctx, next))
+  }
+
+  /** Runs what answers the request, once. */
+  function handlerOf(ctx: Context, next: Next): Promise<unknown> {
+    return downstream === undefined ? next() : Promise.resolve(downstream(ctx, next))
   }
 
   function watchOf(ctx: Context): DisconnectWatch | undefined {
@@ -106,20 +108,30 @@ export function dbSessions<
   }
 
   function withSessions(ctx: Context, next: Next): Promise<unknown> {
+    const around = ContextUnits.of(ctx)?.open(registry)
+    if (around !== undefined) return inside(around, ctx, next)
     if (downstream !== undefined) return inAttempts(ctx, next, downstream)
     const watch = watchOf(ctx)
     const unit = registry.start(unitOptions(ctx, watch))
     return runInUnit(unit, () => handle(ctx, unit, watch, next))
   }
 
+  /** Steps aside for another of the same registry, whose unit is open. */
+  function inside(around: UnitOfWork, ctx: Context, next: Next): Promise<unknown> {
+    ContextUnits.offer(ctx, property, around)
+    return handlerOf(ctx, next)
+  }
+
   async function inAttempts(ctx: Context, next: Next, handler: Middleware<any, any>): Promise<void> {
     const state = new AttemptState(ctx)
-    const obstacle = (): string | undefined => state.obstacle()
     let watch: DisconnectWatch | undefined
+    let started: UnitOfWork | undefined
+    const obstacle = (): string | undefined => state.obstacle() ?? storedInside(ctx, started)
     await runAttempts({
       start: (attempt) => {
         watch = watchOf(ctx)
-        return registry.start({ ...unitOptions(ctx, watch), attempt, mayRetry: attempt < attempts, obstacle })
+        started = registry.start({ ...unitOptions(ctx, watch), attempt, mayRetry: attempt < attempts, obstacle })
+        return started
       },
       work: (unit) => handle(ctx, unit, watch, async () => void (await handler(ctx, () => state.passOn(next)))),
       again: () => state.restore(),
@@ -128,52 +140,10 @@ export function dbSessions<
   return dbSessionsMiddleware as Middleware<DefaultState, any>
 }
 
-interface Units {
-  readonly [UNIT]?: UnitOfWork
-  readonly [EARLIER]?: readonly UnitOfWork[]
-}
-
-function putOnContext(ctx: Context, property: string, unit: UnitOfWork): void {
-  if (ctx[UNIT] === undefined) ctx[property] = unit.container
-  else putNextOnContext(ctx, property)
-  ctx[UNIT] = unit
-  const prototype: object = ctx.app.context
-  if (!Object.hasOwn(prototype, 'txn')) Object.defineProperties(prototype, TRANSACTION)
-}
-
-const OWN = { configurable: true, enumerable: true, writable: true }
-
-/** Keeps the unit of the attempt before: its code may still run, and must go on with its own sessions. */
-function putNextOnContext(ctx: Context, property: string): void {
-  ctx[EARLIER] = [...(ctx[EARLIER] ?? []), ctx[UNIT]]
-  Object.defineProperty(ctx, property, {
-    get: () => unitHere(ctx as Units)?.container,
-    // The handler may put another in its place.
-    set(value: unknown) {
-      Object.defineProperty(ctx, property, { ...OWN, value })
-    },
-    configurable: true,
-    enumerable: true,
-  })
-}
-
-/** Returns the unit that the running code was called in; the last one if its asynchronous context is lost. */
-function unitHere(ctx: Units): UnitOfWork | undefined {
-  return ctx[EARLIER]?.find(({ scope }) => scope.isHere) ?? ctx[UNIT]
-}
-
-/** Defines getters on ctx: most requests never read them. */
-const TRANSACTION: PropertyDescriptorMap & ThisType<Units> = {
-  tm: {
-    get() {
-      return unitHere(this)?.tmInUse
-    },
-  },
-  txn: {
-    get() {
-      return unitHere(this)?.tmInUse.get()
-    },
-  },
+/** Says which unit of another registry, inside of `unit`, has stored something. */
+function storedInside(ctx: Context, unit: UnitOfWork | undefined): string | undefined {
+  const [property] = (unit && ContextUnits.of(ctx)?.storedIn(unit)) ?? []
+  return property && `what ctx.${property} wrote is committed already, by the dbSessions of another registry`
 }
 
 function methodAndPath(ctx: Context): string {

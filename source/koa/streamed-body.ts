@@ -16,6 +16,8 @@ export class StreamedBody implements LateReader {
   readonly #res: ServerResponse
   /** Koa never reads the body of an answer to HEAD. */
   readonly #isForHead: boolean
+  /** Made once, since each adds a listener to the response. */
+  #over: Promise<boolean> | undefined
 
   constructor({ body, res, method }: Context) {
     this.#body = body
@@ -29,7 +31,11 @@ export class StreamedBody implements LateReader {
     return isOver(this.#res)
   }
 
-  async over(): Promise<boolean> {
+  over(): Promise<boolean> {
+    return (this.#over ??= this.#untilOver())
+  }
+
+  async #untilOver(): Promise<boolean> {
     if (!this.isOver) await new Promise<void>((resolve) => onOver(this.#res, resolve))
     // The sessions end next: a body that still read from them would fail without a listener.
     await letGo(this.#body)

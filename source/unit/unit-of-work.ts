@@ -95,6 +95,11 @@ export class UnitOfWork implements SessionSource {
     return this.#retry.hasCommitted || status === 'Committed' || status === 'Committing'
   }
 
+  /** Whether something of it is committed. */
+  get hasStored(): boolean {
+    return this.#retry.hasCommitted
+  }
+
   /** @throws ConfigurationError if no role is the default */
   get defaultRole(): string {
     return this.#host.engine(DEFAULT_ROLE).role

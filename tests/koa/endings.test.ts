@@ -1,6 +1,12 @@
 import * as assert from 'uvu/assert'
 import Koa, { type Context } from 'koa'
-import { dbSessions, defaultCommitVeto, TransactionManager, type DbSessionsOptions } from '../../source/index.ts'
+import {
+  dbSessions,
+  defaultCommitVeto,
+  EngineRegistry,
+  TransactionManager,
+  type DbSessionsOptions,
+} from '../../source/index.ts'
 import { Author, Book } from '../support/entities.ts'
 import { serve, type Reply, type RequestOptions, type Served } from '../support/http.ts'
 import { DIALECTS, openDatabase, type TestOrm } from '../support/orms.ts'
@@ -151,10 +157,11 @@ for (const dialect of DIALECTS) {
     assert.equal(seen, ['POST /', 'mine', 'true'])
   })
 
-  test('mounted twice, the inner one steps aside', async (world) => {
+  test('mounted twice over one registry, the inner one steps aside', async (world) => {
     const app = new Koa()
-    app.use(dbSessions({ writer: world.writer }))
-    app.use(dbSessions({ writer: world.logger }))
+    const registry = new EngineRegistry({ writer: world.writer })
+    app.use(dbSessions(registry))
+    app.use(dbSessions(registry))
     const seen: unknown[] = []
     app.use(async (ctx, next) => {
       seen.push(ctx.tm, ctx.dbSession)
