@@ -8,7 +8,7 @@ import type { PreparedBranch, Member } from './prepared-branch.ts'
 import type { Engine } from '../role/engine.ts'
 import { CommitGivenUpError, commitError } from './errors.ts'
 import { retryForAWhile } from './retry-for-a-while.ts'
-import { judge, seal, settle } from './settle-and-judge.ts'
+import { areSettled, judge, seal, settleAndAnnounce } from './settle-and-judge.ts'
 import { report } from '../transaction/warnings.ts'
 
 /** What became of a commit. `given up`: the transaction aborts; a decision under way may still commit. */
@@ -39,6 +39,8 @@ export class AtomicCommit implements CommitGroup {
   #outcome: Outcome = 'open'
   /** Undefined unless several sessions changed. */
   #plan: Plan | undefined
+  /** Where somebody hears that it is committed: the sessions, which end after that. */
+  #hearing: readonly Member[] | undefined
   /** The vote under way or done; never rejects. */
   #voting: Promise<void> | undefined
   /** The end of the branches, under way or done: they end once, one way. */
@@ -64,8 +66,15 @@ export class AtomicCommit implements CommitGroup {
   }
 
   finish(): Promise<void> | undefined {
-    if (this.#plan !== undefined) this.#finishing ??= this.#finishBranches('commit')
+    if (this.#plan !== undefined || this.#hearing !== undefined) this.#finishing ??= this.#finish()
     return this.#finishing
+  }
+
+  async #finish(): Promise<void> {
+    if (this.#plan !== undefined) await this.#finishBranches('commit')
+    if (this.#hearing === undefined) return
+    for (const { session } of this.#hearing) await session.transaction.events.afterCommit()
+    endAll(this.#hearing)
   }
 
   async giveUp(session: Session): Promise<void> {
@@ -74,6 +83,7 @@ export class AtomicCommit implements CommitGroup {
     await this.#voting
     if (this.#outcome === 'committed') await this.finish()
     if (this.#outcome === 'given up') await (this.#finishing ??= this.#finishBranches('rollback'))
+    await session.transaction.events.afterCommit()
     await session.abandon('its transaction was aborted')
     if (this.#committed.has(session) || session.transaction.committedEarly)
       throw new CommittedTooEarlyError(session.role)
@@ -86,14 +96,15 @@ export class AtomicCommit implements CommitGroup {
 
   async #vote(): Promise<void> {
     const open = this.#members.filter(({ session }) => !session.ended)
-    if (!open.every(({ session }) => session.isSettled)) await settle(open)
+    if (!areSettled(open)) await settleAndAnnounce(open)
     seal(open)
     const changed = await judge(open)
     const [only] = changed
     if (changed.length > 1) await this.#commitSeveral(changed)
     else if (only !== undefined) await this.#commitPlainly(only)
     this.#become('committed')
-    for (const { session } of open) session.end('its transaction was committed')
+    if (changed.some(({ session }) => session.transaction.events.hearsAfterCommit)) this.#hearing = open
+    else endAll(open)
   }
 
   async #commitSeveral(changed: readonly Member[]): Promise<void> {
@@ -148,7 +159,7 @@ export class AtomicCommit implements CommitGroup {
       if (decision === undefined) throw error
       if (error instanceof CommitOutcomeUnknownError) {
         await this.#learn(point, decision, error)
-        point.session.committed()
+        point.session.transaction.statements.noteCommitted()
         return
       }
       if (error instanceof ConnectionLostError) decisions.lookAgain()
@@ -171,7 +182,9 @@ export class AtomicCommit implements CommitGroup {
       this.#commits.needRecovery()
       throw unknown
     }
-    if (!committed) throw new ConnectionLostError(session.role, unknown.cause)
+    if (committed) return
+    await session.transaction.events.rolledBack()
+    throw new ConnectionLostError(session.role, unknown.cause)
   }
 
   /**
@@ -196,6 +209,10 @@ export class AtomicCommit implements CommitGroup {
     const finished = await Promise.all(this.#branches.map((branch) => branch.finish(how)))
     if (finished.includes(false)) this.#commits.needRecovery()
   }
+}
+
+function endAll(members: readonly Member[]): void {
+  for (const { session } of members) session.end('its transaction was committed')
 }
 
 function rolesOf(members: readonly Member[]): string[] {

@@ -48,6 +48,13 @@ export class PreparedBranch {
 
   /** Finishes the branch, over another connection where its own fails. False when it is left to recovery. Never rejects. */
   async finish(how: Finish): Promise<boolean> {
+    const wasOpen = this.#state.is === 'prepared' || this.#state.is === 'uncertain'
+    const isFinished = await this.#finish(how)
+    if (wasOpen && isFinished) await this.#member.session.transaction.notePreparedEnd(how, this.gid)
+    return isFinished
+  }
+
+  async #finish(how: Finish): Promise<boolean> {
     const state = this.#end()
     if (state.is === 'uncertain') return await this.#finishUncertain(how)
     if (state.is !== 'prepared') return true

@@ -5,13 +5,33 @@ import type { Member } from './prepared-branch.ts'
 const LONGEST_FLUSH = 100
 
 /** Flushes all sessions until none has changes: the flush of one may make changes in another. */
-export async function settle(members: readonly Member[]): Promise<void> {
+async function settle(members: readonly Member[]): Promise<void> {
   const sessions = members.map(({ session }) => session)
   for (let round = 1; ; round++) {
     const writing: string[] = []
     for (const session of sessions) if (!session.isSettled && (await session.settle())) writing.push(session.role)
     if (writing.length === 0 && sessions.every((session) => session.isQuiet)) return
     if (round === LONGEST_FLUSH) throw new EndlessFlushError(writing, LONGEST_FLUSH)
+  }
+}
+
+/** Whether {@link settleAndAnnounce} would do nothing. */
+export function areSettled(members: readonly Member[]): boolean {
+  return members.every(({ session }) => session.isSettled && !session.transaction.events.hearsBeforeCommit)
+}
+
+/**
+ * Flushes all sessions until none has changes, also of what is done by those who hear that there will be a commit.
+ * @throws what they throw
+ */
+export async function settleAndAnnounce(members: readonly Member[]): Promise<void> {
+  for (let isAnnounced = true; isAnnounced;) {
+    isAnnounced = false
+    if (!members.every(({ session }) => session.isSettled)) await settle(members)
+    for (const { session } of members) {
+      const announcing = session.transaction.announceCommit()
+      if (announcing !== undefined && (await announcing)) isAnnounced = true
+    }
   }
 }
 

@@ -23,6 +23,8 @@ export interface DatabaseConnection {
   readonly backend?: number | undefined
   /** Whether nothing was sent in it yet. */
   readonly isFresh: boolean
+  /** Sends now what begins the transaction. Missing where that is done already. @throws as `execute` */
+  begin?(): Promise<void>
   /** What `sql` does, before it is sent. */
   kindOf(sql: string): StatementKind
   /**

@@ -1,5 +1,6 @@
-import type { Connection, MikroORM } from '@mikro-orm/core'
+import type { Connection, EntityManager, MikroORM } from '@mikro-orm/core'
 import { DECISION_TABLE } from '../database/decisions.ts'
+import { sessionOfEntityManager } from '../session/session.ts'
 import { isNestedIn } from '../session/nested-transactions.ts'
 import { oneAfterTheOther } from '../session/one-after-the-other.ts'
 import { foreignEntityGuard } from '../session/entity-ownership.ts'
@@ -7,6 +8,7 @@ import { OutsideTransactionError } from '../session/errors.ts'
 import { refuseLocks } from '../session/refuse-locks.ts'
 import { lettingFork } from '../session/forks.ts'
 import { StreamUnderWayError } from './errors.ts'
+import { isOfSubscriber } from '../session/transaction-events.ts'
 import { SqlassistError } from '../transaction/index.ts'
 import { autocommitStream } from './autocommit-streams.ts'
 import { connectsOnce, isConnected, isConnecting } from './connecting.ts'
@@ -37,7 +39,7 @@ export interface Attachment extends RoleOfOrm {
  * - A statement that would leave the transaction of the unit of work is refused before it is sent.
  * - The result cache hands out and takes in copies.
  * - MikroORM's schema generator does not drop the table of decisions.
- * - This library's errors come out of MikroORM as they are. MikroORM would make DriverExceptions of them
+ * - This library's errors come out of MikroORM as they are, and those of subscribers. MikroORM would make DriverExceptions of them
  *   (https://github.com/mikro-orm/mikro-orm/blob/v7.2.1/packages/core/src/drivers/DatabaseDriver.ts).
  */
 export function attachOrm(orm: AnyOrm, attachment: Attachment): () => void {
@@ -69,7 +71,7 @@ function prepared(orm: AnyOrm, { role, onlyConnection }: Attachment): ServedOrm 
       'convertException',
       (original) =>
         function (error) {
-          return error instanceof SqlassistError ? error : original.call(this, error)
+          return error instanceof SqlassistError || isOfSubscriber(error) ? error : original.call(this, error)
         },
     ),
     ...connectionsOf(driver).flatMap(connectsOnce),
@@ -135,12 +137,28 @@ function guarded(connection: Connection, served: ServedOrm): (() => void)[] {
       connection,
       'begin',
       (original) =>
-        async function (...args) {
-          assertContext(args[0]?.ctx, 'A second transaction')
-          return await original.apply(this, args)
+        async function (options, ...rest) {
+          assertContext(options?.ctx, 'A second transaction')
+          const { ctx, eventBroadcaster } = options ?? {}
+          const isUnheard = ctx !== undefined && isOfSession(eventBroadcaster)
+          return await original.call(this, isUnheard ? { ...options, eventBroadcaster: undefined } : options, ...rest)
         },
     ),
+    ...['commit', 'rollback'].map((name) => override(connection, name, withoutSavepoints)),
   ]
+}
+
+/** MikroORM sends the events of a transaction for a savepoint of it too. Of a session the transaction itself is heard. */
+function withoutSavepoints(original: Method): Method {
+  return function (context, broadcaster, ...rest) {
+    const isUnheard = 'savepointName' in context && isOfSession(broadcaster)
+    return original.call(this, context, isUnheard ? undefined : broadcaster, ...rest)
+  }
+}
+
+/** Whether MikroORM sends events for an entity manager of a session. */
+function isOfSession(broadcaster: { readonly em?: EntityManager } | undefined): boolean {
+  return broadcaster?.em !== undefined && sessionOfEntityManager(broadcaster.em) !== undefined
 }
 
 function traced(connection: Connection, served: ServedOrm, { onlyConnection }: Attachment): (() => void)[] {

@@ -4,9 +4,9 @@ import type { BeginOptions } from '../database/begin-options.ts'
 export interface RoleRules {
   /** Whether its sessions may write. */
   readonly writes: boolean
-  /** Whether a session has one database transaction, or each of its statements runs without one. */
+  /** Whether a session has one database transaction, or none that lasts longer than a statement. */
   readonly scope: 'transaction' | 'statement'
-  /** What its database transaction begins with, in place of the role's own option. */
+  /** What its database transactions begin with, in place of the role's own option. */
   readonly begin: BeginOptions
   /** When its writes are committed. */
   readonly commits: 'with the transaction' | 'after the transaction' | 'at once' | 'never'
@@ -29,7 +29,7 @@ export const ROLE_KINDS = {
   reading: {
     writes: false,
     scope: 'statement',
-    begin: {},
+    begin: { readOnly: true },
     commits: 'never',
     abortsWithUnit: true,
     readsLate: true,

@@ -6,11 +6,13 @@ import {
   TransactionAbortedError,
 } from '../database/errors.ts'
 import { PreparedTransaction, refusesToPrepare } from '../database/prepared-transaction.ts'
+import type { Finish } from '../database/prepared.ts'
 import { UndoneFromOutsideError } from './errors.ts'
 import type { Scope } from './scopes.ts'
 import type { SessionSettings } from './session-options.ts'
 import { traceEnd } from './trace.ts'
-import type { ConnectionSource, TransactionConnection } from './transaction-connection.ts'
+import type { TransactionEvents } from './transaction-events.ts'
+import type { ConnectionSource, Predecessor, TransactionConnection } from './transaction-connection.ts'
 import { TransactionStatements, type TransactionHost } from './transaction-statements.ts'
 import type { WrittenThen, WriteState } from './write-state.ts'
 
@@ -18,15 +20,21 @@ import type { WrittenThen, WriteState } from './write-state.ts'
  * The database transaction of one session, with what was written in it: begun by its first statement, once, however many
  * ask at the same time.
  */
-export class DatabaseTransaction {
+export class DatabaseTransaction implements Predecessor {
   readonly statements: TransactionStatements
   readonly #host: TransactionHost
   readonly #connection: TransactionConnection
+  #rollingBack: Promise<void> | undefined
 
   constructor(host: TransactionHost, settings: SessionSettings, source: ConnectionSource) {
     this.#host = host
     this.statements = new TransactionStatements(host, settings, source)
     this.#connection = this.statements.connection
+  }
+
+  /** What MikroORM's subscribers hear of it. */
+  get events(): TransactionEvents {
+    return this.statements.events
   }
 
   /** What was written in it, as far as known. */
@@ -166,6 +174,15 @@ export class DatabaseTransaction {
   }
 
   /**
+   * Where it is to be committed, sends the event of that, once: whether it did. Subscribers may still do something in it.
+   * @throws what they throw
+   */
+  announceCommit(): Promise<boolean> | undefined {
+    const isOpen = this.begun && !this.#connection.hasEnded && !this.hasFailed
+    return isOpen ? this.events.announceCommit(this) : undefined
+  }
+
+  /**
    * Commits, with a decision written down in it where there is one. Gives the connection back in any case. Does nothing
    * if there was nothing begun, or nothing left.
    * @throws TransactionAbortedError, ConnectionLostError, CommitOutcomeUnknownError, or the driver's error as it is
@@ -173,12 +190,14 @@ export class DatabaseTransaction {
   async commit(decision?: string): Promise<void> {
     const details = { how: 'commit', decides: decision !== undefined } as const
     const answer = await traceEnd(this.#host, details, () => this.#connection.commit(decision))
-    const { role } = this.#host
     if (answer === undefined) return
-    if (answer.outcome === 'rolled back') throw this.#aborted()
-    if (answer.outcome === 'lost' || answer.outcome === 'refused') throw answer.error
-    if (answer.outcome === 'unknown') throw new CommitOutcomeUnknownError(role, answer.error)
-    this.#host.committed()
+    if (answer.outcome === 'unknown') throw new CommitOutcomeUnknownError(this.#host.role, answer.error)
+    if (answer.outcome === 'committed') return this.statements.noteCommitted()
+    const error = 'error' in answer ? answer.error : this.#aborted()
+    if (answer.outcome === 'refused') this.statements.log.rollback()
+    const telling = this.events.rolledBack()
+    if (telling !== undefined) await telling
+    throw error
   }
 
   /**
@@ -192,9 +211,12 @@ export class DatabaseTransaction {
     const { answer, connection } = await traceEnd(this.#host, { how: 'prepare', gid }, () =>
       this.#connection.prepare(gid),
     )
+    if (answer.outcome === 'prepared') {
+      this.statements.log.statement(`prepare transaction '${gid}'`)
+      return new PreparedTransaction(gid, connection)
+    }
+    if (answer.outcome !== 'unknown') await this.events.rolledBack()
     switch (answer.outcome) {
-      case 'prepared':
-        return new PreparedTransaction(gid, connection)
       case 'rolled back':
         throw this.#aborted()
       case 'lost':
@@ -206,15 +228,48 @@ export class DatabaseTransaction {
     }
   }
 
+  /** Notes that what was prepared is finished. A commit is heard of when all others are finished as well. */
+  async notePreparedEnd(how: Finish, gid: string): Promise<void> {
+    this.statements.log.statement(`${how} prepared '${gid}'`)
+    if (how === 'commit') this.events.markCommitted()
+    else await this.events.rolledBack()
+  }
+
   /**
    * Rolls back what was begun and gives the connection back; a connection that cannot is closed. Undefined if there was
    * nothing to be done.
    */
   rollback(): Promise<void> | undefined {
-    if (this.begun && !this.#connection.hasEnded)
-      return traceEnd(this.#host, { how: 'rollback' }, () => this.#connection.rollBack())
+    if (this.#rollingBack !== undefined) return this.#rollingBack
+    if (this.begun && !this.#connection.hasEnded) {
+      return (this.#rollingBack = this.events.hearsRollback ? this.#rollBackHeard() : this.#rollBack())
+    }
     this.#connection.markEnded()
     return undefined
+  }
+
+  /** Waits until it is rolled back, and not for those who hear of that. */
+  async whenOver(): Promise<void> {
+    await (this.events.underRollback ?? this.#rollingBack)
+  }
+
+  /** @throws SessionEndedError for those who hear that it will be rolled back */
+  assertNotInside(): void {
+    if (this.events.isInside && !this.#connection.hasEnded) throw this.#host.tooLate()
+  }
+
+  #rollBack(): Promise<void> {
+    const done = (): void => this.statements.log.rollback()
+    return traceEnd(this.#host, { how: 'rollback' }, () => this.#connection.rollBack(done))
+  }
+
+  async #rollBackHeard(): Promise<void> {
+    const hasBegun = async (): Promise<boolean> => {
+      // The connection may be on its way.
+      await this.#connection.whenIdle()
+      return this.#connection.taken !== undefined
+    }
+    await this.events.aroundRollback(() => this.#rollBack(), hasBegun)
   }
 
   get #firstError(): unknown {

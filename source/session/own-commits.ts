@@ -38,11 +38,11 @@ export class OwnCommits {
     const core = this.#core
     core.assertUsable()
     try {
-      const rounds = new Rounds(core.role)
-      for (await this.#flushAll(); !core.isIdle; rounds.next()) await this.#flushAll()
+      await this.#settle()
       this.#statements.assertNotNested('The end of its request or run')
       core.transaction.seal()
       await this.#finish(core.transaction)
+      await core.transaction.events.afterCommit()
     } finally {
       await core.rollBack(core.transaction)
     }
@@ -68,8 +68,7 @@ export class OwnCommits {
     const core = this.#core
     this.#statements.refuseNested('em.commit()')
     try {
-      const rounds = new Rounds(core.role)
-      for (await this.#flushAll(); !core.isIdle; rounds.next()) await this.#flushAll()
+      await this.#settle()
       this.#statements.assertNotNested('em.commit()')
       await this.#commitAndReplace()
     } catch (error) {
@@ -87,8 +86,19 @@ export class OwnCommits {
     finished.seal()
     const committing = this.#finish(finished)
     this.#count++
-    this.#core.replaceTransaction(committing.catch(() => undefined))
+    const over = committing.catch(() => undefined)
+    this.#core.replaceTransaction({ whenOver: () => over })
     await committing
+    await finished.events.afterCommit()
+  }
+
+  /** Flushes until nothing is left, also of what is done by those who hear that it will be committed. */
+  async #settle(): Promise<void> {
+    const core = this.#core
+    const rounds = new Rounds(core.role)
+    for (await this.#flushAll(); !core.isIdle; rounds.next()) await this.#flushAll()
+    const announcing = core.transaction.announceCommit()
+    if (announcing !== undefined && (await announcing)) await this.#settle()
   }
 
   async #flushAll(): Promise<void> {

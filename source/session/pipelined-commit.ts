@@ -49,6 +49,8 @@ export async function flushAndCommit(
   client: Kysely<any>,
 ): Promise<void> {
   try {
+    // Somebody hears of the commit, and may send something ahead of it.
+    if (core.transaction.events.hearsBeforeCommit) return await core.em.flush()
     await flushPipelined(core.em, (isAlone) => {
       // One operation is under way, this flush.
       const executor = new PipelinedExecutor(host, () => core.activity.count === 1 && isAlone())

@@ -1,4 +1,5 @@
 import type { SqlEntityManager } from '@mikro-orm/sql'
+import type { Kysely } from 'kysely'
 import type { Database } from '../database/database.ts'
 import { Activity } from './activity.ts'
 import { DatabaseTransaction } from './database-transaction.ts'
@@ -10,6 +11,7 @@ import type { SessionMessage } from './session-channels.ts'
 import { SessionLife } from './session-life.ts'
 import type { SessionOptions, SessionSettings } from './session-options.ts'
 import type { SessionSavepoints } from './session-savepoints.ts'
+import type { Predecessor } from './transaction-connection.ts'
 import type { TransactionHost } from './transaction-statements.ts'
 import type { SessionState } from './session-state.ts'
 
@@ -21,6 +23,8 @@ export class SessionCore implements TransactionHost {
   readonly life: SessionLife
   /** The operations of its entity managers that are under way. */
   readonly activity = new Activity()
+  /** The transaction context of its entity manager, where its statements are in a database transaction. */
+  context: Kysely<any> | undefined
   /** Made with the first savepoint. */
   savepoints: SessionSavepoints | undefined
   readonly #database: Database
@@ -76,17 +80,18 @@ export class SessionCore implements TransactionHost {
 
   /** Rolls back; what comes from here on is in another database transaction, behind the rollback. */
   async startOver(): Promise<void> {
-    const rollback = this.#transaction.rollback()
-    this.replaceTransaction(rollback)
+    const ended = this.#transaction
+    const rollback = ended.rollback()
+    this.replaceTransaction(rollback === undefined ? undefined : ended)
     await rollback
   }
 
   /** Has what comes from here on in another database transaction, which begins `after` the end of this one. */
-  replaceTransaction(after: Promise<void> | undefined): void {
+  replaceTransaction(after: Predecessor | undefined): void {
     this.#transaction = this.#newTransaction(after)
   }
 
-  #newTransaction(after: Promise<void> | undefined): DatabaseTransaction {
+  #newTransaction(after: Predecessor | undefined): DatabaseTransaction {
     const { begin } = this.settings
     const { unit } = this.options
     return new DatabaseTransaction(this, this.settings, {
@@ -102,7 +107,7 @@ export class SessionCore implements TransactionHost {
   /** Rolls `transaction` back; without a promise where nobody has to wait, as for the end of plain reads. */
   rollBack(transaction: DatabaseTransaction): Promise<void> | undefined {
     const rollback = transaction.rollback()
-    if (rollback === undefined || transaction.writes.mayHoldLocks) return rollback
+    if (rollback === undefined || transaction.writes.mayHoldLocks || transaction.events.hearsRollback) return rollback
     this.settings.background(rollback)
     return undefined
   }

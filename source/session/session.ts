@@ -67,9 +67,9 @@ export class Session implements Rememberable {
     fork.resetTransactionContext()
     if (settings.scope === 'transaction') {
       this.#client = fork.getConnection('write').getClient()
-      fork.setTransactionContext(
-        sessionKysely(this.statements, this.#client, new SessionConnection(this.statements, 'orm', undefined)),
-      )
+      const source = new SessionConnection(this.statements, 'orm', undefined)
+      this.core.context = sessionKysely(this.statements, this.#client, source)
+      fork.setTransactionContext(this.core.context)
     } else if (settings.initialState === 'readonly') {
       if (fork.getTransactionSessionContext() !== undefined) throw new SessionContextError(settings.role)
       // One replica for the whole session, so that two reads of a request do not travel in time.
@@ -271,6 +271,8 @@ export class Session implements Rememberable {
     // Raw SQL that nobody declared is undone, and what was read since may have seen it.
     if (this.transaction.writes.version > 0) return await this.abandon(ending)
     const rollback = this.rollbackDatabase()
+    // Those who hear of it find the entities.
+    if (this.transaction.events.hearsRollback) await rollback
     this.end(ending)
     await rollback
   }
@@ -283,6 +285,7 @@ export class Session implements Rememberable {
     while (this.commits.underWay !== undefined && !this.activity.isInside) await this.commits.underWay
     if (this.ended) return
     const rollback = this.rollbackDatabase()
+    if (this.transaction.events.hearsRollback) await rollback
     this.core.forget()
     this.#end(ending)
     await rollback

@@ -12,8 +12,16 @@ export interface ConnectionSource {
   readonly begin: BeginOptions
   readonly role: string
   readonly unit: SessionUnit
-  /** The end of the transaction before this one, which is waited for. */
-  readonly after: Promise<void> | undefined
+  /** The transaction before this one, whose end is waited for. */
+  readonly after: Predecessor | undefined
+}
+
+/** A database transaction that another one follows. */
+export interface Predecessor {
+  /** Waits until it is over. */
+  whenOver(): Promise<void>
+  /** Throws where that would be a wait of the running code for itself. */
+  assertNotInside?(): void
 }
 
 /**
@@ -172,7 +180,8 @@ export class TransactionConnection {
     return { answer, connection }
   }
 
-  async rollBack(): Promise<void> {
+  /** Rolls back, gives the connection back, and then calls `done`; nothing of that where nothing is open. */
+  async rollBack(done: () => void): Promise<void> {
     let connection: DatabaseConnection | undefined
     try {
       connection = await this.end()
@@ -180,7 +189,9 @@ export class TransactionConnection {
       // BEGIN failed, and the first statement with it: nothing is open.
       return
     }
-    if (connection !== undefined) await rollBackAndRelease(connection)
+    if (connection === undefined) return
+    await rollBackAndRelease(connection)
+    done()
   }
 }
 
@@ -194,7 +205,7 @@ export function releaseAfter(
 
 // Async, so that what is thrown rejects: the failure of the first statement stays that of the transaction.
 async function take({ database, em, begin, role, unit, after }: ConnectionSource): Promise<DatabaseConnection> {
-  if (after !== undefined) await after
+  if (after !== undefined) await after.whenOver()
   unit.beforeBegin?.(role)
   return await database.begin(begin, em)
 }

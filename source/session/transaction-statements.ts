@@ -8,12 +8,19 @@ import { Scopes } from './scopes.ts'
 import type { SessionSettings } from './session-options.ts'
 import type { Statement } from './statement.ts'
 import { rowsOfResult, traceStatement, traceStream, type StatementDetails, type Traceable } from './trace.ts'
-import { releaseAfter, TransactionConnection, type ConnectionSource } from './transaction-connection.ts'
+import { TransactionBeginning } from './transaction-beginning.ts'
+import { TransactionEvents, type EventsHost } from './transaction-events.ts'
+import { TransactionLog } from './transaction-log.ts'
+import {
+  releaseAfter,
+  TransactionConnection,
+  type ConnectionSource,
+  type Predecessor,
+} from './transaction-connection.ts'
 import { WriteState } from './write-state.ts'
 
 /** The session of a database transaction. */
-export interface TransactionHost extends Traceable {
-  readonly role: string
+export interface TransactionHost extends Traceable, EventsHost {
   /** The error for a statement after the end. */
   tooLate(): Error
   /** Notes that a COMMIT was carried out. */
@@ -36,7 +43,12 @@ export class TransactionStatements {
   readonly failures = new Failures()
   readonly scopes: Scopes
   readonly connection: TransactionConnection
+  readonly events: TransactionEvents
+  readonly log: TransactionLog
   readonly #host: TransactionHost
+  readonly #after: Predecessor | undefined
+  /** Undefined unless somebody hears of it. */
+  #beginning: TransactionBeginning | undefined
   #isSealed = false
   /** What came of a COMMIT that went along with the last statement, where one did. */
   #earlyAnswer: CommitAnswer | undefined
@@ -46,6 +58,9 @@ export class TransactionStatements {
     this.writes = new WriteState(settings)
     this.scopes = new Scopes(host.role)
     this.connection = new TransactionConnection(source, () => host.tooLate())
+    this.#after = source.after
+    this.events = new TransactionEvents(host)
+    this.log = new TransactionLog(host.em, source.begin)
   }
 
   /** Runs a statement of the program, while no other is on its way. */
@@ -143,8 +158,15 @@ export class TransactionStatements {
     const releasing = releaseAfter(answer, connection)
     if (releasing !== undefined) await releasing
     this.assertOutcomeKnown()
-    this.#host.committed()
+    this.noteCommitted()
     return result
+  }
+
+  /** It is committed. */
+  noteCommitted(): void {
+    this.log.commit()
+    this.events.markCommitted()
+    this.#host.committed()
   }
 
   /** @throws CommitOutcomeUnknownError where the answer to an early COMMIT was lost */
@@ -156,13 +178,15 @@ export class TransactionStatements {
 
   /** Uses the connection while no other does, and notes a failure and which nested transactions were written in. */
   async exclusive<T>(work: (connection: DatabaseConnection) => Promise<T>, { depth, signal }: Place): Promise<T> {
-    const turn = this.connection.enter()
+    // What its subscribers send comes before the first statement, which has the turn.
+    const turns = this.#beginning?.turnsHere ?? this.connection
+    const turn = turns.enter()
     if (turn !== undefined) await turn
     const { version } = this.writes
     try {
       if (this.#isSealed) throw this.#host.tooLate()
       this.connection.assertOpen()
-      const connection = this.connection.taken ?? (await this.connection.open())
+      const connection = (this.#beginning === undefined ? this.connection.taken : undefined) ?? (await this.#begin())
       // The signal may have fired during the wait for the connection.
       return signal?.aborted === true ? (signal.throwIfAborted() as never) : await work(connection)
     } catch (error) {
@@ -172,7 +196,32 @@ export class TransactionStatements {
       throw error
     } finally {
       if (this.writes.version !== version) this.#noteWriteAt(depth)
-      this.connection.leave()
+      turns.leave()
+    }
+  }
+
+  async #begin(): Promise<DatabaseConnection> {
+    this.#after?.assertNotInside?.()
+    if (this.#beginning === undefined && this.events.hearsStart) {
+      this.#beginning = new TransactionBeginning(this.connection, this.events, this.log)
+    }
+    const beginning = this.#beginning
+    if (beginning?.isInside === true) return await this.connection.open()
+    if (beginning !== undefined) return await this.#beginHeard(beginning)
+    const connection = await this.connection.open()
+    this.log.begin()
+    return connection
+  }
+
+  async #beginHeard(beginning: TransactionBeginning): Promise<DatabaseConnection> {
+    try {
+      const connection = await beginning.done()
+      this.#beginning = undefined
+      return connection
+    } catch (error) {
+      // What a subscriber has sent may be written, and is not to be committed.
+      this.failures.note(error, 0, true)
+      throw error
     }
   }
 

@@ -1,5 +1,6 @@
 import type { SqlEntityManager } from '@mikro-orm/sql'
 import { holdingFlushes } from './flush-in-turn.ts'
+import { hearOfRollback, hearOfTheEnd } from './nested-subscribers.ts'
 import { scopeOf } from './session-kysely.ts'
 import type { Session } from './session.ts'
 
@@ -17,9 +18,11 @@ export async function undoneInMemory<T>(
 ): Promise<T> {
   let undo: (() => Promise<void>) | undefined
   let forget: (() => void) | undefined
+  let inner: SqlEntityManager | undefined
   try {
-    return await nest((nested) => {
+    const result = await nest((nested) => {
       if (nested !== em && nested.isInTransaction()) {
+        inner = nested
         const savepoints = session.remembering()
         const snapshot = savepoints.enter(em, nested)
         let undone: Promise<void> | undefined
@@ -31,9 +34,12 @@ export async function undoneInMemory<T>(
       }
       return callback(nested)
     })
+    if (inner !== undefined) hearOfTheEnd(session, em, inner)
+    return result
   } catch (error) {
     // What became of an ended one in memory does not matter.
     if (!session.ended) await undo?.()
+    if (inner !== undefined) await hearOfRollback(session, em, inner)
     throw error
   } finally {
     forget?.()

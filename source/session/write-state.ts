@@ -96,6 +96,11 @@ export class WriteState {
     this.#state = 'changed'
   }
 
+  /** Whether it may turn out at the end that there is something to commit. */
+  get mayTurnOutChanged(): boolean {
+    return this.#settings.rawWrites === 'commit' && this.#state === 'active' && this.#log !== undefined
+  }
+
   now(): WrittenThen {
     return { state: this.#state, log: this.#log?.copy(), mayHoldLocks: this.#mayHoldLocks }
   }

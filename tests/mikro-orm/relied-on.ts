@@ -2,6 +2,7 @@ import { CONNECTION_RELIANCES } from './connections.ts'
 import { ENTITY_RELIANCES } from './entities.ts'
 import { MANAGER_RELIANCES } from './entity-managers.ts'
 import { FORK_RELIANCES } from './forks.ts'
+import { EVENT_RELIANCES } from './events.ts'
 import { KYSELY_RELIANCES } from './kysely.ts'
 import { PG_RELIANCES } from './pg.ts'
 import type { Reliance } from './reliance.ts'
@@ -18,6 +19,7 @@ export const RELIED_ON: readonly Reliance[] = [
   ...FORK_RELIANCES,
   ...SCHEMA_RELIANCES,
   ...CONNECTION_RELIANCES,
+  ...EVENT_RELIANCES,
   ...KYSELY_RELIANCES,
   ...PG_RELIANCES,
 ]

@@ -57,6 +57,12 @@ export class PostgresConnection implements DatabaseConnection {
     return this.#held.backend
   }
 
+  async begin(): Promise<void> {
+    const start = this.#start
+    this.#start = undefined
+    if (start !== undefined) await this.#held.query(start.join('; '))
+  }
+
   async execute(sql: string, parameters: readonly unknown[]): Promise<StatementResult> {
     return resultOf(await this.#query(sql, parameters))
   }

@@ -1,0 +1,42 @@
+import type { AbstractSqlPlatform, SqlEntityManager } from '@mikro-orm/sql'
+import type { BeginOptions } from '../database/begin-options.ts'
+
+/** What MikroORM keeps to itself: https://github.com/mikro-orm/mikro-orm/blob/v7.2.1/packages/core/src/connections/Connection.ts */
+interface Logging {
+  logQuery(sql: string, context: object): void
+}
+
+/** Shows in MikroORM's log, as MikroORM does, how the database transaction of a session begins and ends. */
+export class TransactionLog {
+  readonly #em: SqlEntityManager
+  readonly #begin: BeginOptions
+
+  constructor(em: SqlEntityManager, begin: BeginOptions) {
+    this.#em = em
+    this.#begin = begin
+  }
+
+  begin(): void {
+    const options = this.#begin as Parameters<AbstractSqlPlatform['getBeginTransactionSQL']>[0]
+    for (const sql of this.#platform.getBeginTransactionSQL(options)) this.statement(sql)
+  }
+
+  commit(): void {
+    this.statement(this.#platform.getCommitTransactionSQL())
+  }
+
+  rollback(): void {
+    this.statement(this.#platform.getRollbackTransactionSQL())
+  }
+
+  statement(sql: string): void {
+    const em = this.#em
+    const connection = em.getDriver().getConnection(this.#begin.readOnly === true ? 'read' : 'write')
+    const context = { id: em._id, ...em.getLoggerContext({ disableContextResolution: true }) }
+    ;(connection as unknown as Logging).logQuery(sql, context)
+  }
+
+  get #platform(): AbstractSqlPlatform {
+    return this.#em.getDriver().getPlatform()
+  }
+}
