@@ -3,7 +3,7 @@ import type { Decisions } from './decisions.ts'
 import type { PoolReport } from './pool-report.ts'
 import type { Finish, PreparedTransactions } from './prepared.ts'
 import type { AbstractSqlConnection, SqlEntityManager } from '@mikro-orm/sql'
-import type { AbortableOperationOptions, CompiledQuery } from 'kysely'
+import type { AbortableOperationOptions, CompiledQuery, DatabaseConnection as KyselyConnection } from 'kysely'
 import type { StatementKind } from './statement-kind.ts'
 
 /** What one statement gave back. `command` is PostgreSQL's command tag where there is one. */
@@ -27,6 +27,11 @@ export interface DatabaseConnection {
   begin?(): Promise<void>
   /** What `sql` does, before it is sent. */
   kindOf(sql: string): StatementKind
+  /**
+   * Notes what a statement may leave on the connection, which is then given back clean. `isRaw`: the program wrote it. Missing
+   * where nobody else gets the connection.
+   */
+  watch?(sql: string, isRaw: boolean): void
   /**
    * @throws TransactionAbortedError, before anything is sent, where the database has ended the transaction and the statement would
    *   run in autocommit; ConnectionLostError; else the driver's error. So does `stream`.
@@ -85,9 +90,9 @@ export type Exclusive = <T>(work: () => Promise<T>) => Promise<T>
 
 /**
  * Called when a statement is about to be sent, with what the statement does. `backend` is the number of the server's
- * process that gets it, where there is one. Throws to refuse the statement.
+ * process that gets it, where there is one. Returns whether the program wrote it. Throws to refuse the statement.
  */
-export type Admit = (kind: StatementKind, backend?: number) => void
+export type Admit = (kind: StatementKind, backend?: number) => boolean
 
 /** Statements that read, each on its own. PostgreSQL keeps each of them to that, in a transaction around it. */
 export interface Reads {
@@ -101,6 +106,16 @@ export interface Reads {
   ): AsyncIterable<unknown[]>
   /** Asks the database to give up the statements on their way. */
   cancel(): void
+}
+
+/** The connections that Kysely lends for the statements that MikroORM sends. */
+export interface LentConnections {
+  /** Watches what is sent over one, from here on. */
+  watch(connection: KyselyConnection): void
+  /** Whether something is left on one for sure, such as a lock. */
+  holds(connection: KyselyConnection): boolean
+  /** Cleans one behind its use where something may be left on it. Never rejects. */
+  clean(connection: KyselyConnection): Promise<void>
 }
 
 /** The database behind one role, as far as sessions need it. */
@@ -119,6 +134,8 @@ export interface Database {
   readonly prepared?: PreparedTransactions
   /** The pool as it is now; undefined where there is none. */
   pool(): Promise<PoolReport | undefined>
+  /** Keeps connections clean that MikroORM takes itself. Missing where there is only one connection. */
+  readonly lent?: LentConnections
   /** From here on each transaction is begun so that it can become the commit point of one. */
   mayDecide(): void
 }

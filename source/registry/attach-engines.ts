@@ -11,7 +11,7 @@ export function attachEngines(registry: object, engines: Iterable<Engine>): (() 
 }
 
 function attach(registry: object, engine: Engine): () => void {
-  const { role, dialect, options } = engine
+  const { role, dialect, options, database } = engine
   const { orm, scoped, kind } = options
   return attachOrm(orm, {
     registry,
@@ -19,6 +19,7 @@ function attach(registry: object, engine: Engine): () => void {
     scoped,
     kind,
     onlyConnection: dialect === 'sqlite',
+    lent: database.lent,
     isExhausted: async () => isExhausted(await engine.pool()),
   })
 }

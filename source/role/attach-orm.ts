@@ -1,4 +1,5 @@
 import type { Connection, EntityManager, MikroORM } from '@mikro-orm/core'
+import type { LentConnections } from '../database/database.ts'
 import { DECISION_TABLE } from '../database/decisions.ts'
 import { sessionOfEntityManager } from '../session/session.ts'
 import { isNestedIn } from '../session/nested-transactions.ts'
@@ -26,6 +27,8 @@ type AnyOrm = MikroORM<any, any, any>
 export interface Attachment extends RoleOfOrm {
   /** Whether there is only one connection. */
   readonly onlyConnection: boolean
+  /** Keeps connections clean that MikroORM takes itself. */
+  readonly lent: LentConnections | undefined
   /** Whether all connections are in use, so that the next statement would wait. */
   readonly isExhausted: () => Promise<boolean>
 }
@@ -192,7 +195,7 @@ const INSIDE =
  */
 function autocommitClient(connection: Connection, served: ServedOrm, attachment: Attachment): (() => void)[] {
   const session = (): AutocommitSession | undefined => served.autocommitting()
-  const { role, onlyConnection } = attachment
+  const { role, onlyConnection, lent } = attachment
   const wouldWait = async (): Promise<boolean> => onlyConnection || (await attachment.isExhausted())
   const provideGuarded = (original: Method): Method =>
     async function (...args) {
@@ -205,13 +208,46 @@ function autocommitClient(connection: Connection, served: ServedOrm, attachment:
         throw new OutsideTransactionError(role, 'A statement by the outer entity manager', INSIDE)
       }
       if (here?.statements.streams === true && (await attachment.isExhausted())) throw new StreamUnderWayError(role)
-      const sent = (): Promise<unknown> => original.apply(this, args)
+      const sent = (): Promise<unknown> =>
+        lent === undefined ? original.apply(this, args) : cleanLent(lent, original.bind(this), args)
       return await (onlyConnection ? oneAfterTheOther(connection, role, sent) : sent())
     }
-  return preparedExecutors(connection, (executor) => {
+  const prepare = preparedExecutors(connection, (executor) => {
     override(executor, 'provideConnection', provideGuarded)
     override(executor, 'stream', autocommitStream(session, attachment.onlyConnection))
   })
+  return [...prepare, override(connection, 'executeQuery', prepareFirst)]
+}
+
+/** MikroORM's own statements do not ask for the client, which has to be prepared before they use it. */
+const prepareFirst = (original: Method): Method =>
+  function (...args) {
+    this.getClient()
+    return original.apply(this, args)
+  }
+
+/**
+ * Lends a connection, and cleans it before somebody else may have it. The answer waits for that where a lock may be left, as
+ * the statement shows.
+ */
+function cleanLent(lent: LentConnections, lend: Method, [use, ...rest]: any[]): Promise<unknown> {
+  const answer = Promise.withResolvers<unknown>()
+  const lending = lend(
+    async (connection: any) => {
+      lent.watch(connection)
+      try {
+        const result = await use(connection)
+        if (lent.holds(connection)) await lent.clean(connection)
+        answer.resolve(result)
+      } catch (error) {
+        answer.reject(error)
+      }
+      await lent.clean(connection)
+    },
+    ...rest,
+  )
+  lending.catch(answer.reject)
+  return answer.promise
 }
 
 /** Calls `prepare` once for each executor of the connection's clients. An ORM that reconnects makes a new client. */

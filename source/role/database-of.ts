@@ -4,11 +4,12 @@ import type { Database } from '../database/database.ts'
 import { PostgresDatabase } from '../database/postgres/postgres-database.ts'
 import { SqliteDatabase } from '../database/sqlite/sqlite-database.ts'
 import { ConfigurationError } from './errors.ts'
+import { relationsOf } from './relations-of.ts'
 
 /** The database behind a role. @throws ConfigurationError for one that is not supported */
 export function databaseOf(role: string, driver: AbstractSqlDriver): Database {
   const platforms = platformsOf(driver)
-  if (platforms.includes('BasePostgreSqlPlatform')) return new PostgresDatabase(role, driver)
+  if (platforms.includes('BasePostgreSqlPlatform')) return new PostgresDatabase(role, driver, relationsOf(driver))
   if (isSqlite(driver)) return new SqliteDatabase(role, driver)
   throw new ConfigurationError(
     `The role "${role}" runs on ${platforms[0]}, which is not supported. ` +

@@ -89,6 +89,7 @@ class Sending {
     this.#statement.options?.signal?.throwIfAborted()
     this.#host.assertUsable()
     this.#writes.admit(kind, this.#statement.query, 'orm')
+    return this.#statement.origin === 'raw'
   }
 
   async *stream(reads: Reads, chunkSize: number): AsyncIterable<unknown[]> {

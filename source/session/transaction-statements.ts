@@ -129,6 +129,7 @@ export class TransactionStatements {
   #admit(connection: DatabaseConnection, { query, origin }: Statement): ReturnType<DatabaseConnection['kindOf']> {
     const kind = connection.kindOf(query.sql)
     this.writes.admit(kind, query, origin)
+    connection.watch?.(query.sql, origin === 'raw')
     return kind
   }
 

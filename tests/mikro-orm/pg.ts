@@ -158,6 +158,55 @@ export const PG_RELIANCES: readonly Reliance[] = [
     },
   },
   {
+    what: "pg's class of a client has its Query, whose handleCommandComplete() gets the command tag of each statement",
+    where: ['database/postgres/query-with-tags.ts'],
+    forms: ['cast', 'constructor', 'subclass'],
+    why: 'what was committed is known, also where a statement behind COMMIT fails',
+    async check(worlds) {
+      await withClient(worlds, async (client) => {
+        const { Query } = client.constructor
+        const tags: string[] = []
+        class Tagged extends (Query as new (...args: any[]) => any) {
+          handleCommandComplete(message: any, connection: any): void {
+            tags.push(message.text)
+            super['handleCommandComplete'](message, connection)
+          }
+        }
+        const error: any = await new Promise((resolve) => {
+          client.query(new Tagged('begin; commit; select 1 / 0', undefined, resolve))
+        })
+        assert.equal([tags, error.code], [['BEGIN', 'COMMIT'], '22012'])
+      })
+    },
+  },
+  {
+    what: 'pg emits parameterStatus on the connection of a client when the server reports a setting',
+    where: ['database/postgres/reported-settings.ts'],
+    forms: ['narrowed'],
+    why: 'a client whose settings were changed is cleaned before it is given back',
+    async check(worlds) {
+      await withClient(worlds, async (client) => {
+        const reported: string[] = []
+        client.connection.on('parameterStatus', ({ parameterName, parameterValue }: any) =>
+          reported.push(`${parameterName} ${parameterValue}`),
+        )
+        await client.query(`begin; set local timezone to 'Asia/Tokyo'`)
+        await client.query('rollback')
+        assert.equal(reported, ['TimeZone Asia/Tokyo', 'TimeZone UTC'])
+        client.connection.removeAllListeners('parameterStatus')
+      })
+    },
+  },
+  {
+    what: "MikroORM listens to its pool's connect event once, and sets nothing then",
+    where: ['database/postgres/client-pool.ts'],
+    forms: ['nativeClient'],
+    why: 'a client is closed instead of cleaned where somebody else sets up new ones',
+    async check(worlds) {
+      await withClient(worlds, async (_, pool) => assert.is(pool.listenerCount('connect'), 1))
+    },
+  },
+  {
     what: "pg's pool has the class of its clients in Client, and their options in options with a password not listed",
     where: ['database/postgres/side-connection.ts'],
     forms: ['pg'],

@@ -1,29 +1,42 @@
 import type { AbstractSqlConnection, SqlEntityManager } from '@mikro-orm/sql'
-import { ConnectionHooks } from './connection-hooks.ts'
-import { PooledClient } from './pooled-client.ts'
+import type { PoolClient } from 'pg'
+import type { Relations } from '../relations.ts'
+import { ConnectionHooks, hookedConnection, type HookedConnection } from './connection-hooks.ts'
+import { PooledClient, type ClientSurroundings } from './pooled-client.ts'
 import { isExhausted } from '../pool-report.ts'
 import { reportOfPool, type PoolOfClients } from './side-connection.ts'
+
+/** What a ClientPool knows of the pool that its connection has now. */
+interface KnownPool {
+  readonly pool: PoolOfClients
+  /** Of which Kysely client that pool is; the connection makes another when it is opened again. */
+  readonly kysely: unknown
+  readonly hooks: ConnectionHooks | undefined
+  readonly around: ClientSurroundings
+}
 
 /** Takes clients out of the pool of one of an ORM's connections: to the primary, or to a replica. */
 export class ClientPool {
   readonly #connection: AbstractSqlConnection
   readonly #role: string
-  #pool: PoolOfClients | undefined
-  #hooks: ConnectionHooks | undefined
-  /** Of which Kysely client that pool is; the connection makes another when it is opened again. */
-  #kysely: unknown
+  readonly #relations: () => Relations
+  #known: KnownPool | undefined
 
-  constructor(connection: AbstractSqlConnection, role: string) {
+  constructor(connection: AbstractSqlConnection, role: string, relations: () => Relations) {
     this.#connection = connection
     this.#role = role
+    this.#relations = relations
   }
 
   /** Takes one for a session, whose entity manager is `em`, as MikroORM would: its hooks have run. */
   async take(em: SqlEntityManager): Promise<PooledClient> {
-    const pool = this.#known() ?? (await this.pool())
+    const { pool, hooks, around } = this.#present() ?? (await this.#open())
     const client = await pool.connect()
-    const held = new PooledClient(client, pool, this.#role)
-    if (this.#hooks !== undefined) await this.#hooks.run(client, held, em)
+    const held = new PooledClient(client, around)
+    if (hooks !== undefined) {
+      await hooks.run(client, held, em)
+      held.takeSettings()
+    }
     return held
   }
 
@@ -33,24 +46,55 @@ export class ClientPool {
    */
   async poolAside(): Promise<PoolOfClients> {
     const { connected } = this.#connection as unknown as { readonly connected?: boolean }
-    return connected === false && this.#pool !== undefined ? this.#pool : await this.pool()
+    return connected === false && this.#known !== undefined ? this.#known.pool : await this.pool()
   }
 
   async pool(): Promise<PoolOfClients> {
+    return (await this.#open()).pool
+  }
+
+  async #open(): Promise<KnownPool> {
     const pool = (await this.#connection.getNativeClient()) as PoolOfClients
-    this.#pool = pool
-    this.#kysely = this.#connection.getClient()
-    this.#hooks = ConnectionHooks.of(this.#connection)
-    return pool
+    const hooks = ConnectionHooks.of(this.#connection)
+    const around = {
+      pool,
+      role: this.#role,
+      relations: this.#relations,
+      setUp: async (client: PoolClient, held: PooledClient): Promise<void> => {
+        assertSettable(pool)
+        await pool.options.onConnect?.(client)
+        await hooks?.create(hookedConnection(held))
+      },
+    }
+    this.#known = { pool, kysely: this.#connection.getClient(), hooks, around }
+    return this.#known
+  }
+
+  /** Sets up a connection that Kysely lends, of which everything was reset. @throws where only a new one can be set up */
+  async setUpLent(connection: HookedConnection): Promise<void> {
+    const { pool, hooks } = this.#present() ?? (await this.#open())
+    assertSettable(pool)
+    if (pool.options.onConnect !== undefined) throw new Error('only new clients are set up')
+    await hooks?.create(connection)
   }
 
   /** Whether to ask for a client now is to wait until another one is given back. */
   get isExhausted(): boolean {
-    const pool = this.#known()
+    const pool = this.#present()?.pool
     return pool !== undefined && isExhausted(reportOfPool(pool))
   }
 
-  #known(): PoolOfClients | undefined {
-    return this.#connection.getClient() === this.#kysely ? this.#pool : undefined
+  #present(): KnownPool | undefined {
+    return this.#connection.getClient() === this.#known?.kysely ? this.#known : undefined
+  }
+}
+
+/** MikroORM's own listener for new clients, which sets nothing. */
+const MIKRO_ORMS_LISTENERS = 1
+
+/** @throws where the program sets new clients up in a way that cannot be done again */
+function assertSettable(pool: PoolOfClients): void {
+  if (pool.options.verify !== undefined || pool.listenerCount('connect') > MIKRO_ORMS_LISTENERS) {
+    throw new Error('only new clients are set up')
   }
 }

@@ -6,7 +6,7 @@ import type { PooledClient } from './pooled-client.ts'
 import { resultOf } from './postgres-connection.ts'
 
 /** As much of a Kysely connection as the hooks are given. */
-interface HookedConnection {
+export interface HookedConnection {
   executeQuery(query: Pick<CompiledQuery, 'sql' | 'parameters'>): Promise<QueryResult<unknown>>
 }
 type Hook = (connection: HookedConnection) => Promise<void>
@@ -47,12 +47,7 @@ export class ConnectionHooks {
 
   /** Runs them for a session, whose entity manager is `em`. A client of which one fails is closed. */
   async run(client: PoolClient, held: PooledClient, em: SqlEntityManager): Promise<void> {
-    const hooked: HookedConnection = {
-      async executeQuery({ sql, parameters }) {
-        const { rows } = resultOf(await held.query(sql, parameters))
-        return { rows }
-      },
-    }
+    const hooked = hookedConnection(held)
     try {
       if (!ConnectionHooks.#created.has(client)) await this.#create?.(hooked)
       ConnectionHooks.#created.add(client)
@@ -64,10 +59,25 @@ export class ConnectionHooks {
     }
   }
 
+  /** Runs the one for new connections, on a client of which everything was reset. */
+  async create(connection: HookedConnection): Promise<void> {
+    await this.#create?.(connection)
+  }
+
   async #setContext(hooked: HookedConnection, em: SqlEntityManager): Promise<void> {
     for (const { sql, params } of this.#connection.buildConnectionSessionStatements(em.getSessionContext())) {
       await hooked.executeQuery({ sql, parameters: params })
     }
+  }
+}
+
+/** As the hooks see a client. */
+export function hookedConnection(held: PooledClient): HookedConnection {
+  return {
+    async executeQuery({ sql, parameters }) {
+      const { rows } = resultOf(await held.query(sql, parameters))
+      return { rows }
+    },
   }
 }
 

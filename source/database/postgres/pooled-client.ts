@@ -2,10 +2,24 @@ import type { PoolClient, QueryResult } from 'pg'
 import { beginWithParameters } from './begin-with-parameters.ts'
 import { mayStillArrive, requestCancel } from './cancel-request.ts'
 import { ConnectionLostError } from '../errors.ts'
+import { LeftBehind } from '../left-behind.ts'
+import type { Relations } from '../relations.ts'
+import { BEFORE_ROLLBACK, CLEAN, deallocate, PREPARED, UNLOCK } from './cleaning.ts'
+import { queryWithTags } from './query-with-tags.ts'
+import { ReportedSettings } from './reported-settings.ts'
 import type { PoolOfClients } from './side-connection.ts'
 import { hasSqlState, isLost, whenAnswered } from './server-errors.ts'
 
 type Results = QueryResult | QueryResult[]
+
+/** What a client has around it. */
+export interface ClientSurroundings {
+  readonly pool: PoolOfClients
+  readonly role: string
+  readonly relations: () => Relations
+  /** Sets a client up as a new one is. @throws where only a new one can be */
+  readonly setUp: (client: PoolClient, held: PooledClient) => Promise<void>
+}
 
 /**
  * A client out of the pool of an ORM, with the statement that it runs, which can be cancelled.
@@ -15,8 +29,11 @@ type Results = QueryResult | QueryResult[]
  */
 export class PooledClient {
   readonly #client: PoolClient
-  readonly #pool: PoolOfClients
-  readonly #role: string
+  readonly #around: ClientSurroundings
+  readonly #settings: ReportedSettings
+  readonly #left: LeftBehind
+  /** It was reset, and not set up since as a new one is. */
+  #isReset = false
   /** Statements on their way. */
   #running = 0
   #cancelling: Promise<void> | undefined
@@ -28,10 +45,11 @@ export class PooledClient {
   /** pg gave up a statement that the server may still be at. */
   #statusIsStale = false
 
-  constructor(client: PoolClient, pool: PoolOfClients, role: string) {
+  constructor(client: PoolClient, around: ClientSurroundings) {
     this.#client = client
-    this.#pool = pool
-    this.#role = role
+    this.#around = around
+    this.#settings = ReportedSettings.of(client)
+    this.#left = new LeftBehind(around.relations)
     client.on('error', this.#hear)
   }
 
@@ -69,7 +87,7 @@ export class PooledClient {
 
   /** The error of everything that is asked of a lost connection. `cause`: where there is no word of it yet. */
   lost(cause?: unknown): ConnectionLostError {
-    return new ConnectionLostError(this.#role, this.#lastWord ?? cause)
+    return new ConnectionLostError(this.#around.role, this.#lastWord ?? cause)
   }
 
   literal(text: string): string {
@@ -93,6 +111,47 @@ export class PooledClient {
     } catch (error) {
       // The stack that pg made shows where its socket was read, and not who asked.
       Error.captureStackTrace(error as Error)
+      throw this.#judged(error)
+    } finally {
+      this.#running--
+    }
+  }
+
+  /** Whether something may be left on the connection, which then goes back only when it is clean. */
+  get isInDoubt(): boolean {
+    return this.#left.isPossible
+  }
+
+  /** Rolls back. In the same round trip goes what is left on the connection since BEGIN. @throws as `query` */
+  async rollBack(): Promise<void> {
+    if (!this.isInDoubt) await this.query('rollback')
+    // Behind an error nothing but ROLLBACK is carried out.
+    else if (this.status === 'T') await this.wasCleaned(await this.query(`${BEFORE_ROLLBACK}rollback`), -2)
+    else await this.wasCleaned(await this.query(`rollback;${UNLOCK};${PREPARED}`), -1)
+  }
+
+  /** Notes that what is left was removed. What SQL has prepared is listed by the result at `prepared`, and dropped. */
+  async wasCleaned(results: Results, prepared: number): Promise<void> {
+    await deallocate((results as QueryResult[]).at(prepared)?.rows, (sql) => this.query(sql))
+    this.#left.clear()
+  }
+
+  /**
+   * Ends a transaction by `sql`, and removes what is left on the connection in the same round trip. `tags` gets the command tags
+   * of what was carried out, also where something behind it fails. @throws as `query`
+   */
+  async endClean(sql: string, tags: string[]): Promise<void> {
+    await this.#clean(`${sql};`, tags)
+  }
+
+  async #clean(ahead = '', tags: string[] = []): Promise<void> {
+    if (this.#cancelling !== undefined) await this.#cancelling
+    if (this.isLost) throw this.lost()
+    this.#running++
+    try {
+      await this.wasCleaned(await queryWithTags(this.#client, `${ahead}${CLEAN};${PREPARED}`, tags), -1)
+      this.#isReset = true
+    } catch (error) {
       throw this.#judged(error)
     } finally {
       this.#running--
@@ -140,29 +199,64 @@ export class PooledClient {
   }
 
   async #requestCancel(): Promise<void> {
+    const { pool, role } = this.#around
     try {
-      await requestCancel(this.#client, this.#pool.options)
+      await requestCancel(this.#client, pool.options)
     } catch (error) {
       this.#mayBeCancelled = mayStillArrive(error)
-      process.emitWarning(`A statement of role "${this.#role}" could not be cancelled and runs on: ${String(error)}`, {
+      process.emitWarning(`A statement of role "${role}" could not be cancelled and runs on: ${String(error)}`, {
         code: 'SQLASSIST_CANCEL_FAILED',
       })
     }
   }
 
+  /** Notes what a statement may leave on the connection. `isRaw`: the program wrote it. */
+  watch(sql: string, isRaw: boolean): void {
+    this.#left.note(sql, isRaw)
+  }
+
+  /** Takes the settings as they are now for those that the next one is to find. */
+  takeSettings(): void {
+    this.#settings.markClean()
+  }
+
   /**
    * Gives the client back, or closes it where it is `broken`, lost or still in a transaction. A request to cancel that
    * is on its way could hit the next one to be served. So its answer comes first, with a promise that never rejects, and
-   * without an answer the client is closed.
+   * without an answer the client is closed. One that may have something left on it is cleaned first; nobody waits for that,
+   * unless it is known what is left.
    */
   release(broken = false): Promise<void> | undefined {
     if (this.#cancelling !== undefined && !this.isLost) return this.#cancelling.then(() => this.#giveBack(broken))
-    this.#giveBack(broken)
+    return this.#giveBack(broken)
+  }
+
+  #giveBack(broken: boolean): Promise<void> | undefined {
+    const isReusable = !broken && !this.#mayBeCancelled && this.status === 'I'
+    const isDirty = this.isInDoubt || !(this.#isReset || this.#settings.areClean)
+    if (isReusable && (isDirty || this.#isReset)) {
+      const isAwaited = this.#left.isCertain
+      const cleaning = this.#cleanAndLetGo(isDirty)
+      return isAwaited ? cleaning : undefined
+    }
+    this.#letGo(isReusable)
     return undefined
   }
 
-  #giveBack(broken: boolean): void {
-    const isReusable = !broken && !this.#mayBeCancelled && this.status === 'I'
+  async #cleanAndLetGo(isDirty: boolean): Promise<void> {
+    let isClean = false
+    try {
+      if (isDirty) await this.#clean()
+      await this.#around.setUp(this.#client, this)
+      this.#settings.markClean()
+      isClean = this.status === 'I'
+    } catch {
+      // A new one takes its place.
+    }
+    this.#letGo(isClean)
+  }
+
+  #letGo(isReusable: boolean): void {
     this.#client.off('error', this.#hear)
     this.#client.release(!isReusable)
   }

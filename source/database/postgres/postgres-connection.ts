@@ -63,6 +63,10 @@ export class PostgresConnection implements DatabaseConnection {
     if (start !== undefined) await this.#held.query(start.join('; '))
   }
 
+  watch(sql: string, isRaw: boolean): void {
+    this.#held.watch(sql, isRaw)
+  }
+
   async execute(sql: string, parameters: readonly unknown[]): Promise<StatementResult> {
     return resultOf(await this.#query(sql, parameters))
   }
@@ -111,6 +115,8 @@ export class PostgresConnection implements DatabaseConnection {
   }
 
   async executeAndCommit(sql: string): Promise<CommittedStatement> {
+    // What is left on the connection would stay there until somebody has the answer.
+    if (this.#held.isInDoubt) return { result: await this.execute(sql, []), answer: undefined }
     if (this.#mayBeGone) await this.#assertOpen()
     try {
       // On a line of its own: the statement may end in a comment.
@@ -145,13 +151,16 @@ export class PostgresConnection implements DatabaseConnection {
         ? { outcome: 'rolled back' as const }
         : { outcome: 'lost' as const, error: error instanceof ConnectionLostError ? error : this.#held.lost(error) }
     }
+    const tags: string[] = []
     try {
-      const result = await this.#query(sql)
-      const command = (Array.isArray(result) ? result.at(-1) : result)?.command
-      return { outcome: command === tag ? done : ('rolled back' as const) }
+      if (tag === 'COMMIT' && this.#held.isInDoubt && !this.isFresh) await this.#held.endClean(sql, tags)
+      else tags.push(...[await this.#query(sql)].flat().map(({ command }) => command))
     } catch (error) {
+      // What failed behind COMMIT is only the cleaning; such a connection is closed.
+      if (tags.includes('COMMIT')) return { outcome: done }
       return this.#failed(error)
     }
+    return { outcome: tags.includes(tag) ? done : ('rolled back' as const) }
   }
 
   /** What became of a COMMIT or PREPARE that ended in `error`. */
@@ -166,7 +175,7 @@ export class PostgresConnection implements DatabaseConnection {
   }
 
   async rollback(): Promise<void> {
-    if (this.#held.status !== 'I') await this.#held.query('rollback')
+    if (this.#held.status !== 'I') await this.#held.rollBack()
   }
 
   cancel(): void {

@@ -3,8 +3,10 @@ import type { AbstractSqlConnection, AbstractSqlDriver, SqlEntityManager } from 
 import type { BeginOptions } from '../begin-options.ts'
 import type { Database, DatabaseConnection } from '../database.ts'
 import { ClientPool } from './client-pool.ts'
+import { LentConnections } from './lent-connections.ts'
 import type { PooledClient } from './pooled-client.ts'
 import type { PoolReport } from '../pool-report.ts'
+import type { Relations } from '../relations.ts'
 import { aside, reportOfPool, type PoolOfClients } from './side-connection.ts'
 import { PostgresDecisions, type Aside } from './postgres-decisions.ts'
 import { PostgresConnection } from './postgres-connection.ts'
@@ -20,14 +22,18 @@ export class PostgresDatabase implements Database {
   readonly prepared: PostgresPrepared
   readonly #role: string
   readonly #driver: AbstractSqlDriver
+  readonly #relations: () => Relations
   /** One for the primary and one for each replica. */
   readonly #sources = new Map<AbstractSqlConnection, ClientPool>()
+  readonly lent: LentConnections
   /** The clients over which a session streams outside of a transaction. */
   readonly #streaming: StreamingClients = new WeakMap()
 
-  constructor(role: string, driver: AbstractSqlDriver) {
+  constructor(role: string, driver: AbstractSqlDriver, relations: () => Relations) {
     this.#role = role
     this.#driver = driver
+    this.#relations = relations
+    this.lent = new LentConnections(relations, (connection) => this.#primary().setUpLent(connection))
     const besidePool: Aside = async (work) => await aside(await this.#primary().poolAside(), work)
     this.decisions = new PostgresDecisions(role, besidePool)
     this.prepared = new PostgresPrepared(besidePool)
@@ -63,7 +69,10 @@ export class PostgresDatabase implements Database {
 
   #clientsOf(connection: AbstractSqlConnection): ClientPool {
     let source = this.#sources.get(connection)
-    if (source === undefined) this.#sources.set(connection, (source = new ClientPool(connection, this.#role)))
+    if (source === undefined) {
+      source = new ClientPool(connection, this.#role, this.#relations)
+      this.#sources.set(connection, source)
+    }
     return source
   }
 }

@@ -38,7 +38,7 @@ export class PostgresReads implements Reads {
     const held = await this.#clients.take(this.#em)
     this.#held.add(held)
     try {
-      admit(statementKind(query.sql, 'postgresql'), held.backend)
+      held.watch(query.sql, admit(statementKind(query.sql, 'postgresql'), held.backend))
       return resultOf(await readAlone(held, this.#transaction, query.sql, query.parameters))
     } finally {
       this.#held.delete(held)
@@ -48,7 +48,8 @@ export class PostgresReads implements Reads {
   }
 
   async #executeOver(streaming: StreamingClient, query: CompiledQuery, admit: Admit): Promise<StatementResult> {
-    admit(statementKind(query.sql, 'postgresql'), streaming.held.backend)
+    const { held } = streaming
+    held.watch(query.sql, admit(statementKind(query.sql, 'postgresql'), held.backend))
     streaming.enter()
     this.#held.add(streaming.held)
     try {
@@ -65,7 +66,7 @@ export class PostgresReads implements Reads {
     client.enter()
     this.#held.add(client.held)
     try {
-      admit(statementKind(sql, 'postgresql'), client.held.backend)
+      client.held.watch(sql, admit(statementKind(sql, 'postgresql'), client.held.backend))
       yield* client.connection.stream(sql, parameters, chunkSize, client.exclusive)
     } finally {
       this.#held.delete(client.held)

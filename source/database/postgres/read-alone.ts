@@ -1,4 +1,5 @@
 import type { QueryResult } from 'pg'
+import { BEFORE_ROLLBACK } from './cleaning.ts'
 import { moveBack } from './error-position.ts'
 import type { PooledClient } from './pooled-client.ts'
 import { hasSqlState } from './server-errors.ts'
@@ -41,9 +42,14 @@ export async function readAlone(
 /** In one string, which costs the least. */
 async function readPlainly(held: PooledClient, transaction: ReadingTransaction, sql: string): Promise<Results> {
   const inFront = `${transaction.begin};`
+  const cleans = held.isInDoubt && transaction.end === 'rollback'
+  const behind = `${cleans ? BEFORE_ROLLBACK : ''}${transaction.end}`
   try {
     // On a line of its own: the statement may end in a comment.
-    return ownResult(await held.query(`${inFront}${sql}\n;${transaction.end}`))
+    const results = await held.query(`${inFront}${sql}\n;${behind}`)
+    if (!cleans) return ownResult(results)
+    await held.wasCleaned(results, -2)
+    return ownResult((results as QueryResult[]).toSpliced(-3, 2))
   } catch (error) {
     // Nothing ran, and the error is that of the whole string.
     if (isSyntaxError(error) && held.status === 'I') return await readByMessages(held, transaction, sql, [])

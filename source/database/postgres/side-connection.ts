@@ -4,11 +4,18 @@ import type { PoolReport } from '../pool-report.ts'
 
 export interface PoolOfClients {
   readonly Client: new (options: object) => Client
-  readonly options: CancelOptions & { readonly password?: unknown; readonly max?: number }
+  readonly options: CancelOptions & {
+    readonly password?: unknown
+    readonly max?: number
+    /** Both are called for new clients. */
+    readonly onConnect?: (client: PoolClient) => unknown
+    readonly verify?: unknown
+  }
   readonly totalCount: number
   readonly idleCount: number
   readonly waitingCount: number
   connect(): Promise<PoolClient>
+  listenerCount(event: 'connect'): number
 }
 
 /** pg-pool's own. */
