@@ -43,8 +43,11 @@ export interface DatabaseConnection {
   readonly isIntact: boolean
   /** Whether the database will refuse to commit what was sent. @throws ConnectionLostError */
   isAborted(): Promise<boolean>
-  /** Whether anything was written that the statements' texts did not show, such as by a function. */
-  wrote(): Promise<boolean>
+  /**
+   * Whether anything was written that is not undone, also where the statements' texts did not show it, such as by a function.
+   * `isUndonePartly`: it went back to a savepoint.
+   */
+  wrote(isUndonePartly: boolean): Promise<boolean>
   /** Sends COMMIT, after `decision` where there is one to be written down, and checks what the database made of it. */
   commit(decision?: string): Promise<CommitAnswer>
   /**

@@ -1,6 +1,6 @@
 import { SqlTokens } from './sql-tokens.ts'
 
-/** Words that stand before a bracket in plain reads: keywords, and functions that take no lock. */
+/** Words that stand before a bracket in plain reads: keywords, and functions that take no lock and write nothing. */
 const HARMLESS = new Set(
   (
     'select from where and or not in as on any all some exists between case when then else by having over values ' +
@@ -12,27 +12,32 @@ const HINT_OF_A_LOCK = /\bfor\b/i
 
 /** Whether a statement has a clause that locks the rows it reads. */
 export function hasLockingClause(sql: string): boolean {
-  return HINT_OF_A_LOCK.test(sql) && takesLock(sql, false)
+  return HINT_OF_A_LOCK.test(sql) && takesLock(sql)
 }
 
 /**
- * Whether a statement that reads may take a lock that lasts until the end of its transaction: by a locking clause, or by a
- * function. A function not known to take none counts. A wrong guess costs a wait for ROLLBACK, and nothing else.
+ * Whether a statement calls a function that may write, or take a lock until the end of its transaction: any that is not known
+ * to do neither. A wrong guess costs a question, or a wait for ROLLBACK, and nothing else.
  */
-export function mayLock(sql: string): boolean {
-  return (sql.includes('(') || HINT_OF_A_LOCK.test(sql)) && takesLock(sql, true)
-}
-
-function takesLock(sql: string, byCall: boolean): boolean {
+export function mayCall(sql: string): boolean {
+  if (!sql.includes('(')) return false
   const tokens = new SqlTokens(sql, 'any')
-  let before = ''
-  let previous = ''
   let mayBeCalled = false
   while (tokens.nextMeaning()) {
     if (mayBeCalled && tokens.is('(')) return true
     const { word, kind } = tokens
+    mayBeCalled = kind === 'name' || (kind === 'word' && !HARMLESS.has(word))
+  }
+  return false
+}
+
+function takesLock(sql: string): boolean {
+  const tokens = new SqlTokens(sql, 'any')
+  let before = ''
+  let previous = ''
+  while (tokens.nextMeaning()) {
+    const { word } = tokens
     if (endsLockingClause(before, previous, word)) return true
-    mayBeCalled = byCall && (kind === 'name' || (kind === 'word' && !HARMLESS.has(word)))
     before = previous
     previous = word
   }

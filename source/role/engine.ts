@@ -201,9 +201,15 @@ function settingsOf(
     scope,
     begin: { isolationLevel, readOnly: false, ...begin },
     rawWrites,
+    views: viewsOf(options),
     keepSession,
     background,
   }
+}
+
+function viewsOf({ orm }: ResolvedEngineOptions): string[] {
+  const entities = Array.from(orm.getMetadata().getAll().values())
+  return entities.filter(({ view }) => view === true).map(({ tableName }) => tableName)
 }
 
 function optionsOf(connection: Connection): object {

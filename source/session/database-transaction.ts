@@ -170,7 +170,9 @@ export class DatabaseTransaction implements Predecessor {
    * @throws as {@link WriteState.settle}
    */
   settleUnmarkedWrites(): Promise<void> | undefined {
-    return this.writes.settle(() => this.#connection.use((connection) => connection.wrote()))
+    return this.writes.settle((isUndonePartly) =>
+      this.#connection.use((connection) => connection.wrote(isUndonePartly)),
+    )
   }
 
   /**

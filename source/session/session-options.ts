@@ -15,6 +15,8 @@ export interface SessionSettings {
   readonly scope: 'statement' | 'transaction'
   readonly begin: BeginOptions
   readonly rawWrites: RawWrites
+  /** The names of the views that MikroORM knows: to read one may run a function. */
+  readonly views: readonly string[]
   readonly keepSession: boolean
   /** Takes over a promise that nobody waits for. */
   readonly background: (work: Promise<void>) => void

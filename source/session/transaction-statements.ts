@@ -139,7 +139,11 @@ export class TransactionStatements {
     const executing = connection.execute(sql, parameters)
     // The program has gone back to a savepoint of its own: the statements that failed since are undone.
     return goesBackToSavepoint(sql)
-      ? executing.then((result) => (this.failures.forgetStatements(depth), result))
+      ? executing.then((result) => {
+          this.failures.forgetStatements(depth)
+          this.writes.doubtAll()
+          return result
+        })
       : executing
   }
 

@@ -1,6 +1,6 @@
 import type { CompiledQuery } from 'kysely'
 import { ManagedSessionError, ReadOnlySessionError, UnmarkedWriteError } from './errors.ts'
-import { hasLockingClause, mayLock } from '../database/may-lock.ts'
+import { hasLockingClause, mayCall } from '../database/may-lock.ts'
 import { RawWriteLog, shown } from './raw-write-log.ts'
 import { assertReads } from './read-only-refusal.ts'
 import type { SessionSettings } from './session-options.ts'
@@ -50,8 +50,7 @@ export class WriteState {
   admit(kind: StatementKind, query: CompiledQuery, origin: StatementOrigin): void {
     if (kind === 'read') {
       if (this.#state === 'readonly') assertReads(this.#settings, query.sql)
-      if (!this.#mayHoldLocks) this.#mayHoldLocks = origin === 'raw' || mayLock(query.sql)
-      if (this.#state === 'active') this.#noteRead(query, origin)
+      if (!this.#mayHoldLocks || this.#state === 'active') this.#noteRead(query.sql, origin)
       return
     }
     const { role, rawWrites } = this.#settings
@@ -61,6 +60,14 @@ export class WriteState {
     this.#mayHoldLocks = true
     if (origin === 'orm' || KYSELY_WRITES.has(query.query.kind) || rawWrites === 'commit') this.#state = 'changed'
     else if (this.#state !== 'changed') this.#undeclared.noteWrite(query.sql)
+  }
+
+  /** What a read may do besides: only of MikroORM's own is known which functions they call. */
+  #noteRead(sql: string, origin: StatementOrigin): void {
+    const { views } = this.#settings
+    const mayWrite = origin === 'raw' || mayCall(sql) || views.some((name) => sql.includes(name))
+    this.#mayHoldLocks ||= mayWrite || hasLockingClause(sql)
+    if (mayWrite && this.#state === 'active') this.#undeclared.noteDoubtful(sql)
   }
 
   /** @throws ReadOnlySessionError */
@@ -73,24 +80,27 @@ export class WriteState {
   }
 
   /**
-   * At the end: does with raw SQL that wrote, and that nobody declared, what the role's `rawWrites` says. `wrote` asks the
-   * database, since a function that writes looks like a read.
+   * At the end: does with what wrote, and that nobody declared, what the role's `rawWrites` says. `wrote` asks the database,
+   * since a function that writes looks like a read.
    * @throws UnmarkedWriteError for `'error'`
    */
-  settle(wrote: () => Promise<boolean>): Promise<void> | undefined {
-    return this.#state === 'active' && this.#log !== undefined ? this.#settle(this.#log, wrote) : undefined
+  settle(wrote: (isUndonePartly: boolean) => Promise<boolean>): Promise<void> | undefined {
+    const log = this.#log
+    if (this.#state !== 'active' || log === undefined) return undefined
+    const { role, rawWrites, background } = this.#settings
+    if (rawWrites !== 'rollback') return this.#settle(log, wrote)
+    log.warn(role)
+    if (log.mayHideWrites) {
+      // A question that fails had an error before it, and what a warning would name is rolled back all the same.
+      const warn = (isHidden: boolean): void => (isHidden ? log.warnOfHidden(role) : undefined)
+      background(wrote(log.isUndonePartly).then(warn, () => undefined))
+    }
+    return undefined
   }
 
-  async #settle(log: RawWriteLog, wrote: () => Promise<boolean>): Promise<void> {
-    const { role, rawWrites, background } = this.#settings
-    const asked = findHiddenWrites(log, wrote)
-    if (rawWrites === 'rollback') {
-      // A question that fails had an error before it, and what a warning would name is rolled back all the same.
-      const warn = (): void => log.warn(role)
-      background(asked.then(warn, () => undefined))
-      return
-    }
-    await asked
+  async #settle(log: RawWriteLog, wrote: (isUndonePartly: boolean) => Promise<boolean>): Promise<void> {
+    const { role, rawWrites } = this.#settings
+    if (log.mayHideWrites && (await wrote(log.isUndonePartly))) log.takeDoubtfulForWrites()
     if (log.writes.length === 0) return
     if (rawWrites === 'error') throw new UnmarkedWriteError(role, log.writes)
     this.#state = 'changed'
@@ -105,27 +115,21 @@ export class WriteState {
     return { state: this.#state, log: this.#log?.copy(), mayHoldLocks: this.#mayHoldLocks }
   }
 
-  /** Goes back to what it was, with the database: what was written since, and undone there, may have left its trace. */
-  goBackTo({ state, log, mayHoldLocks }: WrittenThen, leavesTraces: boolean): void {
-    const mayHaveWritten = this.#state !== state || (this.#log?.length ?? 0) > (log?.length ?? 0)
+  /** Goes back to what it was, with the database; `isInside`: the transaction goes on, and what was undone has left its trace. */
+  goBackTo({ state, log, mayHoldLocks }: WrittenThen, isInside: boolean): void {
     this.#state = state
     this.#log = log?.copy()
     // The database has let go of the locks taken since.
     this.#mayHoldLocks = mayHoldLocks
-    if (leavesTraces && mayHaveWritten) this.#undeclared.noteUndoneWrite()
+    if (isInside) this.#undeclared.noteUndone()
   }
 
-  #noteRead({ sql, query }: CompiledQuery, origin: StatementOrigin): void {
-    const isRaw = origin === 'raw' && query.kind === 'RawNode'
-    const locksRows = hasLockingClause(sql)
-    if (isRaw || locksRows) this.#undeclared.noteRead(sql, isRaw, locksRows)
+  /** The program has gone back to a savepoint of its own. */
+  doubtAll(): void {
+    if (this.#state === 'active') this.#undeclared.doubtAll()
   }
 
   get #undeclared(): RawWriteLog {
     return (this.#log ??= new RawWriteLog())
   }
-}
-
-async function findHiddenWrites(log: RawWriteLog, wrote: () => Promise<boolean>): Promise<void> {
-  if (log.mayHideWrites && (await wrote())) log.takeReadsForWrites()
 }

@@ -8,6 +8,7 @@ import type {
   StatementResult,
 } from '../database.ts'
 import { ConnectionLostError, TransactionAbortedError } from '../errors.ts'
+import { hasWritten } from './has-written.ts'
 import { moveBack } from './error-position.ts'
 import type { PooledClient } from './pooled-client.ts'
 import { AS_WHO_LOGGED_IN } from './postgres-decisions.ts'
@@ -103,9 +104,9 @@ export class PostgresConnection implements DatabaseConnection {
     return !this.isFresh && (await this.#held.freshStatus()) !== 'T'
   }
 
-  async wrote(): Promise<boolean> {
+  async wrote(isUndonePartly: boolean): Promise<boolean> {
     if (this.isFresh) return false
-    const { rows } = await this.execute('select pg_current_xact_id_if_assigned() is not null as wrote', [])
+    const { rows } = await this.execute(hasWritten(isUndonePartly), [])
     return (rows[0] as { wrote: boolean }).wrote
   }
 
