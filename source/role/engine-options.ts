@@ -1,6 +1,7 @@
 import { IsolationLevel, type ForkOptions, type MikroORM } from '@mikro-orm/core'
 import { RAW_WRITES, type RawWrites } from '../session/raw-writes.ts'
 import { ConfigurationError } from './errors.ts'
+import { resolveForkOptions } from './fork-options.ts'
 import { rulesOf, type RoleKind } from './role-kinds.ts'
 
 export const COMMIT_MODES = ['joined', 'autonomous', 'autocommit'] as const
@@ -54,7 +55,10 @@ export interface EngineOptions<Orm extends MikroORM<any, any, any> = MikroORM<an
   readonly pipelineCommit?: boolean | undefined
   /** Inside a unit of work the global `orm.em` and its repositories resolve to this role's session. Default `true`. */
   readonly scoped?: boolean | undefined
-  /** Passed on to `em.fork()`. Default `{}`. */
+  /**
+   * Passed on to `em.fork()`, but for what sessions cannot have: `useContext`, `disableTransactions`, `clear: false`.
+   * Default `{}`.
+   */
   readonly fork?: ForkOptions | undefined
 }
 
@@ -117,7 +121,7 @@ export function resolveEngineOptions(role: string, engine: unknown): ResolvedEng
     isolationLevel: given.isolationLevel,
     pipelineCommit: given.pipelineCommit ?? false,
     scoped: given.scoped ?? true,
-    fork: { ...given.fork },
+    fork: resolveForkOptions(role, given.fork, kindOf(given), given.orm),
   }
 }
 

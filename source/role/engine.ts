@@ -5,6 +5,7 @@ import type { DecisionSurvey } from '../database/decisions.ts'
 import { DecisionTableError } from '../database/errors.ts'
 import type { PoolReport } from '../database/pool-report.ts'
 import type { PreparedSurvey } from '../database/prepared.ts'
+import { foreignEntityGuard } from '../session/entity-ownership.ts'
 import { Session } from '../session/session.ts'
 import type { SessionSettings, SessionUnit } from '../session/session-options.ts'
 import { sessionForks } from '../session/session-entity-manager.ts'
@@ -184,7 +185,10 @@ export class Engine {
 
   #fork(options: ForkOptions): SqlEntityManager {
     // MikroORM writes into the options it is given, and would fork the session that a scoped role resolves to.
-    return this.#forks({ ...options, disableContextResolution: true })
+    const em = this.#forks({ ...options, disableContextResolution: true })
+    // That of the ORM has it already.
+    if (options.freshEventManager === true) em.getEventManager().registerSubscriber(foreignEntityGuard)
+    return em
   }
 }
 
