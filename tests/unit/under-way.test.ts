@@ -392,7 +392,7 @@ for (const [what, take] of Object.entries(HOLDING)) {
     locks(`${what} is free when the unit is over: ${JSON.stringify(engine)}`, async () => {
       const { orm, wire, close } = await openWired()
       const registry = new EngineRegistry<any>({ writer: { orm, ...engine } })
-      const held = wire.hold(/^rollback$/i, 'request')
+      const held = wire.hold(/\brollback$/i, 'request')
       let over = false
       const run = registry.run(({ dbSession }: any) => take(dbSession.writer)).then(() => (over = true))
       await held.reached
@@ -408,7 +408,7 @@ for (const [what, take] of Object.entries(HOLDING)) {
 locks('the rollback of plain reads is not waited for', async () => {
   const { orm, wire, close } = await openWired()
   const registry = new EngineRegistry<any>({ writer: { orm } })
-  const held = wire.hold(/^rollback$/i, 'request')
+  const held = wire.hold(/\brollback$/i, 'request')
   await registry.run(async ({ dbSession: { writer } }: any) => {
     await writer.find(Author, { name: { $in: ['a', 'b'] } }, { populate: ['books'] })
     await writer.count(Author)
