@@ -59,7 +59,8 @@ export interface DatabaseConnection {
   prepare?(gid: string): Promise<PrepareAnswer>
   /** Finishes what was prepared, over this connection. @throws the driver's error */
   finishPrepared?(gid: string, how: Finish): Promise<void>
-  rollback(): Promise<void>
+  /** `doubt`: asked in the same round trip. */
+  rollback(doubt?: Doubt): Promise<void>
   /** Asks the database to give up the statement on its way, if there is one. */
   cancel(): void
   /**
@@ -67,6 +68,13 @@ export interface DatabaseConnection {
    * to come to an end before somebody else may have it.
    */
   release(broken?: boolean): Promise<void> | undefined
+}
+
+/** That something was written which no text shows. */
+export interface Doubt {
+  /** Whether the transaction went back to a savepoint. */
+  readonly isUndonePartly: boolean
+  isTrue(): void
 }
 
 /**

@@ -1,13 +1,6 @@
+import { HARMLESS_CALLS } from './harmless-calls.ts'
 import { SqlTokens } from './sql-tokens.ts'
 
-/** Words that stand before a bracket in plain reads: keywords, and functions that take no lock and write nothing. */
-const HARMLESS = new Set(
-  (
-    'select from where and or not in as on any all some exists between case when then else by having over values ' +
-    'limit offset union intersect except distinct using is like ilike cast array row ' +
-    'count sum min max avg coalesce lower upper length concat'
-  ).split(' '),
-)
 const HINT_OF_A_LOCK = /\bfor\b/i
 
 /** Whether a statement has a clause that locks the rows it reads. */
@@ -26,7 +19,7 @@ export function mayCall(sql: string): boolean {
   while (tokens.nextMeaning()) {
     if (mayBeCalled && tokens.is('(')) return true
     const { word, kind } = tokens
-    mayBeCalled = kind === 'name' || (kind === 'word' && !HARMLESS.has(word))
+    mayBeCalled = kind === 'name' || (kind === 'word' && !HARMLESS_CALLS.has(word))
   }
   return false
 }

@@ -2,6 +2,8 @@
 export interface Relations {
   /** Plain tables: to read them runs no function. */
   readonly tables: ReadonlySet<string>
-  /** Views, and tables with triggers. */
+  /** Views, which run functions when they are read, unless they are materialized. */
+  readonly views: readonly string[]
+  /** These, and tables with triggers. */
   readonly lively: readonly string[]
 }

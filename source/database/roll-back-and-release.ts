@@ -1,11 +1,11 @@
 import { warn } from '../transaction/warnings.ts'
-import type { DatabaseConnection } from './database.ts'
+import type { DatabaseConnection, Doubt } from './database.ts'
 import { ConnectionLostError } from './errors.ts'
 
-/** Rolls back and gives the connection back. One that cannot is closed; that never fails. */
-export async function rollBackAndRelease(connection: DatabaseConnection): Promise<void> {
+/** Rolls back, asking what is in `doubt`, and gives the connection back. One that cannot is closed; that never fails. */
+export async function rollBackAndRelease(connection: DatabaseConnection, doubt?: Doubt): Promise<void> {
   try {
-    await connection.rollback()
+    await connection.rollback(doubt)
   } catch (error) {
     // The database rolls back when its connection goes.
     await connection.release(true)

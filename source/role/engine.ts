@@ -12,6 +12,7 @@ import { sessionForks } from '../session/session-entity-manager.ts'
 import { isConnected } from './connecting.ts'
 import { connectionsOf } from './connections-of.ts'
 import { databaseOf } from './database-of.ts'
+import { relationsOf } from './relations-of.ts'
 import { rulesOf, type RoleRules } from './role-kinds.ts'
 import type { ResolvedEngineOptions } from './engine-options.ts'
 import { ConfigurationError } from './errors.ts'
@@ -205,15 +206,10 @@ function settingsOf(
     scope,
     begin: { isolationLevel, readOnly: false, ...begin },
     rawWrites,
-    views: viewsOf(options),
+    relations: relationsOf(options.orm.driver),
     keepSession,
     background,
   }
-}
-
-function viewsOf({ orm }: ResolvedEngineOptions): string[] {
-  const entities = Array.from(orm.getMetadata().getAll().values())
-  return entities.filter(({ view }) => view === true).map(({ tableName }) => tableName)
 }
 
 function optionsOf(connection: Connection): object {

@@ -18,10 +18,16 @@ function relationsIn(entities: readonly EntityMetadata[]): Relations {
   const stored = entities.filter(
     ({ virtual, expression, view }) => virtual !== true && (expression === undefined || view),
   )
-  const lively = stored.filter(isLively).map(({ tableName }) => tableName)
-  return { lively, tables: new Set(stored.map(({ tableName }) => tableName).filter((name) => !lively.includes(name))) }
+  const views = stored.filter(isView).map(({ tableName }) => tableName)
+  const triggered = stored.filter(({ triggers }) => (triggers?.length ?? 0) > 0).map(({ tableName }) => tableName)
+  const lively = [...views, ...triggered]
+  return {
+    views,
+    lively,
+    tables: new Set(stored.map(({ tableName }) => tableName).filter((name) => !lively.includes(name))),
+  }
 }
 
-function isLively({ view, materialized, triggers }: EntityMetadata): boolean {
-  return (view !== undefined && view !== false && materialized !== true) || (triggers?.length ?? 0) > 0
+function isView({ view, materialized }: EntityMetadata): boolean {
+  return view !== undefined && view !== false && materialized !== true
 }

@@ -262,7 +262,7 @@ export class DatabaseTransaction implements Predecessor {
 
   #rollBack(): Promise<void> {
     const done = (): void => this.statements.log.rollback()
-    return traceEnd(this.#host, { how: 'rollback' }, () => this.#connection.rollBack(done))
+    return traceEnd(this.#host, { how: 'rollback' }, () => this.#connection.rollBack(this.writes.doubt, done))
   }
 
   async #rollBackHeard(): Promise<void> {

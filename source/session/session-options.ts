@@ -1,5 +1,6 @@
 import type { BeginOptions } from '../database/begin-options.ts'
 import type { Database } from '../database/database.ts'
+import type { Relations } from '../database/relations.ts'
 import type { RawWrites } from './raw-writes.ts'
 import type { SessionState } from './session-state.ts'
 
@@ -15,8 +16,8 @@ export interface SessionSettings {
   readonly scope: 'statement' | 'transaction'
   readonly begin: BeginOptions
   readonly rawWrites: RawWrites
-  /** The names of the views that MikroORM knows: to read one may run a function. */
-  readonly views: readonly string[]
+  /** What MikroORM knows of the relations of the database. */
+  readonly relations: () => Relations
   readonly keepSession: boolean
   /** Takes over a promise that nobody waits for. */
   readonly background: (work: Promise<void>) => void

@@ -1,6 +1,6 @@
 import type { SqlEntityManager } from '@mikro-orm/sql'
 import type { BeginOptions } from '../database/begin-options.ts'
-import type { CommitAnswer, Database, DatabaseConnection, PrepareAnswer } from '../database/database.ts'
+import type { CommitAnswer, Database, DatabaseConnection, Doubt, PrepareAnswer } from '../database/database.ts'
 import { rollBackAndRelease } from '../database/roll-back-and-release.ts'
 import { StatementQueue } from '../database/statement-queue.ts'
 import type { SessionUnit } from './session-options.ts'
@@ -180,8 +180,8 @@ export class TransactionConnection {
     return { answer, connection }
   }
 
-  /** Rolls back, gives the connection back, and then calls `done`; nothing of that where nothing is open. */
-  async rollBack(done: () => void): Promise<void> {
+  /** Rolls back as {@link rollBackAndRelease} does, and then calls `done`; nothing of that where nothing is open. */
+  async rollBack(doubt: Doubt | undefined, done: () => void): Promise<void> {
     let connection: DatabaseConnection | undefined
     try {
       connection = await this.end()
@@ -190,7 +190,7 @@ export class TransactionConnection {
       return
     }
     if (connection === undefined) return
-    await rollBackAndRelease(connection)
+    await rollBackAndRelease(connection, doubt)
     done()
   }
 }

@@ -1,6 +1,8 @@
 import type { CompiledQuery } from 'kysely'
 import { ManagedSessionError, ReadOnlySessionError, UnmarkedWriteError } from './errors.ts'
+import type { Doubt } from '../database/database.ts'
 import { hasLockingClause, mayCall } from '../database/may-lock.ts'
+import { leftoversAmong } from '../database/leftovers.ts'
 import { RawWriteLog, shown } from './raw-write-log.ts'
 import { assertReads } from './read-only-refusal.ts'
 import type { SessionSettings } from './session-options.ts'
@@ -28,6 +30,7 @@ export class WriteState {
   #mayHoldLocks = false
   /** What is known of raw SQL that nobody declared. Undefined without such SQL. */
   #log: RawWriteLog | undefined
+  #doubt: Doubt | undefined
 
   constructor(settings: SessionSettings) {
     this.#settings = settings
@@ -50,7 +53,7 @@ export class WriteState {
   admit(kind: StatementKind, query: CompiledQuery, origin: StatementOrigin): void {
     if (kind === 'read') {
       if (this.#state === 'readonly') assertReads(this.#settings, query.sql)
-      if (!this.#mayHoldLocks || this.#state === 'active') this.#noteRead(query.sql, origin)
+      if (!this.#mayHoldLocks || this.#state === 'active') this.#noteRead(query, origin)
       return
     }
     const { role, rawWrites } = this.#settings
@@ -62,12 +65,19 @@ export class WriteState {
     else if (this.#state !== 'changed') this.#undeclared.noteWrite(query.sql)
   }
 
-  /** What a read may do besides: only of MikroORM's own is known which functions they call. */
-  #noteRead(sql: string, origin: StatementOrigin): void {
-    const { views } = this.#settings
-    const mayWrite = origin === 'raw' || mayCall(sql) || views.some((name) => sql.includes(name))
-    this.#mayHoldLocks ||= mayWrite || hasLockingClause(sql)
-    if (mayWrite && this.#state === 'active') this.#undeclared.noteDoubtful(sql)
+  /** What a read may do besides. The program may wait for a lock of any raw SQL. */
+  #noteRead(query: CompiledQuery, origin: StatementOrigin): void {
+    const mayWrite = this.#mayHideWrite(query, origin)
+    this.#mayHoldLocks ||= mayWrite || origin === 'raw' || hasLockingClause(query.sql)
+    if (mayWrite && this.#state === 'active') this.#undeclared.noteDoubtful(query.sql)
+  }
+
+  /** Whether it runs code of which its text says nothing: only the database knows what that does. */
+  #mayHideWrite({ sql, query }: CompiledQuery, origin: StatementOrigin): boolean {
+    if (query.kind === 'RawNode' && origin === 'raw') return true
+    const relations = this.#settings.relations()
+    if (origin === 'raw') return leftoversAmong(sql, true, relations) !== 'none'
+    return mayCall(sql) || relations.views.some((name) => sql.includes(`"${name}"`))
   }
 
   /** @throws ReadOnlySessionError */
@@ -87,15 +97,18 @@ export class WriteState {
   settle(wrote: (isUndonePartly: boolean) => Promise<boolean>): Promise<void> | undefined {
     const log = this.#log
     if (this.#state !== 'active' || log === undefined) return undefined
-    const { role, rawWrites, background } = this.#settings
+    const { role, rawWrites } = this.#settings
     if (rawWrites !== 'rollback') return this.#settle(log, wrote)
     log.warn(role)
     if (log.mayHideWrites) {
-      // A question that fails had an error before it, and what a warning would name is rolled back all the same.
-      const warn = (isHidden: boolean): void => (isHidden ? log.warnOfHidden(role) : undefined)
-      background(wrote(log.isUndonePartly).then(warn, () => undefined))
+      this.#doubt = { isUndonePartly: log.isUndonePartly, isTrue: () => log.warnOfHidden(role) }
     }
     return undefined
+  }
+
+  /** What is asked with the ROLLBACK. */
+  get doubt(): Doubt | undefined {
+    return this.#doubt
   }
 
   async #settle(log: RawWriteLog, wrote: (isUndonePartly: boolean) => Promise<boolean>): Promise<void> {
@@ -108,7 +121,7 @@ export class WriteState {
 
   /** Whether it may turn out at the end that there is something to commit. */
   get mayTurnOutChanged(): boolean {
-    return this.#settings.rawWrites === 'commit' && this.#state === 'active' && this.#log !== undefined
+    return this.#settings.rawWrites === 'commit' && this.#state === 'active' && this.#log?.mayHideWrites === true
   }
 
   now(): WrittenThen {

@@ -6,7 +6,7 @@ import { createDatabase } from '../support/postgres.ts'
 import { suite } from '../support/suite.ts'
 
 const TABLES = new Set(['note', 'author'])
-const relations = { tables: TABLES, lively: ['seen'] }
+const relations = { tables: TABLES, views: ['seen'], lively: ['seen'] }
 
 const ON_POSTGRES: readonly (readonly [Leftovers, string])[] = [
   ['some', `set search_path to pg_catalog`],

@@ -195,6 +195,21 @@ test('a write is not lost that was marked before the savepoint, nor one behind i
   assert.instance(await rejection(run(world, 'error', work)), UnmarkedWriteError)
 })
 
+test('the question goes along with the ROLLBACK, where what is found is only warned of', async () => {
+  const { orm, wire, close } = await openWired()
+  const registry = new EngineRegistry({ writer: { orm } })
+  wire.reset()
+  await registry.run(({ dbSession: { writer } }) =>
+    (writer as Em).find(Author, { [raw('pg_notification_queue_usage()')]: 7 }),
+  )
+  await registry.close()
+  const trips = wire.trips().map(({ messages }) => messages.join(';'))
+  await close()
+  assert.is(trips.length, 2)
+  assert.match(trips[0]!, /^begin;select/)
+  assert.match(trips[1]!, /as wrote;.*rollback$/s)
+})
+
 test('plain reads of MikroORM ask the database nothing at their end, whatever their values', async () => {
   const { orm, wire, close } = await openWired()
   for (const rawWrites of ['rollback', 'commit', 'error'] as const) {

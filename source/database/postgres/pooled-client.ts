@@ -122,12 +122,17 @@ export class PooledClient {
     return this.#left.isPossible
   }
 
-  /** Rolls back. In the same round trip goes what is left on the connection since BEGIN. @throws as `query` */
-  async rollBack(): Promise<void> {
-    if (!this.isInDoubt) await this.query('rollback')
+  /**
+   * Rolls back, behind `ahead`. In the same round trip goes what is left on the connection since BEGIN. @throws as `query`
+   */
+  async rollBack(ahead = ''): Promise<Results> {
     // Behind an error nothing but ROLLBACK is carried out.
-    else if (this.status === 'T') await this.wasCleaned(await this.query(`${BEFORE_ROLLBACK}rollback`), -2)
-    else await this.wasCleaned(await this.query(`rollback;${UNLOCK};${PREPARED}`), -1)
+    const isOpen = this.status === 'T'
+    if (!this.isInDoubt) return await this.query(`${ahead}rollback`)
+    const sql = isOpen ? `${ahead}${BEFORE_ROLLBACK}rollback` : `rollback;${UNLOCK};${PREPARED}`
+    const results = await this.query(sql)
+    await this.wasCleaned(results, isOpen ? -2 : -1)
+    return results
   }
 
   /** Notes that what is left was removed. What SQL has prepared is listed by the result at `prepared`, and dropped. */

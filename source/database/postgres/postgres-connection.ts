@@ -3,6 +3,7 @@ import type {
   CommitAnswer,
   CommittedStatement,
   DatabaseConnection,
+  Doubt,
   Exclusive,
   PrepareAnswer,
   StatementResult,
@@ -175,7 +176,16 @@ export class PostgresConnection implements DatabaseConnection {
     return { outcome: hasSqlState(error) ? ('refused' as const) : ('unknown' as const), error }
   }
 
-  async rollback(): Promise<void> {
+  async rollback(doubt?: Doubt): Promise<void> {
+    if (doubt !== undefined && this.#held.status === 'T') {
+      try {
+        const results = await this.#held.rollBack(`${hasWritten(doubt.isUndonePartly)};`)
+        if ((results as QueryResult[])[0]?.rows[0].wrote === true) doubt.isTrue()
+        return
+      } catch {
+        // What the question meets, ROLLBACK meets as well.
+      }
+    }
     if (this.#held.status !== 'I') await this.#held.rollBack()
   }
 
