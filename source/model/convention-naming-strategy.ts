@@ -1,5 +1,6 @@
-import { Configuration, UnderscoreNamingStrategy, type MetadataStorage, type NamingStrategy } from '@mikro-orm/core'
+import { UnderscoreNamingStrategy, type Configuration, type MetadataStorage } from '@mikro-orm/core'
 import { foreignKeyTarget, withoutSchema } from './foreign-key-targets.ts'
+import { whenHandedOut } from './handed-out-strategies.ts'
 import { readForeignKeysWhole } from './whole-foreign-keys.ts'
 import { shortenName } from './shorten-name.ts'
 
@@ -30,23 +31,16 @@ const PREFIXES: Partial<Record<NameType, string>> = { primary: 'pk', unique: 'uq
  * @see https://alembic.sqlalchemy.org/en/latest/naming.html
  */
 export class ConventionNamingStrategy extends UnderscoreNamingStrategy {
-  static {
-    // The name of a foreign key ends in the table it refers to, which MikroORM does not pass to `indexName`. A configuration
-    // knows the entities, and hands out the strategy: here the strategy learns its configuration.
-    const { getNamingStrategy: handOut } = Configuration.prototype as {
-      getNamingStrategy: (this: Configuration) => NamingStrategy
-    }
-    Configuration.prototype.getNamingStrategy = function getNamingStrategy() {
-      const strategy = handOut.call(this)
-      if (#configuration in strategy && strategy.#configuration === undefined) {
-        strategy.#configuration = this
-        readForeignKeysWhole(this)
-      }
-      return strategy
-    }
-  }
-
   #configuration: Configuration | undefined
+
+  /** MikroORM makes one for each ORM with this strategy. */
+  constructor() {
+    super()
+    whenHandedOut(this, (configuration) => {
+      this.#configuration = configuration
+      readForeignKeysWhole(configuration)
+    })
+  }
 
   /** The name of an index or constraint, as the table above says. */
   override indexName(tableName: string, columns: string[], type: NameType): string {

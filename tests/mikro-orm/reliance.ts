@@ -13,7 +13,7 @@ export const FORMS = {
   scalarReference: /\bnew ScalarReference\b/,
   flush: /\b(?:doCommit|persistToDatabase)\b/,
   merge: /\bmergeEntitiesToParent\b/,
-  nestedFork: /\bcloneEventManager\b/,
+  nestedFork: /\bcloneEventManager ===/,
   getContext: /\bgetContext\(/,
   asyncContext: /\b(?:RequestContext|TransactionContext)\b/,
   resultCache: /\b(?:tryCache|storeCache)\(/,

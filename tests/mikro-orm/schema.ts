@@ -10,7 +10,7 @@ const SCHEMA = 'model/whole-foreign-keys.ts'
 export const SCHEMA_RELIANCES: readonly Reliance[] = [
   {
     what: 'Configuration.getNamingStrategy() of the prototype hands out the naming strategy of every ORM',
-    where: ['model/convention-naming-strategy.ts'],
+    where: ['model/handed-out-strategies.ts'],
     forms: ['prototype', 'narrowed'],
     why: 'a strategy learns of which ORM it names the foreign keys',
     async check() {
