@@ -15,7 +15,7 @@ export const DEFAULT_GRACE_MS = 10_000
 
 const LEAST_HURRY_MS = 100
 
-/** Runs recovery, one run at a time: on request, and by a timer from `start` on. */
+/** Runs recovery, one run at a time: on request, and by a timer from `start` on. @internal */
 export class RecoverySchedule {
   readonly #context: RecoveryContext
   readonly #everyMs: number | undefined

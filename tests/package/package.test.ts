@@ -1,6 +1,6 @@
 /** The package as a stranger sees it: built, packed, installed into an empty folder, imported and compiled against. */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { copyFileSync, existsSync, readdirSync, readFileSync } from 'node:fs'
+import { copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join, normalize, relative } from 'node:path'
 import process from 'node:process'
 import { publint } from 'publint'
@@ -211,6 +211,18 @@ test('the consumer compiles against the declarations, whose refusals it expects,
   stranger().compile(['consumer.ts'])
   stranger().compile(['consumer.ts'], ['--module', 'esnext', '--moduleResolution', 'bundler'])
   stranger().run(process.execPath, ['consumer.ts'])
+})
+
+test('the declarations compile without skipLibCheck, for a consumer and for every entry alone', () => {
+  copyFileSync(new URL('consumer.ts', import.meta.url), join(home, 'consumer.ts'))
+  writeFileSync(join(home, 'entries.ts'), entries.map(({ name }) => `import '${name}'\n`).join(''))
+  for (const options of [
+    ['--module', 'nodenext'],
+    ['--module', 'esnext', '--moduleResolution', 'bundler'],
+    ['--module', 'nodenext', '--target', 'es2024', '--exactOptionalPropertyTypes', '--noUncheckedIndexedAccess'],
+  ]) {
+    assert.equal(stranger().complaints(['consumer.ts', 'entries.ts'], options), [], options.join(' '))
+  }
 })
 
 test('the relative links of what is published lead to files of the checkout', () => {

@@ -1,5 +1,5 @@
 /** The package as a stranger has it: packed, and installed into an empty folder beside its peers. Made once a run. */
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
@@ -33,6 +33,8 @@ export interface Stranger {
   evaluate(module: string): unknown
   /** Checks files of the folder as strictly as TypeScript can. */
   compile(files: readonly string[], options?: readonly string[]): string
+  /** What TypeScript says by default, which looks into declarations too, of the package and of files of the folder. */
+  complaints(files: readonly string[], options: readonly string[]): string[]
 }
 
 export const root = fileURLToPath(new URL('../../', import.meta.url))
@@ -84,6 +86,12 @@ function make(): Stranger {
     evaluate: (module) => JSON.parse(run(process.execPath, ['--input-type=module', '--eval', module])),
     compile: (files, options = ['--module', 'nodenext']) =>
       run(process.execPath, [COMPILER, ...STRICT, ...options, ...files]),
+    complaints(files, options) {
+      const args = [COMPILER, ...STRICT, '--skipLibCheck', 'false', '--pretty', 'false', ...options, ...files]
+      const { stdout } = spawnSync(process.execPath, args, { cwd: home, encoding: 'utf8' })
+      // Other packages have mistakes of their own.
+      return stdout.split('\n').filter((line) => /^(?:node_modules\/koa-sqlassist\/|[^/]+\().*\berror TS/.test(line))
+    },
   }
 }
 
