@@ -1,6 +1,7 @@
 import type { Transaction, TransactionManager } from '../transaction/index.ts'
 import type { DbSessionsContainer, Engines } from './db-sessions-container.ts'
 import { ConfigurationError } from '../role/errors.ts'
+import { AbortableWork } from './abortable-work.ts'
 import { runAttempts } from './run-in-unit.ts'
 import type { UnitOfWorkOptions } from './unit-host.ts'
 import type { UnitOfWork } from './unit-of-work.ts'
@@ -21,7 +22,10 @@ export interface RunOptions {
   readonly attempts?: number | undefined
   /** The note of the transaction. Default: the name of the function. */
   readonly name?: string | undefined
-  /** Aborting it cancels the running statements and aborts the transaction; a commit that has begun is finished. Default: none. */
+  /**
+   * Aborting it cancels the running statements and aborts the transaction; a commit that has begun is finished. The run throws
+   * its reason, with what the work threw as the cause. Default: none.
+   */
   readonly signal?: AbortSignal | undefined
 }
 
@@ -36,14 +40,17 @@ export async function run<E extends Engines, Sessions, T>(
 ): Promise<T> {
   const { attempts = 1, name = work.name, signal } = resolveRunOptions(options)
   const note = name === '' ? undefined : (): string => name
+  const abortable = signal === undefined ? undefined : new AbortableWork(signal)
   return await runAttempts({
     start: (attempt) => start({ attempt, mayRetry: attempt < attempts, note }),
-    work: (unit) =>
-      withSignal(unit, signal, async () => {
+    work: (unit) => {
+      const inUnit = async (): Promise<T> => {
         const result = await work(new UnitContext(unit))
         if (unit.transaction()?.isDoomed() === true) await unit.abort('doomed')
         return result
-      }),
+      }
+      return abortable === undefined ? inUnit() : abortable.in(unit, inUnit)
+    },
   })
 }
 
@@ -70,21 +77,4 @@ function resolveRunOptions(options: RunOptions): RunOptions {
   const { attempts = 1 } = options
   if (Number.isInteger(attempts) && attempts >= 1) return options
   throw new ConfigurationError(`attempts is ${String(attempts)}. It can be a whole number from 1.`)
-}
-
-async function withSignal<T>(
-  unit: UnitOfWork,
-  signal: AbortSignal | undefined,
-  work: () => Promise<T> | T,
-): Promise<T> {
-  if (signal === undefined) return await work()
-  signal.throwIfAborted()
-  const cancel = (): void => unit.cancel(signal.reason as Error)
-  signal.addEventListener('abort', cancel, { once: true })
-  try {
-    return await work()
-  } finally {
-    signal.removeEventListener('abort', cancel)
-    signal.throwIfAborted()
-  }
 }
