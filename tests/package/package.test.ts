@@ -27,7 +27,10 @@ function filesIn(folder: string): string[] {
 /** What a module or a declaration asks for, wherever it says so. */
 function importsOf(file: string): string[] {
   const text = readFileSync(join(installed, file), 'utf8')
-  return [...text.matchAll(/(?:\bfrom|\bimport)\s*\(?\s*['"]([^'"\n]+)['"]/g)].map(([, specifier = '']) => specifier)
+  // The words of SQL stand in quotes.
+  return [...text.matchAll(/(?<!['"])\b(?:from|import)\s*\(?\s*['"]([^'"\n]+)['"]/g)].map(
+    ([, specifier = '']) => specifier,
+  )
 }
 
 /** A file of the package and all that it leads to within it; what it asks for outside of it. */
