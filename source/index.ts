@@ -7,6 +7,7 @@ export {
   CommitOutcomeUnknownError,
   ConnectionLostError,
   DecisionTableError,
+  EndedByStatementError,
   TransactionAbortedError,
 } from './database/errors.ts'
 export {

@@ -145,6 +145,8 @@ export interface Database {
   readonly prepared?: PreparedTransactions
   /** The pool as it is now; undefined where there is none. */
   pool(): Promise<PoolReport | undefined>
+  /** The role whose session has the only connection now, if there is only one. */
+  readonly holder?: string | undefined
   /** Keeps connections clean that MikroORM takes itself. Missing where there is only one connection. */
   readonly lent?: LentConnections
   /** From here on each transaction is begun so that it can become the commit point of one. */

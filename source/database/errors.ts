@@ -16,6 +16,38 @@ export class TransactionAbortedError extends SqlassistError {
   }
 }
 
+/** What a statement did to its transaction that it ended: nobody may know. */
+export type EndedHow = 'committed' | 'rolled back' | 'unknown'
+
+const ENDED: Readonly<Record<EndedHow, string>> = {
+  committed: 'What the role had sent before it is committed and stays so, though the request fails.',
+  'rolled back': 'What the role had sent before it is rolled back.',
+  unknown: 'What the role had sent before it may be committed: look for it before you do it again.',
+}
+
+/**
+ * A statement ended the transaction around it, which its text did not show. `outcome` says what became of what was sent before.
+ * Nothing is sent behind it, and the request fails.
+ */
+export class EndedByStatementError extends SqlassistError {
+  static {
+    this.prototype.name = 'EndedByStatementError'
+  }
+  override readonly code = 'SQLASSIST_ENDED_BY_STATEMENT'
+  /** What became of what was sent before it: `'committed'`, `'rolled back'`, or `'unknown'`. */
+  readonly outcome: EndedHow
+
+  constructor(role: string, outcome: EndedHow, cause?: unknown) {
+    super(
+      `A statement of role "${role}" ended its transaction. ${ENDED[outcome]} Leave BEGIN, COMMIT and ROLLBACK to the ` +
+        `transaction manager. With standard_conforming_strings off, a backslash in a string hides them: give values as ` +
+        `parameters, or set it on.`,
+      { cause },
+    )
+    this.outcome = outcome
+  }
+}
+
 /** The connection was lost before COMMIT was sent: nothing was committed. `cause` is the last word of the server or the network. */
 export class ConnectionLostError extends SqlassistError {
   static {

@@ -27,6 +27,11 @@ export class LeftBehind {
     if (left !== 'none') this.#most = left
   }
 
+  /** Notes that anything may have been left. */
+  doubt(): void {
+    if (this.#most === 'none') this.#most = 'unknown'
+  }
+
   /** The connection is clean again. */
   clear(): void {
     this.#most = 'none'

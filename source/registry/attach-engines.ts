@@ -19,6 +19,7 @@ function attach(registry: object, engine: Engine): () => void {
     scoped,
     kind,
     onlyConnection: dialect === 'sqlite',
+    holder: () => database.holder,
     lent: database.lent,
     isExhausted: async () => isExhausted(await engine.pool()),
   })

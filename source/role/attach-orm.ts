@@ -27,6 +27,8 @@ type AnyOrm = MikroORM<any, any, any>
 export interface Attachment extends RoleOfOrm {
   /** Whether there is only one connection. */
   readonly onlyConnection: boolean
+  /** The role whose session has the only connection now. */
+  readonly holder: () => string | undefined
   /** Keeps connections clean that MikroORM takes itself. */
   readonly lent: LentConnections | undefined
   /** Whether all connections are in use, so that the next statement would wait. */
@@ -59,7 +61,7 @@ export function attachOrm(orm: AnyOrm, attachment: Attachment): () => void {
   return () => served.remove(attachment.registry)
 }
 
-function prepared(orm: AnyOrm, { role, onlyConnection }: Attachment): ServedOrm {
+function prepared(orm: AnyOrm, { role, onlyConnection, holder }: Attachment): ServedOrm {
   const { config, driver } = orm
   const served = new ServedOrm(config)
   // MikroORM has no way to unregister; the guard does nothing outside of sessions.
@@ -87,7 +89,7 @@ function prepared(orm: AnyOrm, { role, onlyConnection }: Attachment): ServedOrm 
           return lettingFork(args[2]?.em, () => original.apply(this, args))
         },
     ),
-    ...connectionsOf(driver).flatMap((connection) => guarded(connection, served)),
+    ...connectionsOf(driver).flatMap((connection) => guarded(connection, served, holder)),
     ...(onlyConnection ? connectionsOf(driver).flatMap((connection) => guardedClient(connection, served)) : []),
     ...(onlyConnection ? [override(driver, 'createQueryBuilder', lockless)] : []),
   ])
@@ -107,8 +109,11 @@ function skipTable(options: { skipTables?: (string | RegExp)[] }, table: string)
   return () => void (options.skipTables = skipTables ?? [])
 }
 
-/** Guards the three methods that send MikroORM's statements. Without a context they take a connection from the pool. */
-function guarded(connection: Connection, served: ServedOrm): (() => void)[] {
+const BETWEEN =
+  'A session has the only connection, and would commit or lose what is loaded: load it where no unit of work is under way.'
+
+/** Guards the methods that send MikroORM's statements. Without a context they take a connection from the pool. */
+function guarded(connection: Connection, served: ServedOrm, holder: () => string | undefined): (() => void)[] {
   const assertContext = (context: unknown, what: string): void => {
     const role = context === undefined ? served.roleToLeave() : undefined
     if (role !== undefined) throw new OutsideTransactionError(role, what)
@@ -134,6 +139,17 @@ function guarded(connection: Connection, served: ServedOrm): (() => void)[] {
         async function* (...args) {
           assertContext(args[2], 'A stream without a transaction context')
           yield* original.apply(this, args)
+        },
+    ),
+    override(
+      connection,
+      'executeDump',
+      (original) =>
+        async function (...args) {
+          assertContext(undefined, 'executeDump()')
+          const role = holder()
+          if (role !== undefined) throw new OutsideTransactionError(role, 'executeDump()', BETWEEN)
+          return await original.apply(this, args)
         },
     ),
     override(

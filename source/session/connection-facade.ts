@@ -1,33 +1,54 @@
 import type { Connection } from '@mikro-orm/core'
-import type { AbstractSqlConnection } from '@mikro-orm/sql'
+import type { AbstractSqlConnection, SqlEntityManager } from '@mikro-orm/sql'
 import type { Kysely } from 'kysely'
-import { ReadOnlySessionError } from './errors.ts'
-import { hostOf } from './session-kysely.ts'
+import { OutsideTransactionError, ReadOnlySessionError } from './errors.ts'
+import { managedSession } from './operations.ts'
+import { hostOf, rawContextOf } from './session-kysely.ts'
 
 /** Where the transaction context stands among the arguments of a connection's methods. */
 const CONTEXT_ARGUMENT = { execute: 3, stream: 2, callRoutine: 2 } as const
 
-/** Where the options with it stand among the arguments of others. Those without any go past the session. */
-const OPTIONS_ARGUMENT: Readonly<Record<string, number>> = {
-  begin: 0,
-  transactional: 1,
-  executeDump: Infinity,
-  getNativeClient: Infinity,
+/** Methods that go past the session, unless they get the context in their options, and what to do instead. */
+const GOES_PAST: Readonly<Record<string, { readonly options?: number; readonly instead: string }>> = {
+  begin: { options: 0, instead: 'Use em.transactional(), which nests by savepoint.' },
+  transactional: { options: 1, instead: 'Use em.transactional(), which nests by savepoint.' },
+  executeDump: {
+    instead:
+      'Send its statements by em.execute(), on SQLite one at a time, or load it where no unit of work is under way, by ' +
+      'orm.driver.getConnection().executeDump().',
+  },
+  getNativeClient: {
+    instead:
+      'Use em.execute() or em.getKysely(). For what is to be no part of the transaction, ask ' +
+      "orm.driver.getConnection('write') for it.",
+  },
 }
 
 /**
  * What `em.getConnection()` answers on a session: the ORM's connection. A statement without a transaction context runs
  * in the session's, where it would otherwise take another connection.
  */
-export function inOneConnection(connection: Connection, context: Kysely<any>): AbstractSqlConnection {
+export function connectionOf(em: SqlEntityManager, connection: Connection): Connection {
+  const context = managedSession(em) === undefined ? undefined : rawContextOf(em.getTransactionContext())
+  return context === undefined ? connection : inOneConnection(connection, context)
+}
+
+function inOneConnection(connection: Connection, context: Kysely<any>): AbstractSqlConnection {
   const { role = '', onlyReads = false } = hostOf(context) ?? {}
   return new Proxy(connection as AbstractSqlConnection, {
     get(target, name) {
       if (name === 'getClient') return () => context
       const value: unknown = Reflect.get(target, name)
       if (typeof value !== 'function') return value
-      const options = onlyReads ? OPTIONS_ARGUMENT[String(name)] : undefined
-      if (options !== undefined) return keptInside(role, String(name), value.bind(target), options)
+      const past = GOES_PAST[String(name)]
+      if (past !== undefined) {
+        const what = `${String(name)}() of its connection`
+        const refusal = (): Error =>
+          onlyReads
+            ? new ReadOnlySessionError(role, `${what} goes past its session and may write`)
+            : new OutsideTransactionError(role, what, past.instead)
+        return keptInside(value.bind(target), past.options, refusal)
+      }
       const position = CONTEXT_ARGUMENT[name as keyof typeof CONTEXT_ARGUMENT]
       if (position === undefined) return value.bind(target)
       return (...args: unknown[]) => {
@@ -39,10 +60,10 @@ export function inOneConnection(connection: Connection, context: Kysely<any>): A
   })
 }
 
-/** Refuses what would go past a session that only reads: nothing would keep it to that. */
-function keptInside(role: string, name: string, method: (...args: any[]) => unknown, options: number) {
+/** Refuses a call without the context. */
+function keptInside(method: (...args: any[]) => unknown, options: number | undefined, refusal: () => Error) {
   return async (...args: any[]): Promise<unknown> => {
-    if (args[options]?.ctx !== undefined) return await method(...args)
-    throw new ReadOnlySessionError(role, `${name}() of its connection goes past its session and may write`)
+    if (options !== undefined && args[options]?.ctx !== undefined) return await method(...args)
+    throw refusal()
   }
 }

@@ -3,6 +3,7 @@ import {
   CannotPrepareError,
   CommitOutcomeUnknownError,
   ConnectionLostError,
+  EndedByStatementError,
   TransactionAbortedError,
 } from '../database/errors.ts'
 import { PreparedTransaction, refusesToPrepare } from '../database/prepared-transaction.ts'
@@ -278,7 +279,7 @@ export class DatabaseTransaction implements Predecessor {
     return this.statements.failures.first()?.error
   }
 
-  #aborted(cause: unknown = this.#firstError): TransactionAbortedError {
-    return new TransactionAbortedError(this.#host.role, cause)
+  #aborted(cause: unknown = this.#firstError): TransactionAbortedError | EndedByStatementError {
+    return cause instanceof EndedByStatementError ? cause : new TransactionAbortedError(this.#host.role, cause)
   }
 }

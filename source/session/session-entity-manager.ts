@@ -2,7 +2,8 @@ import type { ForkOptions } from '@mikro-orm/core'
 import type { SqlEntityManager } from '@mikro-orm/sql'
 import { TransactionAbortedError } from '../database/errors.ts'
 import { oncePerClass } from '../database/once-per-class.ts'
-import { inOneConnection } from './connection-facade.ts'
+import { connectionOf } from './connection-facade.ts'
+import { driverOf } from './driver-facade.ts'
 import { assertOwn } from './entity-ownership.ts'
 import { ManagedSessionError, OutsideTransactionError } from './errors.ts'
 import { flushInTurn, flushUnderWay, holdingFlushes, noteScheduled } from './flush-in-turn.ts'
@@ -24,7 +25,6 @@ import {
   assertNotInsideOfNested,
 } from './operations.ts'
 import { cachingEntityManagerClass } from './result-cache.ts'
-import { rawContextOf } from './session-kysely.ts'
 import { sessionOfEntityManager, setSession, type Session } from './session.ts'
 import { undoneInMemory } from './undone-in-memory.ts'
 
@@ -276,9 +276,11 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
     }
 
     override getConnection(type?: 'read' | 'write'): any {
-      const connection = super.getConnection(type)
-      const context = managedSession(this) === undefined ? undefined : rawContextOf(this.getTransactionContext())
-      return context === undefined ? connection : inOneConnection(connection, context)
+      return connectionOf(this, super.getConnection(type))
+    }
+
+    override getDriver(): any {
+      return driverOf(this, super.getDriver())
     }
   }
   for (const name of OPERATIONS) {

@@ -1,6 +1,6 @@
 import type { CompiledQuery } from 'kysely'
 import type { CommitAnswer, DatabaseConnection, StatementResult } from '../database/database.ts'
-import { CommitOutcomeUnknownError } from '../database/errors.ts'
+import { CommitOutcomeUnknownError, EndedByStatementError } from '../database/errors.ts'
 import { goesBackToSavepoint } from '../database/statement-kind.ts'
 import { SqlassistError } from '../transaction/index.ts'
 import { Failures } from './failures.ts'
@@ -198,6 +198,7 @@ export class TransactionStatements {
       // What was refused here never reached the database.
       const isSent = !(error instanceof SqlassistError) && !(signal?.aborted === true && error === signal.reason)
       if (isSent) this.failures.note(error, depth, false)
+      if (error instanceof EndedByStatementError) this.#noteEnd(error)
       throw error
     } finally {
       if (this.writes.version !== version) this.#noteWriteAt(depth)
@@ -228,6 +229,12 @@ export class TransactionStatements {
       this.failures.note(error, 0, true)
       throw error
     }
+  }
+
+  /** No savepoint undoes it. */
+  #noteEnd(error: EndedByStatementError): void {
+    this.failures.note(error, 0, true)
+    if (error.outcome !== 'rolled back') this.#host.committed()
   }
 
   /** Whether the last statement was committed with it. */

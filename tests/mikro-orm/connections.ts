@@ -289,4 +289,32 @@ export const CONNECTION_RELIANCES: readonly Reliance[] = [
       assert.equal([pool.options.max, typeof pool.totalCount, typeof pool.waitingCount], [5, 'number', 'number'])
     },
   },
+  {
+    what: 'The methods of a driver take the transaction context in their options, execute() and others as an argument',
+    where: ['session/driver-facade.ts'],
+    forms: ['client', 'transactionContext'],
+    why: 'the driver of a session sends everything in the transaction of the session',
+    async check({ sqlite, postgres }) {
+      for (const { orm } of [sqlite, postgres]) {
+        const driver: any = orm.driver
+        const sources = Object.fromEntries(
+          ['find', 'count', 'nativeInsert', 'nativeUpdate', 'nativeDelete', 'execute', 'createQueryBuilder'].map(
+            (name) => [
+              name,
+              /^(?:async )?\w+\(([^)]*)\)/.exec(String(driver[name]).replaceAll(/ = \{\}| = \[\]| = '\w+'/g, ''))?.[1],
+            ],
+          ),
+        )
+        assert.equal(sources, {
+          find: 'entityName, where, options',
+          count: 'entityName, where, options',
+          nativeInsert: 'entityName, data, options',
+          nativeUpdate: 'entityName, where, data, options',
+          nativeDelete: 'entityName, where, options',
+          execute: 'query, params, method, ctx, loggerContext, connection = this.connection',
+          createQueryBuilder: 'entityName, ctx, preferredConnectionType, convertCustomTypes, loggerContext, alias, em',
+        })
+      }
+    },
+  },
 ]

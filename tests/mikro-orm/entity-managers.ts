@@ -201,8 +201,8 @@ export const MANAGER_RELIANCES: readonly Reliance[] = [
   {
     what: 'Statements go to the transaction context that an entity manager has when the call begins',
     where: [
-      MANAGER,
       PIPELINED,
+      'session/connection-facade.ts',
       'session/session.ts',
       'session/operations.ts',
       'session/session-statements.ts',

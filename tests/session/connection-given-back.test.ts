@@ -298,6 +298,14 @@ test('is committed where only the cleaning behind COMMIT fails, and then closed'
   assert.is((await found({ ...world, orm })).pid, pid)
 })
 
+test('is in no transaction that a statement in autocommit began', async (world) => {
+  const before = await found(world)
+  await run(world, { commit: 'autocommit' }, ({ dbSession }) => dbSession.role.execute('begin'))
+  await run(world, { commit: 'autocommit' }, ({ dbSession }) => dbSession.role.insert(Author, { name: 'stored' }))
+  assert.is(await world.look.value('select count(*) from author'), 1)
+  assert.equal(await found(world), before)
+})
+
 test('is cleaned of nothing after statements that leave nothing', async (world) => {
   const { wire } = world
   wire.reset()

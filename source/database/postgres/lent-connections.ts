@@ -3,6 +3,8 @@ import { LeftBehind } from '../left-behind.ts'
 import type { Relations } from '../relations.ts'
 import { CLEAN, deallocate, PREPARED } from './cleaning.ts'
 
+const BEGINS = /^\s*(?:begin|start)\b/i
+const ENDS = /^\s*(?:commit|end|abort|rollback(?!\s+(?:(?:work|transaction)\s+)?to\b))\b/i
 const CLOSE = 'select pg_terminate_backend(pg_backend_pid())'
 
 /**
@@ -14,6 +16,8 @@ export class LentConnections {
   /** Sets a connection up as a new one is. @throws where only a new one can be */
   readonly #setUp: (connection: DatabaseConnection) => Promise<void>
   readonly #watched = new WeakMap<DatabaseConnection, LeftBehind>()
+  /** Those over which a transaction was begun and not ended. */
+  readonly #begun = new WeakSet<DatabaseConnection>()
 
   constructor(relations: () => Relations, setUp: (connection: DatabaseConnection) => Promise<void>) {
     this.#relations = relations
@@ -27,7 +31,11 @@ export class LentConnections {
     this.#watched.set(connection, left)
     const executeQuery = connection.executeQuery.bind(connection)
     const streamQuery = connection.streamQuery.bind(connection)
-    const note = ({ sql }: CompiledQuery): void => left.note(sql, !isMikroOrmsWrite(sql))
+    const note = ({ sql }: CompiledQuery): void => {
+      left.note(sql, !isMikroOrmsWrite(sql))
+      if (BEGINS.test(sql)) this.#begun.add(connection)
+      else if (ENDS.test(sql)) this.#begun.delete(connection)
+    }
     // As Kysely does it where it logs statements: https://github.com/kysely-org/kysely/blob/v0.29.6/src/driver/runtime-driver.ts
     connection.executeQuery = (sent, options) => {
       note(sent)
@@ -47,9 +55,11 @@ export class LentConnections {
   /** Cleans a connection behind its use where something may be left on it, or has the server close it. Never rejects. */
   async clean(connection: DatabaseConnection): Promise<void> {
     const left = this.#watched.get(connection)
-    if (left?.isPossible !== true) return
+    const isBegun = this.#begun.delete(connection)
+    if (left === undefined || !(left.isPossible || isBegun)) return
     const send = async (sql: string): Promise<unknown[]> => (await connection.executeQuery(query(sql))).rows
     try {
+      if (isBegun) await send('rollback')
       await send(CLEAN)
       await deallocate(await send(PREPARED), send)
       await this.#setUp(connection)

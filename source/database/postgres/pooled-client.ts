@@ -220,6 +220,11 @@ export class PooledClient {
     this.#left.note(sql, isRaw)
   }
 
+  /** Notes that anything may have been left on the connection. */
+  doubt(): void {
+    this.#left.doubt()
+  }
+
   /** Takes the settings as they are now for those that the next one is to find. */
   takeSettings(): void {
     this.#settings.markClean()

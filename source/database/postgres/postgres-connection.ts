@@ -8,9 +8,11 @@ import type {
   PrepareAnswer,
   StatementResult,
 } from '../database.ts'
-import { ConnectionLostError, TransactionAbortedError } from '../errors.ts'
+import { ConnectionLostError, EndedByStatementError, TransactionAbortedError, type EndedHow } from '../errors.ts'
+import { SqlassistError } from '../../transaction/index.ts'
 import { hasWritten } from './has-written.ts'
 import { moveBack } from './error-position.ts'
+import { endsTransaction, outcomeOf } from './transaction-ends.ts'
 import type { PooledClient } from './pooled-client.ts'
 import { AS_WHO_LOGGED_IN } from './postgres-decisions.ts'
 import type { Finish } from '../prepared.ts'
@@ -38,6 +40,8 @@ export class PostgresConnection implements DatabaseConnection {
   #start: readonly string[] | undefined
   #cursors = 0
   #firstError: unknown
+  /** A statement has ended the transaction; the server may be in another. */
+  #hasLeft = false
 
   /** `start` begins the transaction: it travels with the first statement. `isReading`: READ ONLY is part of it. */
   constructor(held: PooledClient, role: string, start: readonly string[], isReading = false) {
@@ -98,11 +102,11 @@ export class PostgresConnection implements DatabaseConnection {
   }
 
   get isIntact(): boolean {
-    return this.isFresh || this.#held.status === 'T'
+    return this.isFresh || (!this.#hasLeft && this.#held.status === 'T')
   }
 
   async isAborted(): Promise<boolean> {
-    return !this.isFresh && (await this.#held.freshStatus()) !== 'T'
+    return !this.isFresh && (this.#hasLeft || (await this.#held.freshStatus()) !== 'T')
   }
 
   async wrote(isUndonePartly: boolean): Promise<boolean> {
@@ -122,7 +126,7 @@ export class PostgresConnection implements DatabaseConnection {
     if (this.#mayBeGone) await this.#assertOpen()
     try {
       // On a line of its own: the statement may end in a comment.
-      const results = [await this.#query(`${sql}\n;commit`)].flat()
+      const results = [await this.#send(`${sql}\n;commit`)].flat()
       const isCommitted = results.length > 1 && results.at(-1)?.command === 'COMMIT'
       const own = isCommitted ? results.slice(0, -1) : results
       const result = resultOf(own.length === 1 ? (own[0] as QueryResult) : own)
@@ -149,14 +153,14 @@ export class PostgresConnection implements DatabaseConnection {
       // COMMIT outside of a transaction would answer like one that had something to commit.
       if (this.#mayBeGone) await this.#assertOpen()
     } catch (error) {
-      return error instanceof TransactionAbortedError
+      return error instanceof TransactionAbortedError || error instanceof EndedByStatementError
         ? { outcome: 'rolled back' as const }
         : { outcome: 'lost' as const, error: error instanceof ConnectionLostError ? error : this.#held.lost(error) }
     }
     const tags: string[] = []
     try {
       if (tag === 'COMMIT' && this.#held.isInDoubt && !this.isFresh) await this.#held.endClean(sql, tags)
-      else tags.push(...[await this.#query(sql)].flat().map(({ command }) => command))
+      else tags.push(...[await this.#send(sql)].flat().map(({ command }) => command))
     } catch (error) {
       // What failed behind COMMIT is only the cleaning; such a connection is closed.
       if (tags.includes('COMMIT')) return { outcome: done }
@@ -177,7 +181,7 @@ export class PostgresConnection implements DatabaseConnection {
   }
 
   async rollback(doubt?: Doubt): Promise<void> {
-    if (doubt !== undefined && this.#held.status === 'T') {
+    if (doubt !== undefined && !this.#hasLeft && this.#held.status === 'T') {
       try {
         const results = await this.#held.rollBack(`${hasWritten(doubt.isUndonePartly)};`)
         if ((results as QueryResult[])[0]?.rows[0].wrote === true) doubt.isTrue()
@@ -186,7 +190,9 @@ export class PostgresConnection implements DatabaseConnection {
         // What the question meets, ROLLBACK meets as well.
       }
     }
-    if (this.#held.status !== 'I') await this.#held.rollBack()
+    if (this.#held.status === 'I') return
+    if (this.#hasLeft) await this.#held.query('rollback')
+    else await this.#held.rollBack()
   }
 
   cancel(): void {
@@ -194,11 +200,38 @@ export class PostgresConnection implements DatabaseConnection {
   }
 
   release(broken?: boolean): Promise<void> | undefined {
-    return this.#held.release(broken)
+    return this.#held.release(broken === true || this.#hasLeft)
   }
 
-  /** Sends the program's `sql`, behind `ahead`. @throws TransactionAbortedError where it would run in autocommit */
-  async #query(sql: string, parameters: readonly unknown[] = [], ahead = ''): Promise<QueryResult | QueryResult[]> {
+  /**
+   * Sends the program's `sql`, behind `ahead`.
+   * @throws TransactionAbortedError where it would run in autocommit; EndedByStatementError where it has ended the transaction
+   */
+  async #query(sql: string, parameters?: readonly unknown[], ahead?: string): Promise<QueryResult | QueryResult[]> {
+    const wasBegun = !this.isFresh
+    let results
+    try {
+      results = await this.#send(sql, parameters, ahead)
+    } catch (error) {
+      // An error leaves the transaction open, as a failed one.
+      if (wasBegun && !(error instanceof SqlassistError) && this.#held.status === 'I')
+        throw this.#leave('unknown', error)
+      throw error
+    }
+    if (this.#held.status === 'I' || endsTransaction(results, sql)) throw this.#leave(outcomeOf(results))
+    // A text may hold more statements than it seems to.
+    if (Array.isArray(results)) this.#held.doubt()
+    return results
+  }
+
+  #leave(outcome: EndedHow, cause?: unknown): EndedByStatementError {
+    const error = new EndedByStatementError(this.#role, outcome, cause)
+    this.#firstError = error
+    this.#hasLeft = true
+    return error
+  }
+
+  async #send(sql: string, parameters: readonly unknown[] = [], ahead = ''): Promise<QueryResult | QueryResult[]> {
     if (this.#mayBeGone) await this.#assertOpen()
     const start = this.#startBefore(sql, ahead)
     this.#start = undefined
@@ -230,12 +263,13 @@ export class PostgresConnection implements DatabaseConnection {
    * it runs, not even the BEGIN in front.
    */
   async #assertOpen(): Promise<void> {
+    if (this.#hasLeft) throw this.#firstError as EndedByStatementError
     if ((await this.#held.freshStatus()) === 'I') throw new TransactionAbortedError(this.#role, this.#firstError)
   }
 
   get #mayBeGone(): boolean {
     const { status } = this.#held
-    return !this.isFresh && (status === 'I' || status === null)
+    return !this.isFresh && (this.#hasLeft || status === 'I' || status === null)
   }
 }
 

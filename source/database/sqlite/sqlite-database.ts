@@ -8,6 +8,9 @@ import { SqliteConnection } from './sqlite-connection.ts'
 import { control } from './sqlite-statements.ts'
 import { waitWhileBusy } from './wait-while-busy.ts'
 
+/** The role of the session that has the connection of an ORM. */
+const holders = new WeakMap<AbstractSqlConnection, string>()
+
 /** The SQLite database of an ORM: one handle, which Kysely's mutex gives to one user at a time. */
 export class SqliteDatabase implements Database {
   readonly dialect = 'sqlite'
@@ -28,6 +31,10 @@ export class SqliteDatabase implements Database {
 
   reads(connection: AbstractSqlConnection): SqliteReads {
     return new SqliteReads(connection)
+  }
+
+  get holder(): string | undefined {
+    return holders.get(this.#driver.getConnection('write'))
   }
 
   /** Returns nothing: there is one connection, and callers wait for it in Kysely. */
@@ -58,14 +65,19 @@ export class SqliteDatabase implements Database {
       })
       .catch(acquired.reject)
     await acquired.promise
+    holders.set(connection, this.#role)
+    const release = (): void => {
+      holders.delete(connection)
+      released.resolve()
+    }
     try {
       await first?.(handle)
       // A transaction that reads first and writes later would fail with SQLITE_BUSY_SNAPSHOT once another connection wrote.
       await waitWhileBusy(handle, () => control(handle, readOnly === true ? 'begin' : 'begin immediate'))
     } catch (error) {
-      released.resolve()
+      release()
       throw error
     }
-    return new SqliteConnection(handle, this.#role, released.resolve)
+    return new SqliteConnection(handle, this.#role, release)
   }
 }

@@ -1,0 +1,57 @@
+import type { AbstractSqlDriver, SqlEntityManager } from '@mikro-orm/sql'
+import { rawContextOf } from './session-kysely.ts'
+import { sessionOfEntityManager } from './session.ts'
+
+/** Where the options stand among the arguments of a driver's methods; their `ctx` is the transaction context. */
+const OPTIONS_ARGUMENT: Readonly<Record<string, number>> = {
+  find: 2,
+  findOne: 2,
+  findVirtual: 2,
+  countVirtual: 2,
+  count: 2,
+  stream: 2,
+  nativeInsert: 2,
+  nativeInsertMany: 2,
+  nativeUpdate: 3,
+  nativeUpdateMany: 3,
+  nativeDelete: 2,
+  nativeClone: 3,
+  syncCollections: 1,
+  lockPessimistic: 1,
+}
+/** Where the context itself stands. */
+const CONTEXT_ARGUMENT: Readonly<Record<string, number>> = { execute: 3, loadFromPivotTable: 4, createQueryBuilder: 1 }
+
+const facades = new WeakMap<SqlEntityManager, AbstractSqlDriver>()
+
+/**
+ * What `em.getDriver()` answers on a session: the ORM's driver. What would run without a transaction context runs in that of
+ * `em`, where it would otherwise take another connection.
+ */
+export function driverOf(em: SqlEntityManager, driver: AbstractSqlDriver): AbstractSqlDriver {
+  const session = sessionOfEntityManager(em)
+  if (session === undefined || session.leavesTransactionsToMikroOrm) return driver
+  let facade = facades.get(em)
+  if (facade === undefined) facades.set(em, (facade = inOneTransaction(em, driver)))
+  return facade
+}
+
+function inOneTransaction(em: SqlEntityManager, driver: AbstractSqlDriver): AbstractSqlDriver {
+  return new Proxy(driver, {
+    get(target, name) {
+      if (name === 'getConnection') return (type?: 'read' | 'write') => em.getConnection(type)
+      const value: unknown = Reflect.get(target, name)
+      if (typeof value !== 'function' || name === 'constructor') return value
+      const options = OPTIONS_ARGUMENT[String(name)]
+      const position = options ?? CONTEXT_ARGUMENT[String(name)]
+      if (position === undefined) return value.bind(target)
+      return (...args: any[]) => {
+        while (args.length <= position) args.push(undefined)
+        const context = em.getTransactionContext()
+        if (options !== undefined) args[position] = { ...args[position], ctx: args[position]?.ctx ?? context }
+        else args[position] ??= name === 'execute' ? rawContextOf(context) : context
+        return Reflect.apply(value, target, args)
+      }
+    },
+  })
+}
