@@ -115,7 +115,7 @@ function pipelinedPersist(this: Pipelined, groups: unknown, context: Kysely<any>
 }
 
 function isMikroOrmsOwn(em: SqlEntityManager): boolean {
-  const driver = em.getDriver()
+  const driver = em.config.getDriver()
   // A session's class overrides it, and calls that of the class it extends.
   const own = Object.getPrototypeOf(Object.getPrototypeOf(em)) as SqlEntityManager
   return own.flush === EntityManager.prototype.flush && driver.constructor.name === 'PostgreSqlDriver'

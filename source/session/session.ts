@@ -115,7 +115,7 @@ export class Session implements Rememberable {
 
   /** The database's only connection, where every statement waits for a transaction of MikroORM's. */
   get onlyConnection(): object | undefined {
-    return this.#database.dialect === 'sqlite' ? this.em.getDriver().getConnection('write') : undefined
+    return this.#database.dialect === 'sqlite' ? this.em.config.getDriver().getConnection('write') : undefined
   }
 
   /** The statements that MikroORM sends past the session. */

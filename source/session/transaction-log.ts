@@ -31,12 +31,13 @@ export class TransactionLog {
 
   statement(sql: string): void {
     const em = this.#em
-    const connection = em.getDriver().getConnection(this.#begin.readOnly === true ? 'read' : 'write')
+    // The driver that the session gives to the program ends with the session.
+    const connection = em.config.getDriver().getConnection(this.#begin.readOnly === true ? 'read' : 'write')
     const context = { id: em._id, ...em.getLoggerContext({ disableContextResolution: true }) }
     ;(connection as unknown as Logging).logQuery(sql, context)
   }
 
   get #platform(): AbstractSqlPlatform {
-    return this.#em.getDriver().getPlatform()
+    return this.#em.getPlatform()
   }
 }
