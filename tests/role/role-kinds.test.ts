@@ -45,12 +45,9 @@ test('the README says of each kind of role what the code does', () => {
   for (const { kind, transaction, others } of rows()) {
     const { scope, begin, writes, commits, abortsWithUnit, readsLate } = rulesOf(kind)
     const isolation = begin.isolationLevel?.toUpperCase()
-    const shown =
-      scope === 'statement'
-        ? 'one for each statement, READ ONLY'
-        : isolation === undefined
-          ? 'one'
-          : `one, ${isolation} READ ONLY`
+    const alone = begin.readOnly === true ? 'one for each statement, READ ONLY' : 'none'
+    const lasting = isolation === undefined ? 'one' : `one, ${isolation} READ ONLY`
+    const shown = scope === 'statement' ? alone : lasting
     assert.is(transaction, shown, kind)
     assert.is(begin.readOnly === true, !writes, kind)
     assert.equal(others, [yesOrNo(writes), commits, yesOrNo(abortsWithUnit), yesOrNo(readsLate)], kind)

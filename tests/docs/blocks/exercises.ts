@@ -43,7 +43,7 @@ export const exercises: Readonly<Record<string, Exercise>> = {
   'README.md › A server': async (load) => {
     await load()
     const url = await urlOf(servers[0])
-    assert.equal((await request(`${url}/?text=hello`, 'POST')).status, 404)
+    assert.equal((await request(`${url}/?text=hello`, 'POST')).status, 201)
     assert.deepEqual((await request(url)).body, [{ id: 1, text: 'hello' }])
   },
   'README.md › The life of a request': async (load, prelude) => {
