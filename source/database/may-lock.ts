@@ -16,10 +16,16 @@ export function mayCall(sql: string): boolean {
   if (!sql.includes('(')) return false
   const tokens = new SqlTokens(sql, 'any')
   let mayBeCalled = false
+  let schema = ''
+  let previous = ''
   while (tokens.nextMeaning()) {
     if (mayBeCalled && tokens.is('(')) return true
     const { word, kind } = tokens
-    mayBeCalled = kind === 'name' || (kind === 'word' && !HARMLESS_CALLS.has(word))
+    // Another schema may have a function of the same name.
+    const isKnown = HARMLESS_CALLS.has(word) && (schema === '' || schema === 'pg_catalog')
+    mayBeCalled = kind === 'name' || (kind === 'word' && !isKnown)
+    schema = tokens.is('.') ? previous : ''
+    previous = kind === 'name' ? tokens.token : word
   }
   return false
 }

@@ -8,7 +8,13 @@ const LOCKING = [
   'select * from note for share skip locked',
   'select * from (select * from note for key share) as a',
 ]
-const CALLING = ['select pg_advisory_xact_lock(1)', 'select "lock"(1)', 'select f /* now */ (1)']
+const CALLING = [
+  'select pg_advisory_xact_lock(1)',
+  'select "lock"(1)',
+  'select f /* now */ (1)',
+  'select app.format(1)',
+  'select "app" . lower(a)',
+]
 const HARMLESS = [
   'select 1',
   'select count(*) from note where id in (1, 2) and (a or b)',
@@ -17,6 +23,7 @@ const HARMLESS = [
   'select `for update`.`f(` from `for update`',
   'select substring(a for key), for_update from note',
   "select 'a' ('b')",
+  'select pg_catalog.lower(a) from app.note where (b)',
 ]
 
 const test = suite('what may lock')
