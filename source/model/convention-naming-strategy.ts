@@ -17,12 +17,15 @@ const PREFIXES: Partial<Record<NameType, string>> = { primary: 'pk', unique: 'uq
  * | primary key | `pk_<table>` (SQLite keeps no name for it) |
  * | unique | `uq_<table>_<columns>` |
  * | index | `ix_<table>_<columns>` |
- * | check | `ck_<table>_<column>`, and `ck_<table>` for one that belongs to no column |
+ * | check | `ck_<table>_<column>`, and `ck_<table>` for one that belongs to no column (SQLite: see below) |
  * | foreign key | `fk_<table>_<columns>_<referred table>` |
  *
  * Several columns are joined by `_`. Entities get equal names in every process and on every database, so the diff of an
  * applied schema is empty. A name given by hand stays: MikroORM does not pass it to the strategy, so write the whole name of
  * a named check (`ck_<table>_<name>`) where it is declared.
+ *
+ * On SQLite the check constraint of a column has no name, since MikroORM writes it without one. One of the entity's `checks`,
+ * with a name of its own, is named on both databases.
  *
  * A name of more than 63 bytes, the limit of PostgreSQL, becomes its beginning and a hash of the whole: constant, and unique
  * to this name. SQLite has no limit; names are shortened there as well, so that they are equal everywhere. Names of tables

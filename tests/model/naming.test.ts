@@ -1,6 +1,6 @@
 import * as assert from 'uvu/assert'
 import { Buffer } from 'node:buffer'
-import { mkdtempSync, symlinkSync } from 'node:fs'
+import { mkdtempSync, readFileSync, symlinkSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { defineEntity, p } from '@mikro-orm/core'
 import { Migrator } from '@mikro-orm/migrations'
@@ -68,6 +68,25 @@ for (const dialect of DIALECTS) {
     }
     for (const name of names.filter((each) => each !== 'named_by_hand')) assert.match(name, /^(pk|uq|ix|ck|fk)_/)
     assert.is(await orm.schema.getUpdateSchemaSQL(), '')
+    await orm.close()
+  })
+
+  test("a column's check is named on PostgreSQL alone, as is documented, and one of the entity's checks everywhere", async () => {
+    const Priced = defineEntity({
+      name: 'Priced',
+      checks: [{ name: 'ck_priced_sum', expression: 'price > 1' }],
+      properties: { id: p.integer().primary(), price: p.integer().check('price > 0') },
+    })
+    const [orm, target] = await opened(dialect, [Priced])
+    const checks = (await namesIn(target, dialect)).filter((name) => name.startsWith('ck_'))
+    assert.equal(checks, dialect === 'sqlite' ? ['ck_priced_sum'] : ['ck_priced_price', 'ck_priced_sum'])
+    const documented = [
+      /On SQLite the check constraint of a column has no name/,
+      /On SQLite a column's check constraint has no name/,
+    ]
+    for (const [index, page] of ['docs/api.md', 'README.md'].entries()) {
+      assert.match(readFileSync(resolve(page), 'utf8'), documented[index]!)
+    }
     await orm.close()
   })
 
