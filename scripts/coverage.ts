@@ -30,8 +30,7 @@ const options = [
 if (only.length === 0) options.push('--check-coverage', `--lines=${LINES}`, `--branches=${BRANCHES}`)
 
 const c8 = createRequire(import.meta.url).resolve('c8/bin/c8.js')
-const tests = only.length === 0 ? ['scripts/test-all.ts'] : ['scripts/test.ts', ...only]
-const child = spawn(process.execPath, [c8, ...options, process.execPath, ...tests], {
+const child = spawn(process.execPath, [c8, ...options, process.execPath, 'scripts/test.ts', ...only], {
   stdio: ['ignore', 'pipe', 'inherit'],
 })
 const closed = new Promise<number>((resolve) => child.once('close', (status) => resolve(status ?? 1)))
