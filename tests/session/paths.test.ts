@@ -270,6 +270,8 @@ const PATHS: readonly Path[] = [
   { name: 'orm.em.stream', run: (_, { orm }) => all(orm.em.stream(Writer)) },
   { name: 'a fragment in a builder', run: (em) => em.find(Writer, { [fragment`lower(name)`]: 'ada' }) },
   { name: 'ref() to a row and its load', run: (em) => ref(em.getReference(Writer, 1) as object)?.load() },
+  { name: 'the driver without a context', run: (em) => em.getDriver().execute('select 1') },
+  { name: 'driver.find without a context', run: (em) => em.getDriver().find(Writer, {}) },
 ]
 
 interface Escape {
@@ -293,8 +295,6 @@ const ESCAPES: readonly Escape[] = [
     name: "orm.em, propagation 'requires_new'",
     run: (_, { orm }) => orm.em.transactional(() => undefined, { propagation: 'requires_new' as never }),
   },
-  { name: 'the driver without a context', run: (em) => em.getDriver().execute('select 1') },
-  { name: 'driver.find without a context', run: (em) => em.getDriver().find(Writer, {}) },
   { name: 'orm.schema.execute', run: (_, { orm }) => orm.schema.execute('create table escaped (id int)') },
   {
     name: 'the driver connection without a context',

@@ -24,7 +24,8 @@ type Read = (em: any, orm: any) => Promise<unknown>
 const READS: Record<string, Read> = {
   find: async (em) => (await em.find(Author, {}, CACHE)).map(({ name }: any) => name),
   findOne: async (em) => [(await em.findOne(Author, { name: { $ne: '' } }, CACHE))?.name].filter(Boolean),
-  findAndCount: async (em) => (await em.findAndCount(Author, {}, CACHE))[0].map(({ name }: any) => name),
+  // MikroORM keeps the rows and their number under one name, where both have one.
+  findAndCount: async (em) => (await em.findAndCount(Author, {}, { cache: 60_000 }))[0].map(({ name }: any) => name),
   count: async (em) => await em.count(Author, { name: 'new' }, CACHE),
   'the QueryBuilder': async (em) =>
     (await em.createQueryBuilder(Author).cache(CACHE.cache).execute()).map(({ name }: any) => name),
