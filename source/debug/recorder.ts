@@ -158,9 +158,9 @@ export class Recorder {
     })
   }
 
-  #started({ owner, dbSession, tm, series, attempt }: UnitMessage): void {
+  #started({ dbSession, tm, series, attempt }: UnitMessage): void {
     const known = this.#recordings.get(series)
-    const recording = known ?? this.#newRecording(owner)
+    const recording = known ?? this.#newRecording(series)
     this.#recordings.set(series, recording)
     const { request, now } = recording
     const trace = new AttemptTrace(request, attempt, this.#registry.names, this.#limits, now)
@@ -174,8 +174,9 @@ export class Recorder {
     else this.log.changed(request)
   }
 
-  #newRecording(owner: unknown): Recording {
-    const ctx = isContext(owner) ? owner : undefined
+  #newRecording(series: object): Recording {
+    // The owner of a run may be a ctx as well.
+    const ctx = isContext(series) ? series : undefined
     const origin = (ctx && this.#arrivals.get(ctx)) ?? performance.now()
     const now = (): number => performance.now() - origin
     const request: RecordedRequest = {
@@ -223,8 +224,8 @@ function finish(trace: AttemptTrace, span: RecordedSpan | undefined, error: unkn
   if (span !== undefined) trace.finishSpan(span, error)
 }
 
-function isContext(owner: unknown): owner is Context {
-  return typeof owner === 'object' && owner !== null && 'req' in owner && 'res' in owner
+function isContext(series: object): series is Context {
+  return 'req' in series && 'res' in series
 }
 
 /** The name of the property that holds the container. */

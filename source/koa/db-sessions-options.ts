@@ -1,7 +1,8 @@
 import type { Context } from 'koa'
 import { ConfigurationError } from '../role/errors.ts'
-import { DEFAULT_ANY_PREFERENCE, type EngineRegistry } from '../registry/engine-registry.ts'
+import type { EngineRegistry } from '../registry/engine-registry.ts'
 import type { Transaction, TransactionManager } from '../transaction/index.ts'
+import { checkedPreference } from '../unit/any-preference.ts'
 import { serverErrorVeto, type CommitVeto } from './commit-veto.ts'
 
 /** How `dbSessions` treats a request. */
@@ -102,14 +103,4 @@ function checkedAttempts(attempts = 1, hasDownstream: boolean): number {
     )
   }
   return attempts
-}
-
-function checkedPreference(given: readonly string[] | undefined, roles: readonly string[]): readonly string[] {
-  if (given === undefined) return DEFAULT_ANY_PREFERENCE
-  const unknown = given.find((role) => !roles.includes(role))
-  if (unknown === undefined && given.length > 0) return [...given]
-  throw new ConfigurationError(
-    `anyPreference ${unknown === undefined ? 'is empty' : `names "${unknown}", which is no role`}. ` +
-      `The roles are ${roles.map((role) => `"${role}"`).join(', ')}.`,
-  )
 }

@@ -13,8 +13,8 @@ export function sessionOf(entity: object): SqlEntityManager | undefined {
 }
 
 /**
- * Returns the owner of an open session, or of the session of an entity: the Koa `ctx` in a request. Undefined in a run, and
- * for an entity or entity manager of no open session.
+ * Returns the owner of an open session, or of the session of an entity: the Koa `ctx` in a request, the option `owner` in a
+ * run. Undefined for an entity or entity manager of no open session.
  */
 export function requestOf(entityOrSession: object): unknown {
   return findSession(entityOrSession)?.owner

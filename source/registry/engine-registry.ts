@@ -16,10 +16,11 @@ import { ConfigurationError } from '../role/errors.ts'
 import { RegistryClosedError, UnknownRoleError } from './errors.ts'
 import { RecoverySchedule } from '../atomic/recovery-schedule.ts'
 import type { RecoveryReport } from '../atomic/recovery.ts'
-import { resolveGraceMs, resolveRegistryOptions, type EngineRegistryOptions } from './registry-options.ts'
+import { resolveGraceOfOneRun, resolveRegistryOptions, type EngineRegistryOptions } from './registry-options.ts'
 import { reportOfPrepared, reportOfRole, type PreparedReport, type RegistryReport } from './registry-report.ts'
 import { defaultRole, resolveEngines } from './resolve-engines.ts'
 import { obstacleToRecovery, prepareForSeveral } from './several-databases.ts'
+import { DEFAULT_ANY_PREFERENCE } from '../unit/any-preference.ts'
 import { run, type RunContext, type RunOptions } from '../unit/run.ts'
 import { rolesBeside, rolesOfSharedFiles, warnOfJournalMode, warnOfSharedWriters } from '../role/shared-sqlite-files.ts'
 import { UnderWayCount } from './under-way-count.ts'
@@ -36,9 +37,6 @@ type RoleOf<E extends Engines> = keyof E & string
 /** Stands for all roles in `reinit` and `dispose`. */
 const ALL_ROLES = '!all'
 type AllRoles = typeof ALL_ROLES
-
-/** @internal */
-export const DEFAULT_ANY_PREFERENCE: readonly string[] = ['reader', 'writer']
 
 /**
  * The roles of an application and the databases behind them.
@@ -149,11 +147,12 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
   /**
    * A unit of work outside HTTP, for jobs, queues and scripts: committed when `work` is done, aborted when it throws or
    * doomed its transaction, tried again, in a new unit, after an error worth retrying as often as `attempts` allows.
-   * @throws what the work or the commit threw; RegistryClosedError (`SQLASSIST_REGISTRY_CLOSED`) after `close()`
+   * @throws what the work or the commit threw; RegistryClosedError (`SQLASSIST_REGISTRY_CLOSED`) after `close()`;
+   *   ConfigurationError for an option that cannot work
    */
   async run<T>(work: (context: RunContext<E, Sessions>) => Promise<T> | T, options: RunOptions = {}): Promise<T> {
     const series = {}
-    return await run((unit) => this.start({ ...this.#unitDefaults, series, ...unit }), work, options)
+    return await run((unit) => this.start({ ...this.#unitDefaults, series, ...unit }), work, options, this.names)
   }
 
   /**
@@ -216,9 +215,9 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
    * `graceMs`: how old a prepared transaction has to be before it is looked at. The process that prepared a younger one is
    * likely to finish it; looked at, it is aborted unless it is decided already. Default: that of the option `recover`.
    */
-  async recover({ graceMs }: { readonly graceMs?: number | undefined } = {}): Promise<RecoveryReport> {
+  async recover(options: { readonly graceMs?: number | undefined } = {}): Promise<RecoveryReport> {
     if (this.#closing !== undefined) throw new RegistryClosedError()
-    const grace = graceMs === undefined ? undefined : resolveGraceMs(graceMs, 'graceMs')
+    const grace = resolveGraceOfOneRun(options)
     const { committed, rolledBack, left } = await this.#recovery.run(grace)
     return { committed, rolledBack, left }
   }

@@ -1,6 +1,7 @@
 import { ATOMIC, type Atomic } from '../atomic/commit-planner.ts'
 import type { ContainerClass } from '../unit/db-sessions-container.ts'
 import { ConfigurationError } from '../role/errors.ts'
+import { assertKnownOptions } from '../role/known-options.ts'
 import { LONGEST_APPLICATION } from '../atomic/global-id.ts'
 import { DEFAULT_EVERY_MS, DEFAULT_GRACE_MS, type RecoverOptions } from '../atomic/recovery-schedule.ts'
 
@@ -47,10 +48,7 @@ const LONGEST_MS = 2 ** 31 - 1
 
 /** @throws ConfigurationError naming the option, what was found and the fix */
 export function resolveRegistryOptions(options: EngineRegistryOptions): ResolvedRegistryOptions {
-  const unknown = Object.keys(options).find((name) => !OPTIONS.includes(name))
-  if (unknown !== undefined) {
-    throw new ConfigurationError(`EngineRegistry has no option "${unknown}". The options are ${OPTIONS.join(', ')}.`)
-  }
+  assertKnownOptions('EngineRegistry', options, OPTIONS)
   const { disableTransaction, atomic = 'prefer', recover, name = 'app', containerClass } = options
   if (disableTransaction !== undefined && typeof disableTransaction !== 'boolean') {
     throw new ConfigurationError(
@@ -82,8 +80,13 @@ function resolveRecover(recover: RecoverOptions = {}): { everyMs: number; graceM
   }
 }
 
-/** @throws ConfigurationError */
-export function resolveGraceMs(graceMs: number, name: string): number {
+/** What is given to `registry.recover()`. @throws ConfigurationError */
+export function resolveGraceOfOneRun(options: { readonly graceMs?: number | undefined }): number | undefined {
+  assertKnownOptions('recover()', options, ['graceMs'])
+  return options.graceMs === undefined ? undefined : resolveGraceMs(options.graceMs, 'graceMs')
+}
+
+function resolveGraceMs(graceMs: number, name: string): number {
   return resolveMs(name, graceMs, 0)
 }
 

@@ -10,7 +10,7 @@ export interface SessionMessage {
   readonly role: string
   /** The session's entity manager. */
   readonly em: SqlEntityManager
-  /** The Koa ctx of its request; undefined outside of one. */
+  /** The Koa ctx of its request, or the option `owner` of its run. */
   readonly owner: unknown
   /** The container of its request or run; undefined for a session of `registry.session()`. */
   readonly dbSession: object | undefined

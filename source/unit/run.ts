@@ -2,6 +2,8 @@ import type { Transaction, TransactionManager } from '../transaction/index.ts'
 import type { DbSessionsContainer, Engines } from './db-sessions-container.ts'
 import { ConfigurationError } from '../role/errors.ts'
 import { AbortableWork } from './abortable-work.ts'
+import { assertKnownOptions } from '../role/known-options.ts'
+import { checkedPreference } from './any-preference.ts'
 import { runAttempts } from './run-in-unit.ts'
 import type { UnitOfWorkOptions } from './unit-host.ts'
 import type { UnitOfWork } from './unit-of-work.ts'
@@ -22,6 +24,10 @@ export interface RunOptions {
   readonly attempts?: number | undefined
   /** The note of the transaction. Default: the name of the function. */
   readonly name?: string | undefined
+  /** What its sessions belong to, such as the job: `requestOf` returns it. Default: undefined. */
+  readonly owner?: unknown
+  /** Roles that `.any` tries, in order. Default `['reader', 'writer']`. */
+  readonly anyPreference?: readonly string[] | undefined
   /**
    * Aborting it cancels the running statements and aborts the transaction; a commit that has begun is finished. The run throws
    * its reason, with what the work threw as the cause. Default: none.
@@ -30,19 +36,26 @@ export interface RunOptions {
 }
 
 /** Starts the unit of an attempt. @internal */
-type Start = (options: Pick<UnitOfWorkOptions, 'attempt' | 'mayRetry' | 'note'>) => UnitOfWork
+type Start = (
+  options: Pick<UnitOfWorkOptions, 'attempt' | 'mayRetry' | 'note' | 'owner' | 'anyPreference'>,
+) => UnitOfWork
 
-/** Runs work in a unit of work outside HTTP, for `registry.run`. @internal */
+const OPTIONS: readonly (keyof RunOptions)[] = ['attempts', 'name', 'owner', 'anyPreference', 'signal']
+
+/** Runs work in a unit of work outside HTTP, for `registry.run`; `roles` are those of the registry. @internal */
 export async function run<E extends Engines, Sessions, T>(
   start: Start,
   work: (context: RunContext<E, Sessions>) => Promise<T> | T,
   options: RunOptions,
+  roles: readonly string[],
 ): Promise<T> {
-  const { attempts = 1, name = work.name, signal } = resolveRunOptions(options)
+  assertRunOptions(options)
+  const { attempts = 1, name = work.name, owner, signal } = options
+  const anyPreference = checkedPreference(options.anyPreference, roles)
   const note = name === '' ? undefined : (): string => name
   const abortable = signal === undefined ? undefined : new AbortableWork(signal)
   return await runAttempts({
-    start: (attempt) => start({ attempt, mayRetry: attempt < attempts, note }),
+    start: (attempt) => start({ attempt, mayRetry: attempt < attempts, note, owner, anyPreference }),
     work: (unit) => {
       const inUnit = async (): Promise<T> => {
         const result = await work(new UnitContext(unit))
@@ -73,8 +86,17 @@ class UnitContext<E extends Engines, Sessions> implements RunContext<E, Sessions
   }
 }
 
-function resolveRunOptions(options: RunOptions): RunOptions {
-  const { attempts = 1 } = options
-  if (Number.isInteger(attempts) && attempts >= 1) return options
-  throw new ConfigurationError(`attempts is ${String(attempts)}. It can be a whole number from 1.`)
+/** @throws ConfigurationError */
+function assertRunOptions(options: RunOptions): void {
+  assertKnownOptions('run()', options, OPTIONS)
+  const { attempts = 1, name, signal } = options
+  if (!Number.isInteger(attempts) || attempts < 1) {
+    throw new ConfigurationError(`attempts is ${String(attempts)}. It can be a whole number from 1.`)
+  }
+  if (name !== undefined && typeof name !== 'string') {
+    throw new ConfigurationError(`name is a ${typeof name}. It can be the note of the transaction, a string.`)
+  }
+  if (signal !== undefined && typeof signal?.throwIfAborted !== 'function') {
+    throw new ConfigurationError(`signal is no AbortSignal. Give one, such as AbortSignal.timeout(60_000).`)
+  }
 }

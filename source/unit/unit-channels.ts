@@ -5,7 +5,7 @@ import type { TransactionManager } from '../transaction/index.ts'
 /** The facts published of a unit of work, a request or a run. */
 export interface UnitFacts {
   readonly registry: object
-  /** The Koa ctx of a request; undefined for a run. */
+  /** The Koa ctx of a request; the option `owner` of a run. */
   readonly owner: unknown
   /** The container: `ctx.dbSession`. */
   readonly dbSession: object

@@ -47,7 +47,9 @@ export class UnitOfWork implements SessionSource {
       sessions: this.#sessions,
       retry: this.#retry,
     })
-    this.scope = new UnitScope(host, this, options.owner !== undefined && options.mayRetry === true)
+    // The attempts at a request share its ctx, and so what an attempt has left behind there.
+    const isRequest = options.series === undefined && options.owner !== undefined
+    this.scope = new UnitScope(host, this, isRequest && options.mayRetry === true)
     this.container = new Container(this)
     if (unitStartChannel.hasSubscribers) unitStartChannel.publish(this.#facts())
   }

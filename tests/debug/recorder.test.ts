@@ -273,6 +273,26 @@ for (const dialect of DIALECTS) {
     )
   })
 
+  test('a run whose owner is the ctx of a request is a run of its own', async ({ world }) => {
+    const request = await world.record(
+      (ctx) =>
+        world.registry.run(({ dbSession }) => dbSession['writer']!.count(Author), { owner: ctx, name: 'inside' }),
+      'POST',
+    )
+    const recorded = await world.recorded()
+    assert.equal(
+      recorded
+        .slice(0, 2)
+        .map(({ kind, method }) => [kind, method])
+        .toSorted(),
+      [
+        ['request', 'POST'],
+        ['run', undefined],
+      ],
+    )
+    assert.is(request.attempts.length, 1)
+  })
+
   test('two runs at once do not get into each other’s way', async ({ world }) => {
     const run = (name: string): Promise<void> =>
       world.registry.run(
