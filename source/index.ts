@@ -46,9 +46,9 @@ export {
   type OneByColumn,
   type SimilarOptions,
 } from './model/get-by-column.ts'
-export { getById, getByIds } from './model/get-by-id.ts'
+export { getById, getByIds, type ByIdOptions } from './model/get-by-id.ts'
 export { getRange, type RangeOptions } from './model/get-range.ts'
-export type { Column, TextColumn } from './model/known-column.ts'
+export type { Column, IdColumn, IdIn, TextColumn } from './model/known-column.ts'
 export { requestOf, sessionOf } from './model/session-of.ts'
 export { UtilityRepository } from './model/utility-repository.ts'
 export type { CommitMode, EngineOptions, TwoPhase } from './role/engine-options.ts'

@@ -21,6 +21,16 @@ export type TextColumn<Entity> = {
   [Key in EntityKey<Entity>]: NonNullable<Unwrapped<NonNullable<Entity[Key]>>> extends string ? Key : never
 }[EntityKey<Entity>]
 
+/** The names of an entity's columns that hold a value by which a row can be looked up. */
+export type IdColumn<Entity> = {
+  [Key in EntityKey<Entity>]: NonNullable<Entity[Key]> extends IdValue ? Key : never
+}[EntityKey<Entity>]
+
+type IdValue = string | number | bigint | Date | Uint8Array
+
+/** The value of such a column. */
+export type IdIn<Entity, Name extends IdColumn<Entity>> = NonNullable<Entity[Name]>
+
 type Unwrapped<Value> = Value extends ScalarReference<infer Inner> ? Inner : Value
 
 /**

@@ -31,6 +31,12 @@ export function keyCondition(em: SqlEntityManager, entity: EntityName, id: unkno
   return Object.fromEntries(primaryKeys.map((name, index) => [name, values[index]]))
 }
 
+/** Makes the condition for the rows with this value in a column. @throws QueryArgumentError */
+export function valueCondition(column: string, value: unknown): Record<string, unknown> {
+  if (!isKeyValue(value)) throw new QueryArgumentError('id', 'a value', value)
+  return { [column]: value }
+}
+
 /** Whether the part of a key is itself a key of several columns, of the row it refers to. */
 function isKeyValues(value: unknown): boolean {
   return Array.isArray(value) && value.every(isKeyValue)

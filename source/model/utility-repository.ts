@@ -8,9 +8,9 @@ import {
   type OneByColumn,
   type SimilarOptions,
 } from './get-by-column.ts'
-import { getById, getByIds } from './get-by-id.ts'
+import { getById, getByIds, type ByIdOptions } from './get-by-id.ts'
 import { getRange, type RangeOptions } from './get-range.ts'
-import type { TextColumn } from './known-column.ts'
+import type { IdColumn, IdIn, TextColumn } from './known-column.ts'
 
 /**
  * The utility queries as a repository, for MikroORM's `repository` or `entityRepository` option. Each method calls the
@@ -28,13 +28,23 @@ export class UtilityRepository<Entity extends object> extends EntityRepository<E
   }
 
   /** As the function `getById`. */
-  async getById(id: Primary<Entity>): Promise<Loaded<Entity> | null> {
-    return await getById(this.getEntityManager(), this.entityName, id)
+  async getById(id: Primary<Entity>, options?: ByIdOptions<never>): Promise<Loaded<Entity> | null>
+  async getById<Name extends IdColumn<Entity>>(
+    id: IdIn<Entity, Name>,
+    options: ByIdOptions<Name>,
+  ): Promise<Loaded<Entity> | null>
+  async getById(id: any, options?: ByIdOptions): Promise<Loaded<Entity> | null> {
+    return await getById(this.getEntityManager(), this.entityName, id, options as ByIdOptions<never>)
   }
 
   /** As the function `getByIds`. */
-  async getByIds(ids: readonly Primary<Entity>[]): Promise<Loaded<Entity>[]> {
-    return await getByIds(this.getEntityManager(), this.entityName, ids)
+  async getByIds(ids: readonly Primary<Entity>[], options?: ByIdOptions<never>): Promise<Loaded<Entity>[]>
+  async getByIds<Name extends IdColumn<Entity>>(
+    ids: readonly IdIn<Entity, Name>[],
+    options: ByIdOptions<Name>,
+  ): Promise<Loaded<Entity>[]>
+  async getByIds(ids: readonly any[], options?: ByIdOptions): Promise<Loaded<Entity>[]> {
+    return await getByIds(this.getEntityManager(), this.entityName, ids, options as ByIdOptions<never>)
   }
 
   /** As the function `getByColumnLower`. */

@@ -71,28 +71,51 @@ class Container {
     this.#unit = unit
   }
 
-  get(role: string): unknown {
-    return this.#unit.session(role === DEFAULT_ROLE ? this.#unit.defaultRole : role).em
+  // Getters of functions: a program may take a method off its container (`const { getReader } = ctx.dbSession`).
+
+  get get(): (role: string) => unknown {
+    return (role) => this.#em(role)
   }
 
   get any(): unknown {
     return this.#unit.anySession().em
   }
 
-  getAny(): unknown {
-    return this.any
+  get getAny(): () => unknown {
+    return () => this.any
   }
 
   get default(): unknown {
-    return this.get(DEFAULT_ROLE)
+    return this.#em(DEFAULT_ROLE)
   }
 
   get status(): Record<string, RoleStatus> {
     return this.#unit.status()
   }
 
-  markChanged(role: string): void {
-    this.#unit.session(role).markChanged()
+  get markChanged(): (role: string) => void {
+    return (role) => this.#unit.session(role).markChanged()
+  }
+
+  /** Makes a role a property of a class of containers, and `shorthand` its method. */
+  static addRole(prototype: Container, role: string, shorthand: string | undefined): void {
+    const em = (container: Container): unknown => container.#em(role)
+    Object.defineProperty(prototype, role, {
+      get(this: Container) {
+        return em(this)
+      },
+      enumerable: true,
+    })
+    if (shorthand === undefined) return
+    Object.defineProperty(prototype, shorthand, {
+      get(this: Container) {
+        return () => em(this)
+      },
+    })
+  }
+
+  #em(role: string): unknown {
+    return this.#unit.session(role === DEFAULT_ROLE ? this.#unit.defaultRole : role).em
   }
 }
 
@@ -153,20 +176,9 @@ export function containerClass(
   class RoleContainer extends (Base as typeof Container) {}
   for (const role of roles) {
     assertNoMember(Base, role)
-    Object.defineProperty(RoleContainer.prototype, role, {
-      get(this: Container) {
-        return this.get(role)
-      },
-      enumerable: true,
-    })
-    const shorthand = SHORTHANDS[role as keyof typeof SHORTHANDS]
-    if (shorthand !== undefined && !(shorthand in Base.prototype)) {
-      Object.defineProperty(RoleContainer.prototype, shorthand, {
-        value(this: Container) {
-          return this.get(role)
-        },
-      })
-    }
+    const shorthand: string | undefined = SHORTHANDS[role as keyof typeof SHORTHANDS]
+    const isOwn = shorthand !== undefined && shorthand in Base.prototype
+    Container.addRole(RoleContainer.prototype, role, isOwn ? undefined : shorthand)
   }
   return RoleContainer
 }

@@ -36,6 +36,14 @@ export async function keysAndResults(em: SqlEntityManager): Promise<void> {
   await getById(em, Novel, '1')
   // @ts-expect-error the key has two columns
   await getById(em, Chapter, 'de')
+  await getById(em, Novel, 'Emma', { idColumn: 'title' })
+  await getByIds(em, Novel, [300, 200], { idColumn: 'pages' })
+  // @ts-expect-error no such column
+  await getById(em, Novel, 'Emma', { idColumn: 'tittle' })
+  // @ts-expect-error the column holds numbers
+  await getById(em, Novel, '300', { idColumn: 'pages' })
+  // @ts-expect-error a reference, which is no value
+  await getByIds(em, Novel, [1], { idColumn: 'writer' })
   // @ts-expect-error one of the keys is no number
   await getByIds(em, Novel, [1, 'two'])
   const one: NovelType | null = await getByColumnLower(em, Novel, 'title', 'x')
@@ -51,6 +59,8 @@ export async function repository(em: SqlEntityManager): Promise<void> {
   void found
   // @ts-expect-error no such column
   await novels.getByColumnExactThenIlike('tittle', 'x')
+  await novels.getById('Emma', { idColumn: 'title' })
+  await novels.getByIds(['Emma'], { idColumn: 'title' })
   // @ts-expect-error the key is a number
   await novels.getById('1')
 }

@@ -78,6 +78,39 @@ for (const dialect of DIALECTS) {
     assert.is(await getById(em, Chapter, ['fr', 2]), null)
   })
 
+  test('getById and getByIds look in the column that idColumn names', async ({ em }) => {
+    assert.is((await getById(em, Novel, 'Ulysses', { idColumn: 'title' }))?.id, 3)
+    assert.is(await getById(em, Novel, 'Nothing', { idColumn: 'title' }), null)
+    assert.is(await getById(em, Novel, 'Emma\0', { idColumn: 'title' }), null)
+    assert.is((await getById(em, Novel, 3, { idColumn: undefined }))?.id, 3)
+    // Several novels have so many pages: the first by primary key.
+    assert.is((await getById(em, Novel, 4, { idColumn: 'pages' }))?.id, 2)
+    const ids = async (names: string[]) => (await getByIds(em, Novel, names, { idColumn: 'title' })).map(({ id }) => id)
+    assert.equal(await ids(['Ulysses', 'Nothing', 'Emma', 'Ulysses']), [3, 1])
+    assert.equal(
+      (await getByIds(em, Novel, [3, 5], { idColumn: 'pages' })).map(({ id }) => id),
+      [3, 6, 9, 1, 4, 7, 10],
+    )
+    const repository = em.getRepository(Novel)
+    assert.is((await repository.getById('Emma', { idColumn: 'title' }))?.id, 1)
+    assert.equal((await repository.getByIds(['Emma'], { idColumn: 'title' })).length, 1)
+    const created = new Date('2026-01-02T03:04:05.678Z')
+    assert.is((await getByIds(em, Novel, [created], { idColumn: 'createdAt' })).length, 10)
+  })
+
+  test('getById and getByIds refuse a column that does not exist, and what is no value', async ({ em }) => {
+    for (const ask of [
+      () => getById(em, Novel, 1, { idColumn: 'id; drop table novel' as never }),
+      () => getByIds(em, Novel, [1], { idColumn: 'session' as never }),
+    ]) {
+      assert.instance(await rejection(ask()), UnknownColumnError)
+    }
+    for (const id of [null, undefined, { $ne: 'x' }, ['Emma']]) {
+      assert.instance(await rejection(getById(em, Novel, id as never, { idColumn: 'title' })), QueryArgumentError)
+      assert.instance(await rejection(getByIds(em, Novel, [id as never], { idColumn: 'title' })), QueryArgumentError)
+    }
+  })
+
   test('getByIds keeps the order asked for, gives each once, and leaves out what is not there', async ({
     em,
     sent,

@@ -1,6 +1,7 @@
 /** The look-ups of `ctx.dbSession` that are no role. */
 import * as assert from 'uvu/assert'
-import { EngineRegistry } from '../../source/index.ts'
+import { DbSessionsContainer, EngineRegistry, UnitOfWorkEndedError } from '../../source/index.ts'
+import { Author } from '../support/entities.ts'
 import { openDatabase, openOrm, type TestOrm } from '../support/orms.ts'
 import { suite } from '../support/suite.ts'
 
@@ -65,6 +66,41 @@ test('getReader(), getWriter() and getLogger() give their roles, and are not the
     assert.is(dbSession.getLogger(), dbSession.logger)
   })
   await new EngineRegistry({ books: world.other }).run(({ dbSession }) => assert.not('getWriter' in dbSession))
+})
+
+test('every method works without the container that it was taken from, until the run is over', async (world) => {
+  const { late, getLate } = await registryOf(world).run(async ({ dbSession }) => {
+    const { get, getAny, getReader, getWriter, getLogger, markChanged } = dbSession
+    assert.is(getReader(), dbSession.reader)
+    assert.is(getWriter(), dbSession.writer)
+    assert.is(getLogger(), dbSession.logger)
+    assert.is(getAny(), dbSession.reader)
+    assert.equal([get('writer'), get('!default')], [dbSession.writer, dbSession.writer])
+    await dbSession.writer.execute(`insert into author (name) values ('marked')`)
+    markChanged('writer')
+    return { late: get, getLate: getLogger }
+  })
+  assert.throws(
+    () => late('writer'),
+    (error: unknown) => error instanceof UnitOfWorkEndedError,
+  )
+  assert.throws(getLate, (error: unknown) => error instanceof UnitOfWorkEndedError)
+  assert.is(await world.writer.em.fork().count(Author, { name: 'marked' }), 1)
+})
+
+test('methods of a class of its own go on to those of the container', async (world) => {
+  class Sessions extends DbSessionsContainer<{ writer: TestOrm }> {
+    override getWriter() {
+      return super.get('writer')
+    }
+    getOther() {
+      return this.get('writer')
+    }
+  }
+  await new EngineRegistry({ writer: world.other }, { containerClass: Sessions }).run(({ dbSession }) => {
+    const { get } = dbSession
+    for (const em of [dbSession.getWriter(), dbSession.getOther(), get('writer')]) assert.is(em, dbSession.writer)
+  })
 })
 
 test.run()
