@@ -10,6 +10,7 @@ import { resolve } from 'node:path'
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
+import { obstacleToServer } from '../tests/support/reachable-binaries.ts'
 import { closeSharedResources } from '../tests/support/shared-resources.ts'
 import { stranger } from '../tests/support/stranger.ts'
 import { useSuites } from '../tests/support/suite.ts'
@@ -27,6 +28,11 @@ registerHooks({
     return next(specifier, isOwn ? { ...context, parentURL: pathToFileURL(stranger().tarball).href } : context)
   },
 })
+const obstacle = obstacleToServer()
+if (obstacle !== undefined) {
+  process.stderr.write(`${obstacle}\n`)
+  process.exit(1)
+}
 useSuites(strictSuite)
 installGuard()
 const warnings = collectWarnings()

