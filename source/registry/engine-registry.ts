@@ -185,7 +185,7 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
 
   /**
    * Drops the connection pool of a role, or of all (`'!all'`, the default); the next statement opens a new one. Waits until
-   * what is under way has given its connections back.
+   * what is under way has given its connections back. An ORM that got its `contextName` here has its own again meanwhile.
    * @throws UnknownRoleError
    */
   async dispose(role: RoleOf<E> | DefaultRole | AllRoles = ALL_ROLES): Promise<void> {

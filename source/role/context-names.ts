@@ -10,18 +10,30 @@ const UNSET = 'default'
 interface Holder {
   /** Weak: an ORM that nobody keeps any more blocks no name. */
   readonly orm: WeakRef<AnyOrm>
-  /** Whether the ORM was closed, which frees its name. Its registry need not know. */
+  /** Whether the ORM was closed, which gives its name back. Its registry need not know. */
   closed: boolean
 }
 
 const holders = new Set<Holder>()
 /** The names that this library gave. */
 const given = new WeakMap<AnyOrm, string>()
+/** How an ORM in use gives its name back, and takes one once more. */
+const inUse = new WeakMap<AnyOrm, { giveBack(): void; reclaim(): void }>()
 
 /** The context name that the program gave an ORM, if it gave one. */
 export function ownContextName(orm: AnyOrm): string | undefined {
   const name: string = orm.config.get('contextName')
   return name === UNSET || name === given.get(orm) ? undefined : name
+}
+
+/** Gives the name of an ORM back whose pool was dropped, until it is used again. */
+export function giveBackContextName(orm: AnyOrm): void {
+  inUse.get(orm)?.giveBack()
+}
+
+/** Gives an ORM a name once more, ahead of the entity manager that is made with the name. */
+export function reclaimContextName(orm: AnyOrm): void {
+  inUse.get(orm)?.reclaim()
 }
 
 /**
@@ -36,13 +48,21 @@ export function holdContextName(orm: AnyOrm, role: string): (() => void)[] {
     if (!isNamed) giveName(orm, freeName(role, holder))
     holder.closed = false
   }
+  const giveBack = (): void => {
+    if (!isNamed) giveName(orm, UNSET)
+  }
+  const reclaim = (): void => {
+    if (holder.closed) takeName()
+  }
   takeName()
   holders.add(holder)
+  inUse.set(orm, { giveBack, reclaim })
   const connection = orm.driver.getConnection('write')
   return [
     () => {
       holders.delete(holder)
-      if (!isNamed) giveName(orm, UNSET)
+      inUse.delete(orm)
+      giveBack()
     },
     override(
       connection,
@@ -58,7 +78,7 @@ export function holdContextName(orm: AnyOrm, role: string): (() => void)[] {
       'connect',
       (original) =>
         async function (...args) {
-          if (holder.closed) takeName()
+          reclaim()
           return await original.apply(this, args)
         },
     ),

@@ -11,6 +11,7 @@ import type { SessionSettings, SessionUnit } from '../session/session-options.ts
 import { sessionForks } from '../session/session-entity-manager.ts'
 import { isConnected } from './connecting.ts'
 import { connectionsOf } from './connections-of.ts'
+import { giveBackContextName, reclaimContextName } from './context-names.ts'
 import { databaseOf } from './database-of.ts'
 import { relationsOf } from './relations-of.ts'
 import { rulesOf, type RoleRules } from './role-kinds.ts'
@@ -155,6 +156,7 @@ export class Engine {
 
   /** A fresh session. Sends nothing and takes no connection before its first statement. */
   open({ unit, coordinated, kept }: OpenOptions): Session {
+    reclaimContextName(this.options.orm)
     return new Session(kept ?? this.#fork(this.options.fork), this.database, this.#settings, {
       unit,
       coordinated: coordinated || !this.rules.writes,
@@ -169,6 +171,7 @@ export class Engine {
     // https://github.com/mikro-orm/mikro-orm/blob/v7.2.1/packages/core/src/connections/Connection.ts
     const options = connections.map((connection) => ({ ...optionsOf(connection) }))
     await this.options.orm.close()
+    giveBackContextName(this.options.orm)
     for (const [index, connection] of connections.entries()) Object.assign(optionsOf(connection), options[index])
   }
 

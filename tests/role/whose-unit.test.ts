@@ -324,6 +324,31 @@ orms("an ORM gets its role's name, with a number where another that is open has 
   assert.is(a.orm.em.name, 'default')
 })
 
+orms('the ORM of a role whose pool was dropped has its name back, until it is used again', async () => {
+  const [a, b] = [await open('sqlite'), await open('sqlite')]
+  const ownNames = (): string[] => [a.orm.em.name, (a.orm.config as Configuration).get('contextName')]
+  const registry = new EngineRegistry({ only: a.orm })
+  assert.equal(ownNames(), ['only', 'only'])
+  await registry.run(({ dbSession }) => dbSession.only.count(Author))
+  await registry.dispose()
+  assert.equal(ownNames(), ['default', 'default'])
+  const other = new EngineRegistry({ clerk: a.orm })
+  await other.run(({ dbSession: { clerk } }: any) => void clerk.create(Author, { name: 'by a clerk' }))
+  await registry.dispose()
+  const namesake = new EngineRegistry({ only: b.orm })
+  await registry.run(async ({ dbSession: { only } }: any) => {
+    // Ahead of the first statement, which opens the pool.
+    assert.is(only.name, 'only2')
+    await only.transactional(async (em: any) => {
+      await namesake.run(({ dbSession }: any) => void dbSession.only.create(Author, { name: 'elsewhere' }))
+      em.create(Author, { name: 'here' })
+    })
+  })
+  assert.equal([await authorNames(a.look), await authorNames(b.look)], [['by a clerk', 'here'], ['elsewhere']])
+  await registry.reinit()
+  assert.is.not(a.orm.em.name, 'default')
+})
+
 orms('an ORM that was closed gives its name away, and takes another where it is opened again', async () => {
   const [a, b] = [await open('sqlite'), await open('sqlite')]
   const first = new EngineRegistry({ only: a.orm })
