@@ -67,6 +67,8 @@ export type { PoolReport } from './database/pool-report.ts'
 export type { AbortReason } from './unit/unit-channels.ts'
 export type { RegistryCloseMessage, UnitEndMessage, UnitMessage } from './registry/registry-messages.ts'
 export type {
+  EntityChange,
+  FlushMessage,
   SessionCloseMessage,
   SessionMessage,
   StatementMessage,

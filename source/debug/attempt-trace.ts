@@ -1,5 +1,10 @@
 import type { UnitEndMessage } from '../registry/registry-messages.ts'
-import type { SessionMessage, StatementMessage, TransactionEndMessage } from '../session/session-channels.ts'
+import type {
+  FlushMessage,
+  SessionMessage,
+  StatementMessage,
+  TransactionEndMessage,
+} from '../session/session-channels.ts'
 import { labelOf } from '../transaction/describe.ts'
 import type { CallMessage, DataManager, JoinMessage, Savepoint, Transaction } from '../transaction/index.ts'
 import type { DebugPanelLimits } from './debug-panel-options.ts'
@@ -12,11 +17,13 @@ import type {
   RecordedStep,
   RecordedTransaction,
 } from './record.ts'
+import { recordedChange } from './recorded-change.ts'
 import { recordedError } from './recorded-error.ts'
 import { recordedStatement } from './recorded-statement.ts'
 
 const NAME_CHARACTERS = 300
 const BACKENDS = 20
+const CHANGES = 200
 
 /** The lists of an attempt that have a limit. */
 type BoundedList = 'statements' | 'ends' | 'steps' | 'transactions'
@@ -93,6 +100,13 @@ export class AttemptTrace {
     statement.rows = message.rows
     statement.backend = message.backend
     this.#heardOf(message)
+  }
+
+  flushed({ role, changes }: FlushMessage): void {
+    const recorded = (this.attempt.changes ??= { entries: [], dropped: 0 })
+    const room = changes.slice(0, CHANGES - recorded.entries.length)
+    recorded.entries.push(...room.map((change) => recordedChange(change, role, this.#now(), this.#limits)))
+    recorded.dropped += changes.length - room.length
   }
 
   end(message: TransactionEndMessage): RecordedSpan | undefined {

@@ -2,6 +2,7 @@ export { debugPanel, type DebugPanel } from './debug-panel.ts'
 export type { DebugPanelOptions } from './debug-panel-options.ts'
 export type {
   RecordedAttempt,
+  RecordedChange,
   RecordedEnd,
   RecordedError,
   RecordedRequest,

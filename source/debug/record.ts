@@ -102,6 +102,24 @@ export interface RecordedRole {
   statements: number
 }
 
+/** An entity that a flush wrote. */
+export interface RecordedChange {
+  /** The role whose session flushed. */
+  readonly role: string
+  /** When, counted from the beginning of the request or run. */
+  readonly atMs: number
+  /** What became of its row. */
+  readonly kind: 'create' | 'update' | 'delete'
+  /** The name of its class. */
+  readonly entity: string
+  /** Its primary key; undefined where the database made it, `?` where parameters are hidden. */
+  readonly id: string | undefined
+  /** The properties that were written, 50 at most. */
+  readonly properties: readonly string[]
+  /** Those that became NULL. */
+  readonly emptied: readonly string[]
+}
+
 /** One try at a request or run. */
 export interface RecordedAttempt extends RecordedSpan {
   /** Counted from 1. */
@@ -122,6 +140,8 @@ export interface RecordedAttempt extends RecordedSpan {
   readonly ends: RecordedEnd[]
   /** What the transactions and sessions did. */
   readonly steps: RecordedStep[]
+  /** The entities that flushes wrote, 200 at most, and how many more; undefined where there was no such flush. */
+  changes?: { readonly entries: RecordedChange[]; dropped: number } | undefined
   /** How many entries were over the limit, which all attempts share, and are only counted. */
   readonly dropped: { statements: number; steps: number }
 }

@@ -3,10 +3,12 @@ import { registryCloseChannel, unitEndChannel, unitStartChannel } from '../unit/
 import type { RegistryCloseMessage, UnitEndMessage, UnitMessage } from '../registry/registry-messages.ts'
 import type { EngineRegistry } from '../registry/engine-registry.ts'
 import {
+  flushChannel,
   sessionCloseChannel,
   sessionOpenChannel,
   statementChannel,
   transactionEndChannel,
+  type FlushMessage,
   type SessionCloseMessage,
   type SessionMessage,
 } from '../session/session-channels.ts'
@@ -106,6 +108,9 @@ export class Recorder {
     })
     this.#subscriptions.add(sessionCloseChannel, (message: SessionCloseMessage) => {
       this.#withTrace(traceOf(message), (trace) => trace.closed(message, message.reason))
+    })
+    this.#subscriptions.add(flushChannel, (message: FlushMessage) => {
+      this.#withTrace(traceOf(message), (trace) => trace.flushed(message))
     })
     this.#subscriptions.addTracing(statementChannel, {
       start: (message) => this.#withTrace(traceOf(message), (trace) => trace.statement(message)),

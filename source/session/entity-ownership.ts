@@ -2,6 +2,7 @@ import { helper, type AnyEntity, type EventSubscriber, type FlushEventArgs } fro
 import type { SqlEntityManager } from '@mikro-orm/sql'
 import { ForeignEntityError } from './errors.ts'
 import { isOverNested } from './nested-transactions.ts'
+import { reportFlush } from './report-flush.ts'
 import { sessionOfEntityManager } from './session.ts'
 import type { Session } from './session.ts'
 
@@ -41,11 +42,14 @@ export function assertOwn(given: unknown, session: Session | undefined, call: st
   }
 }
 
-/** Finds the entities of another session that a flush reached by way of a reference. */
+/** Finds the entities of another session that a flush reached by way of a reference, and publishes what it is to write. */
 export const foreignEntityGuard: EventSubscriber = {
   onFlush({ em, uow }: FlushEventArgs): Promise<void> {
     const session = sessionOfEntityManager(em)
-    for (const { entity } of session === undefined ? [] : uow.getChangeSets()) assertOwn(entity, session, 'flush')
+    if (session !== undefined) {
+      for (const { entity } of uow.getChangeSets()) assertOwn(entity, session, 'flush')
+      reportFlush(session, uow)
+    }
     return Promise.resolve()
   },
 }

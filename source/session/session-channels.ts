@@ -24,6 +24,26 @@ export interface SessionCloseMessage extends SessionMessage {
   readonly reason: string
 }
 
+/** One entity that a flush writes. */
+export interface EntityChange {
+  /** What becomes of its row. */
+  readonly kind: 'create' | 'update' | 'delete'
+  /** The name of its class. */
+  readonly entity: string
+  /** Its primary key as text; undefined where the database is to make it. */
+  readonly id: string | undefined
+  /** The properties that are written, without the primary key. */
+  readonly properties: readonly string[]
+  /** Those of an update that become NULL. */
+  readonly emptied: readonly string[]
+}
+
+/** `sqlassist:session:flush`: a flush with changes is about to send them. */
+export interface FlushMessage extends SessionMessage {
+  /** The entities, in the order of MikroORM's change sets. */
+  readonly changes: readonly EntityChange[]
+}
+
 /** `sqlassist:session:statement`: a statement, from when it may be sent to its last row. */
 export interface StatementMessage extends SessionMessage {
   /** The text; MikroORM puts values into it. */
@@ -56,6 +76,8 @@ export interface TransactionEndMessage extends SessionMessage {
 export const sessionOpenChannel = channel('sqlassist:session:open')
 /** A session ended. */
 export const sessionCloseChannel = channel('sqlassist:session:close')
+/** A flush that is about to send changes. */
+export const flushChannel = channel('sqlassist:session:flush')
 /** A statement. */
 export const statementChannel = tracingChannel<unknown, StatementMessage>('sqlassist:session:statement')
 /** The end of a database transaction. */

@@ -68,6 +68,20 @@ test('every field of a record is text on the page, wherever it is shown', () => 
       backend: 1,
     })),
     steps: steps.map((each) => ({ ...step, step: each })),
+    changes: {
+      entries: [
+        {
+          role: ATTACK,
+          atMs: 1,
+          kind: 'update',
+          entity: ATTACK,
+          id: ATTACK,
+          properties: [ATTACK, `${ATTACK}2`],
+          emptied: [ATTACK],
+        },
+      ],
+      dropped: 1,
+    },
     dropped: { statements: 1, steps: 1 },
   } as const
   const request = {

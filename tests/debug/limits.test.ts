@@ -128,6 +128,17 @@ test('no value of a statement where parameters are hidden, in none of what it sh
   assert.match(statementsOf(request!)[0]!, /^insert into .author. \(.name.\) values \(\?\)/)
   assert.equal(request!.attempts[0]!.statements[2]!.parameters, ['?'])
   assert.is(request!.attempts[0]!.error!.message, '(hidden)')
+  const changed = await world.record(async (ctx) => {
+    const { writer } = ctx.dbSession
+    ;(await writer.findOneOrFail(Author, 7)).name = secret
+    await writer.flush()
+    ctx.txn.doom()
+  })
+  const { entries } = changed.attempts[0]!.changes!
+  assert.equal(
+    entries.map(({ entity, id, properties }) => [entity, id, properties]),
+    [['Author', '?', ['name']]],
+  )
   await world.close()
 })
 
@@ -160,7 +171,7 @@ test('masking takes no longer than the text is long', () => {
 test('nothing, where it is not mounted: no channel has a subscriber before, nor after it was closed', async () => {
   const { channel, tracingChannel } = await import('node:diagnostics_channel')
   const plain =
-    'unit:start unit:end registry:close session:open session:close transaction:begin transaction:join transaction:call'
+    'unit:start unit:end registry:close session:open session:flush session:close transaction:begin transaction:join transaction:call'
   const traced =
     'session:statement session:end transaction:commit transaction:abort transaction:savepoint transaction:rollback'
   const listened = (): string[] => [
@@ -169,10 +180,10 @@ test('nothing, where it is not mounted: no channel has a subscriber before, nor 
   ]
   assert.equal(listened(), [])
   const world = await openPanelWorld('sqlite')
-  assert.is(listened().length, 14)
+  assert.is(listened().length, 15)
   const other = debugPanel(world.registry)
   other.close()
-  assert.is(listened().length, 14)
+  assert.is(listened().length, 15)
   await world.close()
   assert.equal(listened(), [])
 })

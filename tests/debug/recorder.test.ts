@@ -2,7 +2,7 @@ import * as assert from 'uvu/assert'
 import { setImmediate as turn } from 'node:timers/promises'
 import type { RecordedAttempt, RequestSnapshot } from '../../source/debug/index.ts'
 import { EngineRegistry, markChanged } from '../../source/index.ts'
-import { Author } from '../support/entities.ts'
+import { Author, Book } from '../support/entities.ts'
 import { DIALECTS, newDatabase, openOrm } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
 import { suite } from '../support/suite.ts'
@@ -271,6 +271,54 @@ for (const dialect of DIALECTS) {
         [3, 'committed', false, 'nightlyReport'],
       ],
     )
+  })
+
+  test('what a handler changed is recorded by entity and property, with what it emptied, also for its answer alone', async ({
+    world,
+  }) => {
+    const request = await world.record(async (ctx) => {
+      const { writer } = ctx.dbSession
+      const author = (await writer.find(Author, {}, { limit: 1, orderBy: { id: 'desc' } }))[0]
+      const book = writer.create(Book, { title: 'hidden', author, tags: [{ label: 'new' }] })
+      await writer.flush()
+      book.author = null
+      author.name = 'renamed'
+      await writer.flush()
+      writer.remove(book)
+      ctx.status = 500
+    })
+    const { entries, dropped } = last(request).changes!
+    const shown = entries.map(({ role, kind, entity, properties, emptied }) => [
+      role,
+      kind,
+      entity,
+      properties,
+      emptied,
+    ])
+    assert.equal(
+      shown.map(String).toSorted(),
+      [
+        ['writer', 'create', 'Book', ['title', 'author'], []],
+        ['writer', 'create', 'Tag', ['label'], []],
+        ['writer', 'update', 'Book', ['tags'], []],
+        ['writer', 'update', 'Book', ['author'], ['author']],
+        ['writer', 'update', 'Author', ['name'], []],
+      ]
+        .map(String)
+        .toSorted(),
+    )
+    assert.is(dropped, 0)
+    assert.match(entries.find(({ emptied }) => emptied.length > 0)?.id ?? '', /^\d+$/)
+    const page = (await world.server.request('GET', `/_sqlassist/requests/${request.id}`)).text
+    assert.match(page, /Changed entities/)
+    assert.match(page, /author = NULL/)
+  })
+
+  test('a request without a flush has no changes, and neither has its page', async ({ world }) => {
+    const request = await world.record((ctx) => ctx.dbSession.writer.count(Author))
+    assert.is(last(request).changes, undefined)
+    const page = (await world.server.request('GET', `/_sqlassist/requests/${request.id}`)).text
+    assert.not.match(page, /Changed entities/)
   })
 
   test('a run whose owner is the ctx of a request is a run of its own', async ({ world }) => {

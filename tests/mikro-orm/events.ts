@@ -1,9 +1,35 @@
 /** What the library relies on of MikroORM's events of transactions, and of its log of them. */
-import type { EventSubscriber, TransactionEventArgs } from '@mikro-orm/core'
+import { helper, type EventSubscriber, type FlushEventArgs, type TransactionEventArgs } from '@mikro-orm/core'
 import * as assert from 'uvu/assert'
+import { Author } from '../memory/savepoint-world.ts'
 import type { Reliance } from './reliance.ts'
 
 export const EVENT_RELIANCES: readonly Reliance[] = [
+  {
+    what: 'A subscriber to onFlush finds the change sets, with what each writes by property, and the collections',
+    where: ['session/report-flush.ts'],
+    forms: ['unitOfWork', 'helper', 'field'],
+    why: 'the debug panel shows what a request changed',
+    async check({ sqlite: { orm } }) {
+      const em = orm.em.fork({ freshEventManager: true })
+      const author: any = await em.findOneOrFail(Author, 1)
+      const found: unknown[] = []
+      em.getEventManager().registerSubscriber({
+        async onFlush({ uow }: FlushEventArgs) {
+          for (const { type, payload, meta, entity } of uow.getChangeSets()) {
+            found.push(type, meta.className, Object.keys(payload), helper(entity as any).getSerializedPrimaryKey())
+          }
+          found.push(
+            uow.getCollectionUpdates().map(({ property, owner }) => [property.name, property.owner, owner === author]),
+          )
+          throw new Error('seen')
+        },
+      })
+      author.name = 'changed'
+      await em.flush().catch(() => undefined)
+      assert.equal(found, ['update', 'Author', ['name'], '1', []])
+    },
+  },
   {
     what: 'Subscribers hear of a transaction in getSubscribers() of the event manager, from which none is taken away',
     where: ['session/transaction-events.ts', 'session/nested-subscribers.ts'],

@@ -1,7 +1,7 @@
 import * as assert from 'uvu/assert'
 import { channel, tracingChannel } from 'node:diagnostics_channel'
 import { EngineRegistry, markChanged } from '../../source/index.ts'
-import { Author } from '../support/entities.ts'
+import { Author, Book } from '../support/entities.ts'
 import { DIALECTS, openDatabase } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
 import { addIn, SeveralDatabases } from '../support/several-databases.ts'
@@ -110,6 +110,38 @@ for (const dialect of DIALECTS) {
       messages(told, 'transaction:call').map(({ method }) => method),
       ['tpcBegin', 'commit', 'tpcVote', 'tpcFinish'],
     )
+  })
+
+  test('a flush is published before it is sent, with its entities, properties and what becomes NULL', async ({ a }) => {
+    const registry = new EngineRegistry({ writer: a.orm })
+    const flushes: any[] = []
+    const note = (message: any) => void flushes.push(message)
+    channel('sqlassist:session:flush').subscribe(note)
+    await registry.run(async ({ dbSession: { writer } }: any) => {
+      await writer.flush()
+      const book = writer.create(Book, { title: 'flushed', author: { name: 'flushed' } })
+      await writer.transactional(() => undefined)
+      delete book.author
+      await writer.flush()
+      writer.remove(book)
+    })
+    channel('sqlassist:session:flush').unsubscribe(note)
+    assert.equal(
+      flushes.map(({ role, changes }) => [
+        role,
+        ...changes.map(({ kind, entity, emptied }: any) => [kind, entity, ...emptied].join(' ')),
+      ]),
+      [
+        ['writer', 'create Author', 'create Book'],
+        ['writer', 'update Book author'],
+        ['writer', 'delete Book'],
+      ],
+    )
+    assert.equal(
+      flushes[0].changes.map(({ id }: any) => id),
+      [undefined, undefined],
+    )
+    assert.equal([flushes[1].changes[0].properties, typeof flushes[1].changes[0].id], [['author'], 'string'])
   })
 
   test('every statement is published, with whether it begins the transaction, its rows and its backend', async ({

@@ -2,6 +2,7 @@ import type { PreparedReport, RegistryReport } from '../../registry/registry-rep
 import type { RecordedAttempt, RecordedRequest } from '../record.ts'
 import { repeatedIn } from '../repeated.ts'
 import { totalsOf } from '../totals.ts'
+import { changesPart } from './changes-part.ts'
 import { errorPart } from './error-part.ts'
 import { duration, plural, timeOfDay } from './format.ts'
 import { html, type Html } from './html.ts'
@@ -89,7 +90,7 @@ function attemptPart(facts: RequestPageFacts, attempt: RecordedAttempt, isLast: 
   const content = html` ${verdict(request, attempt)} ${advice(attempt, roles)}
     <div class="columns">
       ${timeLine(attempt, roles, nowMs)}
-      <div class="side">${rolesPart(attempt, roles, report)}${storyPart(attempt)}</div>
+      <div class="side">${rolesPart(attempt, roles, report)}${changesPart(attempt, roles)}${storyPart(attempt)}</div>
     </div>`
   if (request.attempts.length === 1) return html`<div data-key="attempt-${attempt.attempt}">${content}</div>`
   return html`<details class="attempt" data-key="attempt-${attempt.attempt}" ${isLast && html`open`}>
