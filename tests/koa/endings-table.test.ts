@@ -1,6 +1,6 @@
 import * as assert from 'uvu/assert'
 import Koa, { type Context } from 'koa'
-import { dbSessions, defaultCommitVeto, type DbSessionsOptions } from '../../source/index.ts'
+import { dbSessions, defaultCommitVeto, EngineRegistry, type DbSessionsOptions } from '../../source/index.ts'
 import { Author } from '../support/entities.ts'
 import { serve } from '../support/http.ts'
 import { DIALECTS, openDatabase } from '../support/orms.ts'
@@ -13,6 +13,7 @@ interface World {
   writer: Database
   audit: Database
   logger: Database
+  registry: EngineRegistry<any>
 }
 
 /** What is committed: the writer and the audit role together, the autonomous logger by itself. */
@@ -235,11 +236,17 @@ for (const dialect of DIALECTS) {
       world.writer = await openDatabase(dialect)
       world.audit = await openDatabase(dialect)
       world.logger = await openDatabase(dialect)
+      world.registry = new EngineRegistry({
+        writer: world.writer.orm,
+        audit: world.audit.orm,
+        logger: { orm: world.logger.orm, commit: 'autonomous' },
+      })
     })
     test.before.each(async ({ writer, audit, logger }) => {
       for (const { look } of [writer, audit, logger]) await look.rows('delete from author')
     })
-    test.after(async ({ writer, audit, logger }) => {
+    test.after(async ({ registry, writer, audit, logger }) => {
+      await registry.close()
       for (const each of [writer, audit, logger]) await each.close()
     })
 
@@ -248,14 +255,9 @@ for (const dialect of DIALECTS) {
     for (const ending of ENDINGS) {
       const { name, handler, options = {} } = ending
       const { status, rows, errors = [] } = { ...ending, ...(disableTransaction ? ending.disabled : {}) }
-      test(`${name}: ${status}, rows ${JSON.stringify(rows)}`, async ({ writer, audit, logger }) => {
+      test(`${name}: ${status}, rows ${JSON.stringify(rows)}`, async ({ registry, writer, audit, logger }) => {
         const app = new Koa()
-        const engines = {
-          writer: writer.orm,
-          audit: audit.orm,
-          logger: { orm: logger.orm, commit: 'autonomous' },
-        } as const
-        app.use(dbSessions(engines, { ...options, disableTransaction }))
+        app.use(dbSessions(registry, { ...options, disableTransaction }))
         app.use(async (ctx) => {
           write(ctx)
           await handler(ctx)
@@ -276,9 +278,9 @@ for (const dialect of DIALECTS) {
     }
 
     // Koa itself answers nothing then, so the client goes away.
-    test('null thrown: aborted all the same', async ({ writer, logger }) => {
+    test('null thrown: aborted all the same', async ({ registry, writer }) => {
       const app = new Koa()
-      app.use(dbSessions({ writer: writer.orm, audit: logger.orm }, { disableTransaction }))
+      app.use(dbSessions(registry, { disableTransaction }))
       const aborted = Promise.withResolvers<void>()
       app.use(async (ctx) => {
         await ctx.dbSession.writer.insert(Author, { name: 'x' })
