@@ -5,6 +5,7 @@ export {
   CannotPrepareError,
   CommitFencedError,
   CommitOutcomeUnknownError,
+  ConnectionDeadlockError,
   ConnectionLostError,
   DecisionTableError,
   EndedByStatementError,

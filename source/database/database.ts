@@ -1,4 +1,5 @@
 import type { BeginOptions } from './begin-options.ts'
+import type { ConnectionSource, ConnectionUser } from './connection-waits.ts'
 import type { Decisions } from './decisions.ts'
 import type { PoolReport } from './pool-report.ts'
 import type { Finish, PreparedTransactions } from './prepared.ts'
@@ -133,12 +134,19 @@ export interface LentConnections {
 export interface Database {
   readonly dialect: 'postgresql' | 'sqlite'
   /** For statements of `em` that read, each on its own, over `connection`: the primary's or a replica's. */
-  reads(connection: AbstractSqlConnection, em: SqlEntityManager, options: BeginOptions): Reads
+  reads(
+    connection: AbstractSqlConnection,
+    em: SqlEntityManager,
+    options: BeginOptions,
+    user: ConnectionUser | undefined,
+  ): Reads
   /**
    * Takes a connection for a transaction of `em`, begun by then or together with its first statement. Nothing stays
-   * checked out when that fails.
+   * checked out when that fails. @throws ConnectionDeadlockError
    */
-  begin(options: BeginOptions, em: SqlEntityManager): Promise<DatabaseConnection>
+  begin(options: BeginOptions, em: SqlEntityManager, user: ConnectionUser | undefined): Promise<DatabaseConnection>
+  /** Where the connections to the primary come from. */
+  readonly source: ConnectionSource
   /** What was decided in it about commits over several databases. */
   readonly decisions: Decisions
   /** What is prepared in it, where the database knows PREPARE TRANSACTION. */

@@ -64,6 +64,32 @@ export class ConnectionLostError extends SqlassistError {
   }
 }
 
+/**
+ * A unit of work would have waited for a connection for ever. All are held by units that wait themselves: for it, in whose
+ * code it was started, or for each other. It began last, and was refused.
+ */
+export class ConnectionDeadlockError extends SqlassistError {
+  static {
+    this.prototype.name = 'ConnectionDeadlockError'
+  }
+  override readonly code = 'SQLASSIST_CONNECTION_DEADLOCK'
+
+  constructor(role: string, waiting: string, holders: readonly string[], isSingle: boolean) {
+    const held = isSingle
+      ? `${holders.join(' and ')} holds the only one, and goes on when this has come to its end`
+      : `all are held, by ${holders.join(', ')}, which go on when this has come to its end, or wait for each other`
+    const cure = isSingle
+      ? ''
+      : `; or raise the pool's max above the number of units that may wait inside of others at once, or use a role with a ` +
+        `pool of its own`
+    super(
+      `A statement of role "${role}" in ${waiting} would wait for a connection for ever: ${held}. Do its work in the session ` +
+        `of the unit around it, where em.transactional() nests, or start it when that has ended, as in an after-commit ` +
+        `hook${cure}.`,
+    )
+  }
+}
+
 /** The connection was lost while COMMIT was under way: whether it was carried out is not known. */
 export class CommitOutcomeUnknownError extends SqlassistError {
   static {

@@ -21,6 +21,7 @@ function attach(registry: object, engine: Engine): () => void {
     onlyConnection: dialect === 'sqlite',
     holder: () => database.holder,
     lent: database.lent,
+    source: () => database.source,
     isExhausted: async () => isExhausted(await engine.pool()),
   })
 }

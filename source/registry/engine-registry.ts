@@ -23,6 +23,7 @@ import { obstacleToRecovery, prepareForSeveral } from './several-databases.ts'
 import { DEFAULT_ANY_PREFERENCE } from '../unit/any-preference.ts'
 import { run, type RunContext, type RunOptions } from '../unit/run.ts'
 import { rolesBeside, rolesOfSharedFiles, warnOfJournalMode, warnOfSharedWriters } from '../role/shared-sqlite-files.ts'
+import { SessionUser } from '../role/unit-scope.ts'
 import { UnderWayCount } from './under-way-count.ts'
 import type { UnitOfWorkOptions } from '../unit/unit-host.ts'
 import { UnitOfWork } from '../unit/unit-of-work.ts'
@@ -165,7 +166,8 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
   session(role: DefaultRole): DetachedSession<EntityManagerOf<E[keyof E]>>
   session(role: string): unknown {
     if (this.#closing !== undefined) throw new RegistryClosedError()
-    const session = this.engine(role).open({ unit: {}, coordinated: false })
+    const user = new SessionUser(role)
+    const session = (user.session = this.engine(role).open({ unit: { user }, coordinated: false }))
     const close = async (): Promise<void> => {
       const streams = session.statements.closeStreams()
       await session.abandon('it was closed')

@@ -1,5 +1,7 @@
 import type { Connection, EntityManager, MikroORM } from '@mikro-orm/core'
+import type { ConnectionSource } from '../database/connection-waits.ts'
 import type { LentConnections } from '../database/database.ts'
+import { heldElsewhere } from '../database/held-elsewhere.ts'
 import { DECISION_TABLE } from '../database/decisions.ts'
 import { sessionOfEntityManager } from '../session/session.ts'
 import { isNestedIn } from '../session/nested-transactions.ts'
@@ -13,6 +15,7 @@ import { isOfSubscriber } from '../session/transaction-events.ts'
 import { SqlassistError } from '../transaction/index.ts'
 import { autocommitStream } from './autocommit-streams.ts'
 import { connectsOnce, isConnected, isConnecting } from './connecting.ts'
+import { provideInTurn } from './autocommit-waits.ts'
 import { connectionsOf } from './connections-of.ts'
 import { copiedResults } from './copied-results.ts'
 import { holdContextName } from './context-names.ts'
@@ -31,6 +34,8 @@ export interface Attachment extends RoleOfOrm {
   readonly holder: () => string | undefined
   /** Keeps connections clean that MikroORM takes itself. */
   readonly lent: LentConnections | undefined
+  /** Where its connections come from. */
+  readonly source: () => ConnectionSource
   /** Whether all connections are in use, so that the next statement would wait. */
   readonly isExhausted: () => Promise<boolean>
 }
@@ -224,9 +229,16 @@ function autocommitClient(connection: Connection, served: ServedOrm, attachment:
         throw new OutsideTransactionError(role, 'A statement by the outer entity manager', INSIDE)
       }
       if (here?.statements.streams === true && (await attachment.isExhausted())) throw new StreamUnderWayError(role)
-      const sent = (): Promise<unknown> =>
-        lent === undefined ? original.apply(this, args) : cleanLent(lent, original.bind(this), args)
-      return await (onlyConnection ? oneAfterTheOther(connection, role, sent) : sent())
+      const { user } = here?.core.options.unit ?? {}
+      const mayWait = user !== undefined && heldElsewhere(connection).length > 0 && (await wouldWait())
+      const provide = (...given: any[]): Promise<unknown> => {
+        const sent = (): Promise<unknown> =>
+          lent === undefined ? original.apply(this, given) : cleanLent(lent, original.bind(this), given)
+        return onlyConnection ? oneAfterTheOther(connection, role, sent) : sent()
+      }
+      return await (mayWait
+        ? provideInTurn(provide, args, { user, role, source: attachment.source() })
+        : provide(...args))
     }
   const prepare = preparedExecutors(connection, (executor) => {
     override(executor, 'provideConnection', provideGuarded)

@@ -7,7 +7,7 @@ type Method = (this: unknown, ...args: any[]) => any
 /** A session of a role that commits every statement. */
 export type AutocommitSession = Pick<
   Session,
-  'role' | 'em' | 'ended' | 'facts' | 'committed' | 'passing' | 'statements' | 'track'
+  'role' | 'core' | 'em' | 'ended' | 'facts' | 'committed' | 'passing' | 'statements' | 'track'
 >
 
 /** What MikroORM gives its logger for a statement. */

@@ -1,8 +1,13 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import type { ConnectionUser } from '../database/connection-waits.ts'
 import type { Session } from '../session/session.ts'
 
 /** The unit of work that a scope is of. */
 export interface ScopedUnit {
+  /** As in a sentence. */
+  readonly name: string
+  /** Whether statements of it are on their way that have their connection. */
+  readonly isBusy: boolean
   readonly ended: boolean
   /** Whether it has not ended, and its transaction is not committed yet. */
   readonly isOpen: boolean
@@ -15,23 +20,53 @@ export interface ScopedUnit {
 }
 
 const NONE: readonly UnitScope[] = []
+/** Counts the units. */
+let started = 0
 const storage = new AsyncLocalStorage<UnitScope | undefined>()
 
 /** The asynchronous context of one unit of work. Code that goes on after the unit keeps nothing of it alive. */
-export class UnitScope {
+export class UnitScope implements ConnectionUser {
   readonly registry: object
+  readonly number: number
   /** The scopes around it, from the inside out: one of each registry, and those of repeated attempts. */
   readonly outer: readonly UnitScope[]
   /** Undefined once the unit has ended and nothing reads from it. */
   unit: ScopedUnit | undefined
   #repeats: boolean
+  /** The one whose code started it. Undefined when that or this one is over. */
+  #startedIn: UnitScope | undefined
 
   constructor(registry: object, unit: ScopedUnit, repeats: boolean) {
     this.registry = registry
     this.unit = unit
     this.#repeats = repeats
     this.outer = scopesAround(registry)
+    this.number = ++started
+    this.#startedIn = runningUser()
   }
+
+  get name(): string {
+    return this.unit?.name ?? 'a unit that has ended'
+  }
+
+  get isBusy(): boolean {
+    return this.isOver || this.unit?.isBusy === true
+  }
+
+  get isOver(): boolean {
+    return this.unit?.ended !== false
+  }
+
+  get startedIn(): UnitScope | undefined {
+    if (this.#startedIn?.isOver === true) this.#startedIn = undefined
+    return this.#startedIn
+  }
+
+  get running(): UnitScope | undefined {
+    return runningUser()
+  }
+
+  readonly usedBy = undefined
 
   /** Whether the same work was attempted again, or may be. */
   get repeats(): boolean {
@@ -46,6 +81,7 @@ export class UnitScope {
   /** Lets go of the unit, which is over. */
   release(wasRepeated: boolean): void {
     this.unit = undefined
+    this.#startedIn = undefined
     this.#repeats &&= wasRepeated
   }
 }
@@ -54,6 +90,43 @@ function scopesAround(registry: object): readonly UnitScope[] {
   const here = storage.getStore()
   if (here === undefined) return NONE
   return [here, ...here.outer].filter((scope) => scope.registry !== registry || scope.repeats)
+}
+
+/** The unit whose code is running, while it is open. */
+function runningUser(): UnitScope | undefined {
+  const here = storage.getStore()
+  return here?.isOver === false ? here : undefined
+}
+
+/** A session of `registry.session()`, for those who wait for its connection. */
+export class SessionUser implements ConnectionUser {
+  readonly number = ++started
+  readonly startedIn = undefined
+  /** Set when it is opened. */
+  session: Session | undefined
+  readonly #role: string
+  readonly #openedIn = runningUser()
+
+  constructor(role: string) {
+    this.#role = role
+  }
+
+  get name(): string {
+    const { usedBy } = this
+    return `registry.session("${this.#role}")${usedBy === undefined ? '' : ` in ${usedBy.name}`}`
+  }
+
+  get usedBy(): UnitScope | undefined {
+    return this.#openedIn?.isOver === false ? this.#openedIn : undefined
+  }
+
+  get running(): UnitScope | undefined {
+    return runningUser()
+  }
+
+  get isBusy(): boolean {
+    return this.session?.core.isBusy !== false
+  }
 }
 
 /** The innermost scope around the running code that fits. */

@@ -78,6 +78,11 @@ export class DatabaseTransaction implements Predecessor {
     this.statements.failures.note(error, depth, true)
   }
 
+  /** Whether it waits for its connection. */
+  get isOpening(): boolean {
+    return this.#connection.isOpening
+  }
+
   /** Whether no statement is on its way. */
   get isIdle(): boolean {
     return this.#connection.isIdle

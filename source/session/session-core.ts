@@ -131,6 +131,11 @@ export class SessionCore implements TransactionHost {
     return this.activity.count === 0 && this.#transaction.isIdle
   }
 
+  /** Whether something is under way that has its connection. */
+  get isBusy(): boolean {
+    return !this.life.ended && !this.isQuiet && !this.#transaction.isOpening
+  }
+
   /** Whether nothing is under way that the running code could wait for. */
   get isIdle(): boolean {
     return this.activity.isInside || this.isQuiet

@@ -14,10 +14,12 @@ import { oneAfterTheOther } from './one-after-the-other.ts'
 import {
   OPERATIONS,
   asOperation,
-  behindFlush,
+  begunByHand,
+  endedByHand,
   flushBeside,
   forksToNest,
   inContext,
+  inOwnTransaction,
   inRawContext,
   managedSession,
   notBesideFlush,
@@ -86,7 +88,7 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
 
     override async begin(options: Parameters<SqlEntityManager['begin']>[0] = {}): Promise<void> {
       const session = managedSession(this)
-      if (session === undefined) return await behindFlush(this, () => super.begin({ ...options }))
+      if (session === undefined) return await begunByHand(this, () => super.begin({ ...options }))
       // Where nobody coordinates, the first statement begins the transaction as it always does.
       if (session.coordinated || session.em !== this) throw new ManagedSessionError(session.role, 'em.begin()')
     }
@@ -94,7 +96,7 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
     override async commit(): Promise<void> {
       assertNotInsideOfNested(this, 'em.commit()')
       const session = managedSession(this)
-      if (session === undefined) return await behindFlush(this, () => super.commit())
+      if (session === undefined) return await endedByHand(this, () => super.commit())
       if (session.coordinated || session.em !== this) throw new ManagedSessionError(session.role, 'em.commit()')
       await session.commits.commitAndContinue()
     }
@@ -103,7 +105,7 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
       assertNotInsideOfNested(this, 'em.rollback()')
       const session = sessionOfEntityManager(this)
       if (session === undefined || (session.leavesTransactionsToMikroOrm && !session.hasFailed)) {
-        return await behindFlush(this, () => super.rollback())
+        return await endedByHand(this, () => super.rollback())
       }
       if (session.em !== this) throw new ManagedSessionError(session.role, 'em.rollback() inside em.transactional()')
       await session.commits.rollbackAndContinue()
@@ -179,7 +181,9 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
         if (ahead !== undefined) await ahead
         const work = this.isInTransaction() ? cb : this.#refusingLost(session, cb)
         const nest = (): Promise<any> =>
-          undoneInMemory(session, this, work, (callback) => this.#nestBeforeFlushes(callback, options))
+          inOwnTransaction(this, session, () =>
+            undoneInMemory(session, this, work, (callback) => this.#nestBeforeFlushes(callback, options)),
+          )
         return await oneAfterTheOther(session.onlyConnection ?? this, session.role, nest)
       }
       return await (em === this ? oneAfterTheOther(this, session.role, run) : run())

@@ -1,4 +1,5 @@
 import type { BeginOptions } from '../database/begin-options.ts'
+import type { ConnectionUser } from '../database/connection-waits.ts'
 import type { Database } from '../database/database.ts'
 import type { Relations } from '../database/relations.ts'
 import type { RawWrites } from './raw-writes.ts'
@@ -27,6 +28,8 @@ export interface SessionSettings {
 export interface SessionUnit {
   /** What it belongs to: the Koa ctx in a request. */
   owner?: unknown
+  /** What waits for connections and holds them. */
+  user?: ConnectionUser | undefined
   /** The container of it. */
   dbSession?: object | undefined
   /** Called with a role whose database transaction is about to begin; throws to refuse it. */

@@ -75,7 +75,9 @@ export class Session implements Rememberable {
       // One replica for the whole session, so that two reads of a request do not travel in time.
       const replica = fork.getConnection('read')
       const { writes } = this.transaction
-      this.#reads = new ReadOnlyStatements(this, writes, () => database.reads(replica, fork, settings.begin))
+      this.#reads = new ReadOnlyStatements(this, writes, () =>
+        database.reads(replica, fork, settings.begin, options.unit.user),
+      )
       fork.setTransactionContext(
         sessionKysely(this.statements, replica.getClient(), new SessionConnection(this.#reads, 'orm', undefined)),
       )

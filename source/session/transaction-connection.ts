@@ -58,6 +58,11 @@ export class TransactionConnection {
     return this.#isCancelled
   }
 
+  /** Whether it waits for its connection. */
+  get isOpening(): boolean {
+    return this.#state === 'opening'
+  }
+
   /** Whether no use is under way. */
   get isIdle(): boolean {
     return !this.#queue.isTaken
@@ -207,5 +212,5 @@ export function releaseAfter(
 async function take({ database, em, begin, role, unit, after }: ConnectionSource): Promise<DatabaseConnection> {
   if (after !== undefined) await after.whenOver()
   unit.beforeBegin?.(role)
-  return await database.begin(begin, em)
+  return await database.begin(begin, em, unit.user)
 }

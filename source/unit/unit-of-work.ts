@@ -58,6 +58,18 @@ export class UnitOfWork implements SessionSource {
     return this.#life.ended
   }
 
+  /** As in a sentence. */
+  get name(): string {
+    const { owner, note } = this.#options
+    const kind = owner === undefined ? 'run' : 'request'
+    const name = this.transaction()?.description.trim() || note?.(owner)
+    return name === undefined ? `a ${kind} without a name` : `the ${kind} "${name}"`
+  }
+
+  get isBusy(): boolean {
+    return this.#sessions.areBusy
+  }
+
   /** Its transaction manager. */
   get tm(): TransactionManager {
     return this.#lazy.manager

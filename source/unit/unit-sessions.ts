@@ -4,6 +4,7 @@ import type { Engine, OpenOptions } from '../role/engine.ts'
 import { SessionDataManager } from '../session/session-data-manager.ts'
 import type { Session } from '../session/session.ts'
 import type { SessionUnit } from '../session/session-options.ts'
+import type { UnitScope } from '../role/unit-scope.ts'
 import type { Transaction, TransactionManager } from '../transaction/index.ts'
 import type { RoleStatus } from './db-sessions-container.ts'
 import { IndependentSessions } from './independent-sessions.ts'
@@ -12,6 +13,7 @@ import type { UnitHost, UnitOfWorkOptions } from './unit-host.ts'
 
 /** The unit of work that sessions are opened for. */
 interface SessionsOwner {
+  readonly scope: UnitScope
   readonly container: object
   readonly tm: TransactionManager
   transaction(): Transaction | undefined
@@ -74,6 +76,12 @@ export class UnitSessions {
     }
   }
 
+  /** Whether statements of one are on their way that have their connection. */
+  get areBusy(): boolean {
+    for (const session of this.#last.values()) if (session.core.isBusy) return true
+    return false
+  }
+
   /** Waits for commits that were called and not awaited. */
   async settled(): Promise<void> {
     for (const session of this.#last.values()) if (!session.coordinated && !session.ended) await session.settled()
@@ -100,6 +108,7 @@ export class UnitSessions {
   #know(): SessionUnit {
     return {
       owner: this.#options.owner,
+      user: this.#unit.scope,
       dbSession: this.#unit.container,
       beforeBegin: (role) => this.#assertFileIsFree(this.#host.engine(role)),
       committed: this.#committed,
@@ -111,6 +120,7 @@ export class UnitSessions {
     const known = this.#known
     if (known === undefined) return
     known.owner = undefined
+    known.user = undefined
     known.dbSession = undefined
     known.beforeBegin = undefined
     known.committed = undefined

@@ -1,10 +1,11 @@
 import type { AbstractSqlConnection, SqlEntityManager } from '@mikro-orm/sql'
 import type { PoolClient } from 'pg'
+import { waitForConnection, type ConnectionSource, type ConnectionUser } from '../connection-waits.ts'
+import { heldElsewhere } from '../held-elsewhere.ts'
 import type { Relations } from '../relations.ts'
 import { ConnectionHooks, hookedConnection, type HookedConnection } from './connection-hooks.ts'
-import { PooledClient, type ClientSurroundings } from './pooled-client.ts'
-import { isExhausted } from '../pool-report.ts'
-import { reportOfPool, type PoolOfClients } from './side-connection.ts'
+import { idleUserOf, PooledClient, type ClientSurroundings } from './pooled-client.ts'
+import { isFull, reportOfPool, type PoolOfClients } from './side-connection.ts'
 
 /** What a ClientPool knows of the pool that its connection has now. */
 interface KnownPool {
@@ -16,7 +17,7 @@ interface KnownPool {
 }
 
 /** Takes clients out of the pool of one of an ORM's connections: to the primary, or to a replica. */
-export class ClientPool {
+export class ClientPool implements ConnectionSource {
   readonly #connection: AbstractSqlConnection
   readonly #role: string
   readonly #relations: () => Relations
@@ -29,15 +30,32 @@ export class ClientPool {
   }
 
   /** Takes one for a session, whose entity manager is `em`, as MikroORM would: its hooks have run. */
-  async take(em: SqlEntityManager): Promise<PooledClient> {
+  async take(em: SqlEntityManager, user?: ConnectionUser): Promise<PooledClient> {
     const { pool, hooks, around } = this.#present() ?? (await this.#open())
-    const client = await pool.connect()
-    const held = new PooledClient(client, around)
+    const waits = user !== undefined && isFull(pool)
+    const connecting = pool.connect()
+    const client = await (waits ? this.#inTurn(connecting, user) : connecting)
+    const held = new PooledClient(client, around, user)
     if (hooks !== undefined) {
       await hooks.run(client, held, em)
       held.takeSettings()
     }
     return held
+  }
+
+  #inTurn(connecting: Promise<PoolClient>, user: ConnectionUser): Promise<PoolClient> {
+    return waitForConnection(connecting, { user, role: this.#role, source: this }, (client) => client.release())
+  }
+
+  readonly isSingle = false
+
+  /** Those of all its clients; undefined where there is one of which that is not known, or could be one more. */
+  holders(): readonly ConnectionUser[] | undefined {
+    const pool = this.#present()?.pool
+    if (pool === undefined || pool.idleCount > 0 || pool.totalCount < reportOfPool(pool).max) return undefined
+    const users = pool._clients.map(idleUserOf).filter((user) => user !== undefined)
+    const elsewhere = heldElsewhere(this.#connection)
+    return users.length + elsewhere.length >= pool.totalCount ? [...users, ...elsewhere] : undefined
   }
 
   /**
@@ -81,7 +99,7 @@ export class ClientPool {
   /** Whether to ask for a client now is to wait until another one is given back. */
   get isExhausted(): boolean {
     const pool = this.#present()?.pool
-    return pool !== undefined && isExhausted(reportOfPool(pool))
+    return pool !== undefined && isFull(pool)
   }
 
   #present(): KnownPool | undefined {

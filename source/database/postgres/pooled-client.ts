@@ -1,6 +1,7 @@
 import type { PoolClient, QueryResult } from 'pg'
 import { beginWithParameters } from './begin-with-parameters.ts'
 import { mayStillArrive, requestCancel } from './cancel-request.ts'
+import type { ConnectionUser } from '../connection-waits.ts'
 import { ConnectionLostError } from '../errors.ts'
 import { LeftBehind } from '../left-behind.ts'
 import type { Relations } from '../relations.ts'
@@ -21,6 +22,16 @@ export interface ClientSurroundings {
   readonly setUp: (client: PoolClient, held: PooledClient) => Promise<void>
 }
 
+/** On a client of a pool: what holds it. */
+const HELD = Symbol('koa-sqlassist held')
+
+type Held = object & { [HELD]?: PooledClient | undefined }
+
+/** Who holds a client of a pool and runs nothing on it, where that is known. */
+export function idleUserOf(client: object): ConnectionUser | undefined {
+  return (client as Held)[HELD]?.idleUser
+}
+
 /**
  * A client out of the pool of an ORM, with the statement that it runs, which can be cancelled.
  *
@@ -34,6 +45,7 @@ export class PooledClient {
   readonly #left: LeftBehind
   /** It was reset, and not set up since as a new one is. */
   #isReset = false
+  #user: ConnectionUser | undefined
   /** Statements on their way. */
   #running = 0
   #cancelling: Promise<void> | undefined
@@ -45,8 +57,11 @@ export class PooledClient {
   /** pg gave up a statement that the server may still be at. */
   #statusIsStale = false
 
-  constructor(client: PoolClient, around: ClientSurroundings) {
+  /** `user`: who it is taken for, where others may wait for that. */
+  constructor(client: PoolClient, around: ClientSurroundings, user?: ConnectionUser) {
     this.#client = client
+    this.#user = user
+    ;(client as Held)[HELD] = this
     this.#around = around
     this.#settings = ReportedSettings.of(client)
     this.#left = new LeftBehind(around.relations)
@@ -237,11 +252,13 @@ export class PooledClient {
    * unless it is known what is left.
    */
   release(broken = false): Promise<void> | undefined {
+    this.#user = undefined
     if (this.#cancelling !== undefined && !this.isLost) return this.#cancelling.then(() => this.#giveBack(broken))
     return this.#giveBack(broken)
   }
 
   #giveBack(broken: boolean): Promise<void> | undefined {
+    ;(this.#client as Held)[HELD] = undefined
     const isReusable = !broken && !this.#mayBeCancelled && this.status === 'I'
     const isDirty = this.isInDoubt || !(this.#isReset || this.#settings.areClean)
     if (isReusable && (isDirty || this.#isReset)) {
@@ -251,6 +268,15 @@ export class PooledClient {
     }
     this.#letGo(isReusable)
     return undefined
+  }
+
+  get idleUser(): ConnectionUser | undefined {
+    return this.#running === 0 ? this.#user : undefined
+  }
+
+  /** Notes that it is about to come back, whatever its user does. */
+  leaveUser(): void {
+    this.#user = undefined
   }
 
   async #cleanAndLetGo(isDirty: boolean): Promise<void> {

@@ -1,6 +1,7 @@
 import type { SessionContext } from '@mikro-orm/core'
 import type { AbstractSqlConnection, AbstractSqlDriver, SqlEntityManager } from '@mikro-orm/sql'
 import type { BeginOptions } from '../begin-options.ts'
+import type { ConnectionSource, ConnectionUser } from '../connection-waits.ts'
 import type { Database, DatabaseConnection } from '../database.ts'
 import { ClientPool } from './client-pool.ts'
 import { LentConnections } from './lent-connections.ts'
@@ -43,16 +44,29 @@ export class PostgresDatabase implements Database {
     // Everything it takes is done in the commit itself.
   }
 
-  reads(connection: AbstractSqlConnection, em: SqlEntityManager, { isolationLevel }: BeginOptions): PostgresReads {
-    const source = { clients: this.#clientsOf(connection), em, transaction: readingTransaction(isolationLevel) }
+  reads(
+    connection: AbstractSqlConnection,
+    em: SqlEntityManager,
+    { isolationLevel }: BeginOptions,
+    user: ConnectionUser | undefined,
+  ): PostgresReads {
+    const source = { clients: this.#clientsOf(connection), em, user, transaction: readingTransaction(isolationLevel) }
     return new PostgresReads(this.#role, source, this.#streaming)
   }
 
-  async begin(options: BeginOptions, em: SqlEntityManager): Promise<DatabaseConnection> {
+  async begin(
+    options: BeginOptions,
+    em: SqlEntityManager,
+    user: ConnectionUser | undefined,
+  ): Promise<DatabaseConnection> {
     const connection = this.#driver.getConnection(options.readOnly === true ? 'read' : 'write')
     const sessionContext = em.getTransactionSessionContext()
-    const held = await this.#clientsOf(connection).take(em)
+    const held = await this.#clientsOf(connection).take(em, user)
     return new PostgresConnection(held, this.#role, startOf(options, sessionContext, held), options.readOnly === true)
+  }
+
+  get source(): ConnectionSource {
+    return this.#primary()
   }
 
   async pool(): Promise<PoolReport> {

@@ -1,5 +1,6 @@
 import type { SqlEntityManager } from '@mikro-orm/sql'
 import type { CompiledQuery } from 'kysely'
+import type { ConnectionUser } from '../connection-waits.ts'
 import type { Admit, Reads, StatementResult } from '../database.ts'
 import type { ClientPool } from './client-pool.ts'
 import type { PooledClient } from './pooled-client.ts'
@@ -12,6 +13,8 @@ import { statementKind } from '../statement-kind.ts'
 interface ReadingSource {
   readonly clients: ClientPool
   readonly em: SqlEntityManager
+  /** Who they are taken for. */
+  readonly user: ConnectionUser | undefined
   readonly transaction: ReadingTransaction
 }
 
@@ -20,14 +23,16 @@ export class PostgresReads implements Reads {
   readonly #role: string
   readonly #clients: ClientPool
   readonly #em: SqlEntityManager
+  readonly #user: ConnectionUser | undefined
   readonly #transaction: ReadingTransaction
   readonly #streaming: StreamingClients
   readonly #held = new Set<PooledClient>()
 
-  constructor(role: string, { clients, em, transaction }: ReadingSource, streaming: StreamingClients) {
+  constructor(role: string, { clients, em, user, transaction }: ReadingSource, streaming: StreamingClients) {
     this.#role = role
     this.#clients = clients
     this.#em = em
+    this.#user = user
     this.#transaction = transaction
     this.#streaming = streaming
   }
@@ -35,7 +40,7 @@ export class PostgresReads implements Reads {
   async execute(query: CompiledQuery, admit: Admit): Promise<StatementResult> {
     const streaming = this.#streamingInTheWay()
     if (streaming !== undefined) return await this.#executeOver(streaming, query, admit)
-    const held = await this.#clients.take(this.#em)
+    const held = await this.#clients.take(this.#em, this.#user)
     this.#held.add(held)
     try {
       held.watch(query.sql, admit(statementKind(query.sql, 'postgresql'), held.backend))
@@ -81,7 +86,7 @@ export class PostgresReads implements Reads {
   }
 
   async #open(): Promise<StreamingClient> {
-    const client = new StreamingClient(await this.#clients.take(this.#em), this.#role)
+    const client = new StreamingClient(await this.#clients.take(this.#em, this.#user), this.#role)
     const streaming = this.#streaming.get(this.#em)
     if (streaming === undefined) this.#streaming.set(this.#em, new Set([client]))
     else streaming.add(client)

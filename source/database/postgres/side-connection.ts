@@ -14,6 +14,8 @@ export interface PoolOfClients {
   readonly totalCount: number
   readonly idleCount: number
   readonly waitingCount: number
+  /** All that are open or being opened: private, see tests/mikro-orm. */
+  readonly _clients: readonly object[]
   connect(): Promise<PoolClient>
   listenerCount(event: 'connect'): number
 }
@@ -38,6 +40,11 @@ export async function aside<T>({ Client, options }: PoolOfClients, work: (client
   } finally {
     await client.end().catch(() => undefined)
   }
+}
+
+/** Whether to ask for a client now is to wait until another one is given back. */
+export function isFull({ options, totalCount, idleCount, waitingCount }: PoolOfClients): boolean {
+  return idleCount + (options.max ?? DEFAULT_POOL_MAX) - totalCount <= waitingCount
 }
 
 export function reportOfPool({ options, totalCount, idleCount, waitingCount }: PoolOfClients): PoolReport {

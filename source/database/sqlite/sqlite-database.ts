@@ -1,15 +1,14 @@
-import type { AbstractSqlConnection, AbstractSqlDriver } from '@mikro-orm/sql'
+import type { AbstractSqlConnection, AbstractSqlDriver, SqlEntityManager } from '@mikro-orm/sql'
 import type { Database as SqliteHandle } from 'better-sqlite3'
 import type { BeginOptions } from '../begin-options.ts'
+import type { ConnectionSource, ConnectionUser } from '../connection-waits.ts'
 import type { Database, DatabaseConnection } from '../database.ts'
+import { handleQueueOf } from './handle-queue.ts'
 import { SqliteDecisions } from './sqlite-decisions.ts'
 import { SqliteReads } from './sqlite-reads.ts'
 import { SqliteConnection } from './sqlite-connection.ts'
 import { control } from './sqlite-statements.ts'
 import { waitWhileBusy } from './wait-while-busy.ts'
-
-/** The role of the session that has the connection of an ORM. */
-const holders = new WeakMap<AbstractSqlConnection, string>()
 
 /** The SQLite database of an ORM: one handle, which Kysely's mutex gives to one user at a time. */
 export class SqliteDatabase implements Database {
@@ -34,7 +33,11 @@ export class SqliteDatabase implements Database {
   }
 
   get holder(): string | undefined {
-    return holders.get(this.#driver.getConnection('write'))
+    return handleQueueOf(this.#driver.getConnection('write')).role
+  }
+
+  get source(): ConnectionSource {
+    return handleQueueOf(this.#driver.getConnection('write'))
   }
 
   /** Returns nothing: there is one connection, and callers wait for it in Kysely. */
@@ -42,34 +45,23 @@ export class SqliteDatabase implements Database {
     return undefined
   }
 
-  async begin(options: BeginOptions): Promise<DatabaseConnection> {
+  async begin(
+    options: BeginOptions,
+    _em: SqlEntityManager,
+    user: ConnectionUser | undefined,
+  ): Promise<DatabaseConnection> {
     const decides = this.#mayDecide && options.readOnly !== true
-    return await this.#begin(options, decides ? (handle) => this.decisions.makeReady(handle) : undefined)
+    return await this.#begin(options, decides ? (handle) => this.decisions.makeReady(handle) : undefined, user)
   }
 
   async #begin(
     { readOnly }: BeginOptions,
     first?: (handle: SqliteHandle) => Promise<void>,
+    user?: ConnectionUser,
   ): Promise<DatabaseConnection> {
     const connection = this.#driver.getConnection('write')
     const handle = (await connection.getNativeClient()) as SqliteHandle
-    const released = Promise.withResolvers<void>()
-    const acquired = Promise.withResolvers<void>()
-    const executor = connection.getClient().getExecutor()
-    // The prototype's own: others that ask for this connection inside the same request are refused (attach-orm.ts).
-    const prototype = Object.getPrototypeOf(executor) as typeof executor
-    prototype.provideConnection
-      .call(executor, () => {
-        acquired.resolve()
-        return released.promise
-      })
-      .catch(acquired.reject)
-    await acquired.promise
-    holders.set(connection, this.#role)
-    const release = (): void => {
-      holders.delete(connection)
-      released.resolve()
-    }
+    const release = await handleQueueOf(connection).enter(acquire(connection), this.#role, user)
     try {
       await first?.(handle)
       // A transaction that reads first and writes later would fail with SQLITE_BUSY_SNAPSHOT once another connection wrote.
@@ -80,4 +72,14 @@ export class SqliteDatabase implements Database {
     }
     return new SqliteConnection(handle, this.#role, release)
   }
+}
+
+/** Takes the only connection, behind those that asked before. Resolves with what gives it back. */
+function acquire(connection: AbstractSqlConnection): Promise<() => void> {
+  const { promise, resolve, reject } = Promise.withResolvers<() => void>()
+  const executor = connection.getClient().getExecutor()
+  // The prototype's own: others that ask for this connection inside the same request are refused (attach-orm.ts).
+  const prototype = Object.getPrototypeOf(executor) as typeof executor
+  prototype.provideConnection.call(executor, () => new Promise<void>((release) => resolve(release))).catch(reject)
+  return promise
 }

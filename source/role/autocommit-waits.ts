@@ -1,0 +1,28 @@
+import { waitForConnection, type ConnectionSource, type ConnectionUser } from '../database/connection-waits.ts'
+
+type Provide = (...args: any[]) => Promise<unknown>
+
+/** What a statement of MikroORM's waits for. */
+interface Waiting {
+  readonly user: ConnectionUser
+  readonly role: string
+  readonly source: ConnectionSource
+}
+
+/**
+ * Calls `provide`, Kysely's provideConnection(), which waits for a connection, and gives up where that has no end.
+ * @throws ConnectionDeadlockError
+ */
+export async function provideInTurn(provide: Provide, [consumer, ...rest]: any[], waiting: Waiting): Promise<unknown> {
+  const taken = Promise.withResolvers<void>()
+  const turn = waitForConnection(taken.promise, waiting, () => undefined)
+  const consumeInTurn = async (connection: unknown): Promise<unknown> => {
+    taken.resolve()
+    await turn
+    return await consumer(connection)
+  }
+  const consumed = provide(consumeInTurn, ...rest)
+  consumed.catch(taken.reject)
+  await turn
+  return await consumed
+}
