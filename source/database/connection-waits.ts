@@ -6,7 +6,7 @@ export interface ConnectionUser {
   readonly name: string
   /** Counts up: one that began later has a higher number. */
   readonly number: number
-  /** The one whose code started it, while both are open. */
+  /** The one whose code started it and waits for its end, while both are open. */
   readonly startedIn: ConnectionUser | undefined
   /** The one whose code uses this one, which has no code of its own, while both are open. */
   readonly usedBy: ConnectionUser | undefined
@@ -14,12 +14,16 @@ export interface ConnectionUser {
   readonly running: ConnectionUser | undefined
   /** Whether statements of it are on their way that have their connection. */
   readonly isBusy: boolean
+  /** Counts up with what it does. */
+  readonly steps: number
 }
 
 /** Where connections come from. */
 export interface ConnectionSource {
-  /** Whether it has one connection, whose users wait for no other process. */
+  /** Whether it has one connection only. */
   readonly isSingle: boolean
+  /** Whether to ask for a connection now is to wait, as far as known. */
+  readonly isTaken: boolean
   /** The users of its connections; undefined where one is free, or will come back from something unknown. */
   holders(): Holders
 }
@@ -33,8 +37,10 @@ interface Waiting {
   readonly source: ConnectionSource
 }
 
-/** How long a pool has to stand still before a unit is refused that only seems to wait for one inside of it. */
-const STANDSTILL_MS = 100
+/** How often is looked. */
+const LOOK_MS = 50
+/** How long everything has to stand still before a unit is refused: the code may do something else meanwhile. */
+const STANDSTILL_MS = 200
 
 const waits = new Set<ConnectionWait>()
 let timer: NodeJS.Timeout | undefined
@@ -48,8 +54,8 @@ export function waitForConnection<C>(taking: Promise<C>, waiting: Waiting, giveB
   const { promise, resolve, reject } = Promise.withResolvers<C>()
   const wait = new ConnectionWait(waiting, reject)
   waits.add(wait)
-  timer ??= setInterval(look, STANDSTILL_MS)
-  if (wait.isNested) lookSoon()
+  timer ??= setInterval(look, LOOK_MS)
+  lookSoon()
   taking.then(
     (taken) => (waits.delete(wait) ? resolve(taken) : giveBack(taken)),
     (error: unknown) => {
@@ -70,24 +76,40 @@ function lookSoon(): void {
   })
 }
 
+/** Refuses one wait of those that will have no end. What the others wait for may come back then. */
 function look(): void {
-  let victim: ConnectionWait | undefined
-  while ((victim = nextVictim()) !== undefined) victim.refuse()
-  if (waits.size > 0) return
-  clearInterval(timer)
-  timer = undefined
+  if (waits.size === 0) {
+    clearInterval(timer)
+    timer = undefined
+    return
+  }
+  const stuck = stuckWaits()
+  const now = performance.now()
+  for (const wait of waits) wait.noteStuck(stuck.has(wait), now)
+  // Where nothing can be refused, the program may end.
+  if (stuck.size > 0) timer?.ref()
+  else timer?.unref()
+  const knotted = knottedAmong(stuck)
+  if (!knotted.every((wait) => wait.standsStill(now))) return
+  const [youngest] = knotted.toSorted((one, other) => other.waiting.user.number - one.waiting.user.number)
+  youngest?.refuse()
 }
 
-/** The wait to refuse: of the unit that began last, among those by which connections are held that others wait for. */
-function nextVictim(): ConnectionWait | undefined {
+/** The waits that will have no end: every connection is held by a user that is blocked, by one of them. */
+function stuckWaits(): Set<ConnectionWait> {
   const known = new Map<ConnectionSource, Holders>()
   for (const wait of waits) wait.holders = holdersOf(wait.waiting.source, known)
-  for (const [certainty, rule] of RULES) {
-    const stuck = stuckWaits(rule)
-    if (stuck.size > 0) return victimAmong(stuck, certainty)
+  const stuck = new Set([...waits].filter(({ holders }) => holders !== undefined))
+  for (let isDone = false; !isDone;) {
+    isDone = true
+    const blocked = new Set([...stuck].flatMap((wait) => wait.blockedUsers))
+    for (const wait of stuck) {
+      if (wait.holders?.every((user) => isBlocked(user, blocked)) === true) continue
+      stuck.delete(wait)
+      isDone = false
+    }
   }
-  noteStuck(new Set())
-  return undefined
+  return stuck
 }
 
 /** A pool may have many that wait for it. */
@@ -96,61 +118,15 @@ function holdersOf(source: ConnectionSource, known: Map<ConnectionSource, Holder
   return known.get(source)
 }
 
-/** Whether a wait is refused at once. Else everything has to stand still for a while: the code may wait for something else. */
-type Certainty = (wait: ConnectionWait) => boolean
-/** The users that are blocked by waits. */
-type Rule = (stuck: ReadonlySet<ConnectionWait>) => Set<ConnectionUser>
-
-const RULES: readonly (readonly [Certainty, Rule])[] = [
-  // The end of a user waits for each of its statements.
-  [() => true, (stuck) => new Set([...stuck].map(({ waiting }) => waiting.user))],
-  // Its code may also wait for what was started in it, where it does nothing else.
-  [({ waiting }) => waiting.source.isSingle, blockedUsers],
-  // A session outside of units goes on with the code that uses it.
-  [() => false, (stuck) => withSessionsOf(blockedUsers(stuck))],
-]
-
-function blockedUsers(stuck: ReadonlySet<ConnectionWait>): Set<ConnectionUser> {
-  return new Set([...stuck].flatMap((wait) => wait.blockedUsers))
+/** A session outside of units goes on with the code that uses it. */
+function isBlocked(user: ConnectionUser, blocked: ReadonlySet<ConnectionUser>): boolean {
+  return blocked.has(user) || (user.usedBy !== undefined && blocked.has(user.usedBy) && !user.isBusy)
 }
 
-function withSessionsOf(blocked: ReadonlySet<ConnectionUser>): Set<ConnectionUser> {
-  const users = [...waits].flatMap(({ holders }) => holders ?? [])
-  const sessions = users.filter(({ usedBy, isBusy }) => usedBy !== undefined && blocked.has(usedBy) && !isBusy)
-  return new Set([...blocked, ...sessions])
-}
-
-/** The waits that will have no end: every connection is held by a user that is blocked, by one of them. */
-function stuckWaits(rule: Rule): Set<ConnectionWait> {
-  const stuck = new Set(waits)
-  for (let isDone = false; !isDone;) {
-    isDone = true
-    const blocked = rule(stuck)
-    for (const wait of stuck) {
-      if (wait.holders?.every((user) => blocked.has(user)) === true) continue
-      stuck.delete(wait)
-      isDone = false
-    }
-  }
-  return stuck
-}
-
-function victimAmong(stuck: ReadonlySet<ConnectionWait>, isCertain: Certainty): ConnectionWait | undefined {
-  noteStuck(stuck)
-  const held = new Set([...stuck].flatMap(({ holders }) => holders ?? []))
-  const knotted = [...stuck].filter((wait) => wait.blockedUsers.some((user) => isAmong(user, held)))
-  const [youngest] = knotted.toSorted((one, other) => other.waiting.user.number - one.waiting.user.number)
-  return youngest !== undefined && (isCertain(youngest) || youngest.standsStill) ? youngest : undefined
-}
-
-/** Whether a user, or a session that its code uses, is one of `users`. */
-function isAmong(user: ConnectionUser, users: ReadonlySet<ConnectionUser>): boolean {
-  return users.has(user) || [...users].some(({ usedBy }) => usedBy === user)
-}
-
-function noteStuck(stuck: ReadonlySet<ConnectionWait>): void {
-  const now = performance.now()
-  for (const wait of waits) wait.noteStuck(stuck.has(wait), now)
+/** Those of users by which connections are held that others wait for. */
+function knottedAmong(stuck: ReadonlySet<ConnectionWait>): ConnectionWait[] {
+  const held = new Set([...stuck].flatMap(({ holders }) => holders ?? []).flatMap((user) => [user, user.usedBy]))
+  return [...stuck].filter((wait) => wait.blockedUsers.some((user) => held.has(user)))
 }
 
 class ConnectionWait {
@@ -159,6 +135,8 @@ class ConnectionWait {
   readonly #caller: ConnectionUser | undefined
   readonly #reject: (error: Error) => void
   #stuckSince: number | undefined
+  /** Of those that it blocks. */
+  #steps = 0
   /** As they are at the moment. */
   holders: Holders
 
@@ -168,12 +146,6 @@ class ConnectionWait {
     this.#reject = reject
   }
 
-  /** Whether code of another unit may wait for it. */
-  get isNested(): boolean {
-    const { user } = this.waiting
-    return (user.startedIn ?? user.usedBy ?? (this.#caller === user ? undefined : this.#caller)) !== undefined
-  }
-
   /** All users that come to an end after it: also those in whose code it was started, and which do nothing else. */
   get blockedUsers(): readonly ConnectionUser[] {
     const { user } = this.waiting
@@ -181,13 +153,15 @@ class ConnectionWait {
   }
 
   noteStuck(isStuck: boolean, now: number): void {
-    if (isStuck) this.#stuckSince ??= now
-    else this.#stuckSince = undefined
+    const steps = isStuck ? this.blockedUsers.reduce((sum, user) => sum + user.steps, 0) : 0
+    if (!isStuck) this.#stuckSince = undefined
+    else if (this.#stuckSince === undefined || steps !== this.#steps) this.#stuckSince = now
+    this.#steps = steps
   }
 
   /** Whether nothing of it has changed for a while. */
-  get standsStill(): boolean {
-    return this.#stuckSince !== undefined && performance.now() - this.#stuckSince >= STANDSTILL_MS
+  standsStill(now: number): boolean {
+    return this.#stuckSince !== undefined && now - this.#stuckSince >= STANDSTILL_MS
   }
 
   refuse(): void {

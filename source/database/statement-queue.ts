@@ -1,12 +1,18 @@
 /** Lets one in after the other, in the order in which they came. */
 export class StatementQueue {
   #taken = false
+  #turns = 0
   #waiting: (() => void)[] | undefined
   #free: PromiseWithResolvers<void> | undefined
 
   /** Whether somebody has a turn. */
   get isTaken(): boolean {
     return this.#taken
+  }
+
+  /** How many turns were asked for. */
+  get turns(): number {
+    return this.#turns
   }
 
   /** Whether somebody waits for the turn after the present one. */
@@ -16,6 +22,7 @@ export class StatementQueue {
 
   /** Takes a turn, at once where there is nothing to wait for; the caller owes `leave`. */
   enter(): Promise<void> | undefined {
+    this.#turns++
     if (this.#taken) {
       const waiting = (this.#waiting ??= [])
       return new Promise((resolve) => waiting.push(resolve))

@@ -151,9 +151,9 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
    * @throws what the work or the commit threw; RegistryClosedError (`SQLASSIST_REGISTRY_CLOSED`) after `close()`;
    *   ConfigurationError for an option that cannot work
    */
-  async run<T>(work: (context: RunContext<E, Sessions>) => Promise<T> | T, options: RunOptions = {}): Promise<T> {
+  run<T>(work: (context: RunContext<E, Sessions>) => Promise<T> | T, options: RunOptions = {}): Promise<T> {
     const series = {}
-    return await run((unit) => this.start({ ...this.#unitDefaults, series, ...unit }), work, options, this.names)
+    return run((unit) => this.start({ ...this.#unitDefaults, series, ...unit }), work, options, this.names)
   }
 
   /**

@@ -1,7 +1,6 @@
 import type { Connection, EntityManager, MikroORM } from '@mikro-orm/core'
 import type { ConnectionSource } from '../database/connection-waits.ts'
 import type { LentConnections } from '../database/database.ts'
-import { heldElsewhere } from '../database/held-elsewhere.ts'
 import { DECISION_TABLE } from '../database/decisions.ts'
 import { sessionOfEntityManager } from '../session/session.ts'
 import { isNestedIn } from '../session/nested-transactions.ts'
@@ -230,7 +229,7 @@ function autocommitClient(connection: Connection, served: ServedOrm, attachment:
       }
       if (here?.statements.streams === true && (await attachment.isExhausted())) throw new StreamUnderWayError(role)
       const { user } = here?.core.options.unit ?? {}
-      const mayWait = user !== undefined && heldElsewhere(connection).length > 0 && (await wouldWait())
+      const mayWait = user !== undefined && attachment.source().isTaken && (await wouldWait())
       const provide = (...given: any[]): Promise<unknown> => {
         const sent = (): Promise<unknown> =>
           lent === undefined ? original.apply(this, given) : cleanLent(lent, original.bind(this), given)

@@ -8,6 +8,12 @@ export interface ScopedUnit {
   readonly name: string
   /** Whether statements of it are on their way that have their connection. */
   readonly isBusy: boolean
+  /** Counts up with what it does in its databases. */
+  readonly steps: number
+  /** What it belongs to: the Koa ctx in a request. */
+  readonly owner: unknown
+  /** Whether the code of the unit that it was started in waits for its end. */
+  isAwaitedIn(outer: ScopedUnit): boolean
   readonly ended: boolean
   /** Whether it has not ended, and its transaction is not committed yet. */
   readonly isOpen: boolean
@@ -33,7 +39,7 @@ export class UnitScope implements ConnectionUser {
   /** Undefined once the unit has ended and nothing reads from it. */
   unit: ScopedUnit | undefined
   #repeats: boolean
-  /** The one whose code started it. Undefined when that or this one is over. */
+  /** The one whose code started it. Undefined when this one is over. */
   #startedIn: UnitScope | undefined
 
   constructor(registry: object, unit: ScopedUnit, repeats: boolean) {
@@ -57,9 +63,14 @@ export class UnitScope implements ConnectionUser {
     return this.unit?.ended !== false
   }
 
+  get steps(): number {
+    return this.unit?.steps ?? 0
+  }
+
   get startedIn(): UnitScope | undefined {
-    if (this.#startedIn?.isOver === true) this.#startedIn = undefined
-    return this.#startedIn
+    const { unit } = this
+    const outer = this.#startedIn?.unit
+    return unit !== undefined && outer?.ended === false && unit.isAwaitedIn(outer) ? this.#startedIn : undefined
   }
 
   get running(): UnitScope | undefined {
@@ -98,6 +109,11 @@ function runningUser(): UnitScope | undefined {
   return here?.isOver === false ? here : undefined
 }
 
+/** Whether the running code is in a unit that is open. */
+export function isInUnit(): boolean {
+  return runningUser() !== undefined
+}
+
 /** A session of `registry.session()`, for those who wait for its connection. */
 export class SessionUser implements ConnectionUser {
   readonly number = ++started
@@ -126,6 +142,10 @@ export class SessionUser implements ConnectionUser {
 
   get isBusy(): boolean {
     return this.session?.core.isBusy !== false
+  }
+
+  get steps(): number {
+    return this.session?.core.steps ?? 0
   }
 }
 

@@ -83,6 +83,11 @@ export class DatabaseTransaction implements Predecessor {
     return this.#connection.isOpening
   }
 
+  /** How many statements were on their way. */
+  get steps(): number {
+    return this.#connection.steps
+  }
+
   /** Whether no statement is on its way. */
   get isIdle(): boolean {
     return this.#connection.isIdle

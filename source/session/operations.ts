@@ -1,7 +1,6 @@
 import type { ForkOptions } from '@mikro-orm/core'
 import type { SqlEntityManager } from '@mikro-orm/sql'
 import type { Kysely } from 'kysely'
-import { holdElsewhere } from '../database/held-elsewhere.ts'
 import { flushUnderWay } from './flush-in-turn.ts'
 import { isNestedIn } from './nested-transactions.ts'
 import { rawContextOf } from './session-kysely.ts'
@@ -53,7 +52,7 @@ export function asOperation<T>(em: SqlEntityManager, work: () => Promise<T>): Pr
 }
 
 /** Does `work` behind the flush beside it, if there is one. */
-async function behindFlush<T>(em: SqlEntityManager, work: () => Promise<T>): Promise<T> {
+export async function behindFlush<T>(em: SqlEntityManager, work: () => Promise<T>): Promise<T> {
   const ahead = notBesideFlush(em)
   if (ahead !== undefined) await ahead
   return await work()
@@ -78,39 +77,6 @@ export function managedSession(em: SqlEntityManager): Session | undefined {
   const session = sessionOfEntityManager(em)
   session?.assertUsable()
   return session?.leavesTransactionsToMikroOrm === true ? undefined : session
-}
-
-/** Does `work`, which has MikroORM begin a transaction and end it, so that others know who holds its connection. */
-export async function inOwnTransaction<T>(em: SqlEntityManager, session: Session, work: () => Promise<T>): Promise<T> {
-  const { user } = session.core.options.unit
-  if (user === undefined || em.isInTransaction()) return await work()
-  const leave = holdElsewhere(session.em.getDriver().getConnection('write'), user)
-  try {
-    return await work()
-  } finally {
-    leave()
-  }
-}
-
-/** On an entity manager whose transaction the program began: notes its end. */
-const LEAVE = Symbol('koa-sqlassist leave')
-
-type Begun = SqlEntityManager & { [LEAVE]?: (() => void) | undefined }
-
-/** Does `begin`, which is MikroORM's, so that others know who holds its connection until {@link endedByHand}. */
-export async function begunByHand(em: Begun, begin: () => Promise<void>): Promise<void> {
-  const isNested = em.isInTransaction()
-  await behindFlush(em, begin)
-  const user = sessionOfEntityManager(em)?.core.options.unit.user
-  if (user !== undefined && !isNested) em[LEAVE] = holdElsewhere(em.getDriver().getConnection('write'), user)
-}
-
-export async function endedByHand(em: Begun, end: () => Promise<void>): Promise<void> {
-  try {
-    await behindFlush(em, end)
-  } finally {
-    if (!em.isInTransaction()) em[LEAVE]?.()
-  }
 }
 
 /** MikroORM would end the transaction that the callback of em.transactional() is in, and the rest would be in none. */

@@ -136,6 +136,11 @@ export class SessionCore implements TransactionHost {
     return !this.life.ended && !this.isQuiet && !this.#transaction.isOpening
   }
 
+  /** Counts up with what it does. */
+  get steps(): number {
+    return this.activity.total + this.#transaction.steps
+  }
+
   /** Whether nothing is under way that the running code could wait for. */
   get isIdle(): boolean {
     return this.activity.isInside || this.isQuiet

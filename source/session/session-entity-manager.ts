@@ -1,6 +1,5 @@
 import type { ForkOptions } from '@mikro-orm/core'
 import type { SqlEntityManager } from '@mikro-orm/sql'
-import { TransactionAbortedError } from '../database/errors.ts'
 import { oncePerClass } from '../database/once-per-class.ts'
 import { connectionOf } from './connection-facade.ts'
 import { driverOf } from './driver-facade.ts'
@@ -14,18 +13,16 @@ import { oneAfterTheOther } from './one-after-the-other.ts'
 import {
   OPERATIONS,
   asOperation,
-  begunByHand,
-  endedByHand,
   flushBeside,
   forksToNest,
   inContext,
-  inOwnTransaction,
   inRawContext,
   managedSession,
   notBesideFlush,
   ownOptions,
   assertNotInsideOfNested,
 } from './operations.ts'
+import { begunByHand, endedByHand, inOwnTransaction } from './own-transactions.ts'
 import { cachingEntityManagerClass } from './result-cache.ts'
 import { sessionOfEntityManager, setSession, type Session } from './session.ts'
 import { undoneInMemory } from './undone-in-memory.ts'
@@ -179,11 +176,9 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
       const run = async (): Promise<any> => {
         const ahead = notBesideFlush(this)
         if (ahead !== undefined) await ahead
-        const work = this.isInTransaction() ? cb : this.#refusingLost(session, cb)
+        const work = this.isInTransaction() ? cb : inOwnTransaction(session, cb)
         const nest = (): Promise<any> =>
-          inOwnTransaction(this, session, () =>
-            undoneInMemory(session, this, work, (callback) => this.#nestBeforeFlushes(callback, options)),
-          )
+          undoneInMemory(session, this, work, (callback) => this.#nestBeforeFlushes(callback, options))
         return await oneAfterTheOther(session.onlyConnection ?? this, session.role, nest)
       }
       return await (em === this ? oneAfterTheOther(this, session.role, run) : run())
@@ -201,22 +196,6 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
         return cb(em)
       }
       return this.#nest(calling, options).finally(called.resolve)
-    }
-
-    /** MikroORM takes the COMMIT of a transaction that an error has broken off for one, and PostgreSQL rolls back. */
-    #refusingLost(session: Session, work: (em: any) => any): (em: any) => Promise<any> {
-      return async (em) => {
-        const doubts = session.passing.doubts ?? 0
-        const result = await work(em)
-        if (session.passing.doubts === doubts || !em.isInTransaction()) return result
-        await em.flush()
-        try {
-          await em.execute('select 1')
-        } catch (error) {
-          throw new TransactionAbortedError(session.role, error)
-        }
-        return result
-      }
     }
 
     override stream(entityName: any, options: any = {}): AsyncIterableIterator<any> {

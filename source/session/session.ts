@@ -5,12 +5,13 @@ import type { Database } from '../database/database.ts'
 import type { DataManagerSavepoint } from '../transaction/index.ts'
 import type { Activity } from './activity.ts'
 import type { DatabaseTransaction } from './database-transaction.ts'
-import { SessionContextError, SessionEndedError } from './errors.ts'
+import { SessionEndedError } from './errors.ts'
 import { hasChanges } from './has-changes.ts'
 import { OwnCommits } from './own-commits.ts'
 import { PassingStatements } from './passing-statements.ts'
 import { flushAndCommit } from './pipelined-commit.ts'
-import { ReadOnlyStatements } from './read-only-statements.ts'
+import type { ReadOnlyStatements } from './read-only-statements.ts'
+import { readsOutside } from './reads-outside.ts'
 import {
   sessionCloseChannel,
   sessionOpenChannel,
@@ -71,16 +72,7 @@ export class Session implements Rememberable {
       this.core.context = sessionKysely(this.statements, this.#client, source)
       fork.setTransactionContext(this.core.context)
     } else if (settings.initialState === 'readonly') {
-      if (fork.getTransactionSessionContext() !== undefined) throw new SessionContextError(settings.role)
-      // One replica for the whole session, so that two reads of a request do not travel in time.
-      const replica = fork.getConnection('read')
-      const { writes } = this.transaction
-      this.#reads = new ReadOnlyStatements(this, writes, () =>
-        database.reads(replica, fork, settings.begin, options.unit.user),
-      )
-      fork.setTransactionContext(
-        sessionKysely(this.statements, replica.getClient(), new SessionConnection(this.#reads, 'orm', undefined)),
-      )
+      this.#reads = readsOutside(this, database)
     }
     if (sessionOpenChannel.hasSubscribers) sessionOpenChannel.publish(this.facts)
   }

@@ -63,6 +63,11 @@ export class TransactionConnection {
     return this.#state === 'opening'
   }
 
+  /** How many uses there have been. */
+  get steps(): number {
+    return this.#queue.turns
+  }
+
   /** Whether no use is under way. */
   get isIdle(): boolean {
     return !this.#queue.isTaken

@@ -1,9 +1,11 @@
 import type { Transaction, TransactionManager } from '../transaction/index.ts'
 import type { DbSessionsContainer, Engines } from './db-sessions-container.ts'
 import { ConfigurationError } from '../role/errors.ts'
+import { isInUnit } from '../role/unit-scope.ts'
 import { AbortableWork } from './abortable-work.ts'
 import { assertKnownOptions } from '../role/known-options.ts'
 import { checkedPreference } from './any-preference.ts'
+import { AwaitedPromise } from './awaited-promise.ts'
 import { runAttempts } from './run-in-unit.ts'
 import type { UnitOfWorkOptions } from './unit-host.ts'
 import type { UnitOfWork } from './unit-of-work.ts'
@@ -37,15 +39,27 @@ export interface RunOptions {
 
 /** Starts the unit of an attempt. @internal */
 type Start = (
-  options: Pick<UnitOfWorkOptions, 'attempt' | 'mayRetry' | 'note' | 'owner' | 'anyPreference'>,
+  options: Pick<UnitOfWorkOptions, 'attempt' | 'mayRetry' | 'note' | 'owner' | 'anyPreference' | 'isAwaited'>,
 ) => UnitOfWork
 
 const OPTIONS: readonly (keyof RunOptions)[] = ['attempts', 'name', 'owner', 'anyPreference', 'signal']
 
+type Work<E extends Engines, Sessions, T> = (context: RunContext<E, Sessions>) => Promise<T> | T
+
 /** Runs work in a unit of work outside HTTP, for `registry.run`; `roles` are those of the registry. @internal */
-export async function run<E extends Engines, Sessions, T>(
+export function run<E extends Engines, Sessions, T>(
   start: Start,
-  work: (context: RunContext<E, Sessions>) => Promise<T> | T,
+  work: Work<E, Sessions, T>,
+  options: RunOptions,
+  roles: readonly string[],
+): Promise<T> {
+  if (!isInUnit()) return runWith(start, work, options, roles)
+  return AwaitedPromise.of((isAwaited) => runWith((unit) => start({ ...unit, isAwaited }), work, options, roles))
+}
+
+async function runWith<E extends Engines, Sessions, T>(
+  start: Start,
+  work: Work<E, Sessions, T>,
   options: RunOptions,
   roles: readonly string[],
 ): Promise<T> {

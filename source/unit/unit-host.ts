@@ -46,4 +46,6 @@ export interface UnitOfWorkOptions extends AttemptOptions {
   /** One object for all attempts at the same work. Default: the owner, or the unit's container. */
   readonly series?: object | undefined
   readonly observer?: UnitObserver | undefined
+  /** Whether the code that started it waits for its end. Default: inside of another unit of the same owner. */
+  readonly isAwaited?: (() => boolean) | undefined
 }

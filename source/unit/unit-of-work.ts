@@ -3,7 +3,7 @@ import type { MaybeLater } from '../transaction/maybe-later.ts'
 import { report } from '../transaction/warnings.ts'
 import type { Session } from '../session/session.ts'
 import { askedTooLate } from '../role/errors.ts'
-import { UnitScope } from '../role/unit-scope.ts'
+import { UnitScope, type ScopedUnit } from '../role/unit-scope.ts'
 import { DEFAULT_ROLE, type RoleStatus, type SessionSource } from './db-sessions-container.ts'
 import { LateReading, type LateReader } from './late-reading.ts'
 import { LazyTransaction, managerAskedTooLate } from './lazy-transaction.ts'
@@ -27,6 +27,8 @@ export class UnitOfWork implements SessionSource {
   readonly scope: UnitScope
   readonly #host: UnitHost
   readonly #options: UnitOfWorkOptions
+  /** Whether it is of a request, and not of a run. */
+  readonly #isRequest: boolean
   readonly #life = new UnitLife()
   readonly #retry: RetryDecision
   readonly #lazy: LazyTransaction
@@ -48,8 +50,8 @@ export class UnitOfWork implements SessionSource {
       retry: this.#retry,
     })
     // The attempts at a request share its ctx, and so what an attempt has left behind there.
-    const isRequest = options.series === undefined && options.owner !== undefined
-    this.scope = new UnitScope(host, this, isRequest && options.mayRetry === true)
+    this.#isRequest = options.series === undefined && options.owner !== undefined
+    this.scope = new UnitScope(host, this, this.#isRequest && options.mayRetry === true)
     this.container = new Container(this)
     if (unitStartChannel.hasSubscribers) unitStartChannel.publish(this.#facts())
   }
@@ -61,13 +63,26 @@ export class UnitOfWork implements SessionSource {
   /** As in a sentence. */
   get name(): string {
     const { owner, note } = this.#options
-    const kind = owner === undefined ? 'run' : 'request'
+    const kind = this.#isRequest ? 'request' : 'run'
     const name = this.transaction()?.description.trim() || note?.(owner)
     return name === undefined ? `a ${kind} without a name` : `the ${kind} "${name}"`
   }
 
+  get owner(): unknown {
+    return this.#options.owner
+  }
+
   get isBusy(): boolean {
     return this.#sessions.areBusy
+  }
+
+  get steps(): number {
+    return this.#sessions.steps
+  }
+
+  isAwaitedIn({ owner }: ScopedUnit): boolean {
+    const { isAwaited } = this.#options
+    return isAwaited === undefined ? this.#isRequest && owner === this.owner : isAwaited()
   }
 
   /** Its transaction manager. */

@@ -82,6 +82,13 @@ export class UnitSessions {
     return false
   }
 
+  /** Counts up with what they do. */
+  get steps(): number {
+    let steps = 0
+    for (const { core } of this.#last.values()) steps += core.steps
+    return steps
+  }
+
   /** Waits for commits that were called and not awaited. */
   async settled(): Promise<void> {
     for (const session of this.#last.values()) if (!session.coordinated && !session.ended) await session.settled()

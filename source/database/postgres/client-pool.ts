@@ -4,7 +4,8 @@ import { waitForConnection, type ConnectionSource, type ConnectionUser } from '.
 import { heldElsewhere } from '../held-elsewhere.ts'
 import type { Relations } from '../relations.ts'
 import { ConnectionHooks, hookedConnection, type HookedConnection } from './connection-hooks.ts'
-import { idleUserOf, PooledClient, type ClientSurroundings } from './pooled-client.ts'
+import { PooledClient, type ClientSurroundings } from './pooled-client.ts'
+import { idleUserOf } from './held-clients.ts'
 import { isFull, reportOfPool, type PoolOfClients } from './side-connection.ts'
 
 /** What a ClientPool knows of the pool that its connection has now. */
@@ -48,6 +49,10 @@ export class ClientPool implements ConnectionSource {
   }
 
   readonly isSingle = false
+
+  get isTaken(): boolean {
+    return this.isExhausted || heldElsewhere(this.#connection).length > 0
+  }
 
   /** Those of all its clients; undefined where there is one of which that is not known, or could be one more. */
   holders(): readonly ConnectionUser[] | undefined {

@@ -6,6 +6,7 @@ import { ConnectionLostError } from '../errors.ts'
 import { LeftBehind } from '../left-behind.ts'
 import type { Relations } from '../relations.ts'
 import { BEFORE_ROLLBACK, CLEAN, deallocate, PREPARED, UNLOCK } from './cleaning.ts'
+import { noteHolder } from './held-clients.ts'
 import { queryWithTags } from './query-with-tags.ts'
 import { ReportedSettings } from './reported-settings.ts'
 import type { PoolOfClients } from './side-connection.ts'
@@ -22,16 +23,6 @@ export interface ClientSurroundings {
   readonly setUp: (client: PoolClient, held: PooledClient) => Promise<void>
 }
 
-/** On a client of a pool: what holds it. */
-const HELD = Symbol('koa-sqlassist held')
-
-type Held = object & { [HELD]?: PooledClient | undefined }
-
-/** Who holds a client of a pool and runs nothing on it, where that is known. */
-export function idleUserOf(client: object): ConnectionUser | undefined {
-  return (client as Held)[HELD]?.idleUser
-}
-
 /**
  * A client out of the pool of an ORM, with the statement that it runs, which can be cancelled.
  *
@@ -45,7 +36,8 @@ export class PooledClient {
   readonly #left: LeftBehind
   /** It was reset, and not set up since as a new one is. */
   #isReset = false
-  #user: ConnectionUser | undefined
+  /** Who it is taken for. Undefined once it is about to come back. */
+  user: ConnectionUser | undefined
   /** Statements on their way. */
   #running = 0
   #cancelling: Promise<void> | undefined
@@ -57,11 +49,10 @@ export class PooledClient {
   /** pg gave up a statement that the server may still be at. */
   #statusIsStale = false
 
-  /** `user`: who it is taken for, where others may wait for that. */
   constructor(client: PoolClient, around: ClientSurroundings, user?: ConnectionUser) {
     this.#client = client
-    this.#user = user
-    ;(client as Held)[HELD] = this
+    this.user = user
+    noteHolder(client, this)
     this.#around = around
     this.#settings = ReportedSettings.of(client)
     this.#left = new LeftBehind(around.relations)
@@ -88,6 +79,10 @@ export class PooledClient {
     // The empty query is allowed in a failed transaction and brings the state with its answer.
     if (this.status === null) await this.query('')
     return this.status
+  }
+
+  get isRunning(): boolean {
+    return this.#running > 0
   }
 
   /** Whether the connection is known to be gone. */
@@ -252,13 +247,13 @@ export class PooledClient {
    * unless it is known what is left.
    */
   release(broken = false): Promise<void> | undefined {
-    this.#user = undefined
+    this.user = undefined
     if (this.#cancelling !== undefined && !this.isLost) return this.#cancelling.then(() => this.#giveBack(broken))
     return this.#giveBack(broken)
   }
 
   #giveBack(broken: boolean): Promise<void> | undefined {
-    ;(this.#client as Held)[HELD] = undefined
+    noteHolder(this.#client, undefined)
     const isReusable = !broken && !this.#mayBeCancelled && this.status === 'I'
     const isDirty = this.isInDoubt || !(this.#isReset || this.#settings.areClean)
     if (isReusable && (isDirty || this.#isReset)) {
@@ -268,15 +263,6 @@ export class PooledClient {
     }
     this.#letGo(isReusable)
     return undefined
-  }
-
-  get idleUser(): ConnectionUser | undefined {
-    return this.#running === 0 ? this.#user : undefined
-  }
-
-  /** Notes that it is about to come back, whatever its user does. */
-  leaveUser(): void {
-    this.#user = undefined
   }
 
   async #cleanAndLetGo(isDirty: boolean): Promise<void> {

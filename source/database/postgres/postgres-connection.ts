@@ -149,7 +149,7 @@ export class PostgresConnection implements DatabaseConnection {
 
   /** In one simple query. A transaction that failed earlier answers COMMIT and PREPARE with ROLLBACK, and no error. */
   async #end<Done>(done: Done, tag: string, sql: string) {
-    this.#held.leaveUser()
+    this.#held.user = undefined
     try {
       // COMMIT outside of a transaction would answer like one that had something to commit.
       if (this.#mayBeGone) await this.#assertOpen()
@@ -182,7 +182,7 @@ export class PostgresConnection implements DatabaseConnection {
   }
 
   async rollback(doubt?: Doubt): Promise<void> {
-    this.#held.leaveUser()
+    this.#held.user = undefined
     if (doubt !== undefined && !this.#hasLeft && this.#held.status === 'T') {
       try {
         const results = await this.#held.rollBack(`${hasWritten(doubt.isUndonePartly)};`)
