@@ -111,7 +111,7 @@ export class OutsideTransactionError extends SqlassistError {
       `${what} would leave the transaction of role "${role}". ` +
         (fix ??
           `Use the session itself (ctx.dbSession.${role}), em.transactional() to nest by savepoint, or registry.run() ` +
-            `for a transaction of its own.`),
+            `for a transaction of its own: on SQLite once this one has ended, elsewhere where the pool has a connection left.`),
     )
   }
 }

@@ -38,6 +38,6 @@ export function forkRefused(role: string, options: ForkOptions): OutsideTransact
     what,
     `What may share the transaction takes the session itself (ctx.dbSession.${role}), @EnsureRequestContext(), or ` +
       `em.fork({ keepTransactionContext: true }). What needs an entity manager of its own takes one of an ORM whose role ` +
-      `has scoped: false, or runs in registry.run(), on SQLite once this transaction has ended.`,
+      `has scoped: false, or runs in registry.run(): on SQLite once this transaction has ended, elsewhere where the pool has a connection left.`,
   )
 }

@@ -55,6 +55,11 @@ const warned = async (code: string, work: () => Promise<void>): Promise<string> 
 
 /** By the beginning of a heading: what brings the message up, and gives it. */
 const triggers: Readonly<Record<string, () => Promise<string>>> = {
+  'A statement of role "writer" in': () =>
+    thrown(async ({ dbSession }) => {
+      await dbSession.writer.insert(Author, { name: 'outer' })
+      await run((inner) => inner.dbSession.writer.insert(Author, { name: 'inner' }))
+    }),
   'Raw SQL of role': () =>
     warned('SQLASSIST_UNMARKED_WRITE', () =>
       run(({ dbSession }) => dbSession.writer.execute(`insert into author (name) values ('raw')`)),

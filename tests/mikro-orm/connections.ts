@@ -242,7 +242,7 @@ export const CONNECTION_RELIANCES: readonly Reliance[] = [
   },
   {
     what: 'An entity manager has a session context, which by default is for its transactions',
-    where: [HOOKS, 'session/session.ts', 'database/postgres/postgres-database.ts'],
+    where: [HOOKS, 'session/reads-outside.ts', 'database/postgres/postgres-database.ts'],
     forms: ['sessionContext'],
     why: 'a session sets the variables and the role as MikroORM does',
     check({ postgres: { orm } }) {

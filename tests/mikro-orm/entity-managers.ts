@@ -204,6 +204,7 @@ export const MANAGER_RELIANCES: readonly Reliance[] = [
       PIPELINED,
       'session/connection-facade.ts',
       'session/session.ts',
+      'session/reads-outside.ts',
       'session/operations.ts',
       'session/session-statements.ts',
       'session/flush-in-turn.ts',

@@ -33,6 +33,7 @@ export const KYSELY_RELIANCES: readonly Reliance[] = [
       ATTACH,
       'session/connection-facade.ts',
       'session/session.ts',
+      'session/reads-outside.ts',
     ],
     forms: ['client'],
     why: 'a pool is known by its client, and is looked for anew when that is another one',

@@ -6,10 +6,12 @@ import type { Reliance, Worlds } from './reliance.ts'
 async function withClient(worlds: Worlds, work: (client: any, pool: any) => unknown, broken = false): Promise<void> {
   const pool: any = await worlds.postgres.orm.driver.getConnection('write').getNativeClient()
   const client = await pool.connect()
-  client.on('error', () => undefined)
+  const ignore = (): void => undefined
+  client.on('error', ignore)
   try {
     await work(client, pool)
   } finally {
+    if (!broken) client.off('error', ignore)
     client.release(broken)
   }
 }
@@ -204,6 +206,24 @@ export const PG_RELIANCES: readonly Reliance[] = [
     why: 'a client is closed instead of cleaned where somebody else sets up new ones',
     async check(worlds) {
       await withClient(worlds, async (_, pool) => assert.is(pool.listenerCount('connect'), 1))
+    },
+  },
+  {
+    what: "pg's pool lists in _clients the clients that connect() gives, and those that are being opened",
+    where: ['database/postgres/client-pool.ts', 'database/postgres/side-connection.ts'],
+    forms: ['pg'],
+    why: 'a unit that would wait for ever is refused, which takes who holds the clients of the pool',
+    async check(worlds) {
+      await withClient(worlds, async (client, pool) => {
+        assert.ok(pool._clients.includes(client))
+        assert.is(pool._clients.length, pool.totalCount)
+        const opening = pool.connect()
+        assert.is(pool._clients.length, pool.totalCount)
+        const other = await opening
+        assert.ok(pool._clients.includes(other))
+        other.release(true)
+        assert.not.ok(pool._clients.includes(other))
+      })
     },
   },
   {

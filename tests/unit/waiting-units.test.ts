@@ -1,6 +1,8 @@
 /** Units of work that would wait for each other's connections, or for their own, for ever. */
 import Koa from 'koa'
+import { pbkdf2 } from 'node:crypto'
 import { setImmediate as turn } from 'node:timers/promises'
+import { promisify } from 'node:util'
 import * as assert from 'uvu/assert'
 import { ConnectionDeadlockError, dbSessions, EngineRegistry, type EngineOptions } from '../../source/index.ts'
 import { authorNames, clearTables } from '../support/authors.ts'
@@ -29,6 +31,15 @@ async function outcome(work: Promise<unknown>): Promise<Outcome> {
   } catch (error) {
     return { error }
   }
+}
+
+/** Takes longer than units may stand still. */
+const somethingElse = () => promisify(pbkdf2)('', '', 2_000_000, 32, 'sha512')
+
+function ended(work: Promise<unknown>): { is: boolean } {
+  const end = { is: false }
+  void work.then(() => (end.is = true))
+  return end
 }
 
 for (const dialect of DIALECTS) {
@@ -245,6 +256,70 @@ for (const dialect of DIALECTS) {
     })
     await inner
     assert.equal(await authorNames(one.look), ['outer', 'inner'])
+  })
+
+  const LEAVING: Record<string, (run: Promise<unknown>) => unknown> = {
+    'nobody looks at': (run) => run,
+    'is looked at for its errors only': (run) => run.catch(() => undefined),
+  }
+  for (const [how, leave] of Object.entries(LEAVING)) {
+    test(`a run that ${how} gets through, however long the unit around it does something else`, async ({ one }) => {
+      const registry = registryOf(one.orm)
+      let inner: Promise<unknown> | undefined
+      await registry.run(async ({ dbSession: { writer } }: any) => {
+        await put('outer')(writer)
+        inner = registry.run(({ dbSession }: any) => put('inner')(dbSession.writer))
+        void leave(inner)
+        await somethingElse()
+      })
+      await inner
+      assert.equal(await authorNames(one.look), ['outer', 'inner'])
+    })
+  }
+
+  test('a run of another branch gets through while the unit around it goes on with its statements', async ({ one }) => {
+    const registry = registryOf(one.orm)
+    let branch: Promise<unknown> | undefined
+    await registry.run(async ({ dbSession: { writer } }: any) => {
+      await put('outer')(writer)
+      branch = (async () => {
+        await registry.run(({ dbSession }: any) => put('inner')(dbSession.writer))
+      })()
+      for (const other = ended(somethingElse()); !other.is; await turn()) await writer.count(Author)
+    })
+    await branch
+    assert.equal(await authorNames(one.look), ['outer', 'inner'])
+  })
+
+  test('em.transactional() of a role that commits every statement waits for one of MikroORM alone', async ({ one }) => {
+    const registry = registryOf(one.orm, { commit: 'autocommit' })
+    const begun = Promise.withResolvers<void>()
+    const alone = one.orm.em.fork().transactional(async (em: any) => {
+      await put('alone')(em)
+      begun.resolve()
+      await somethingElse()
+    })
+    await begun.promise
+    await registry.run(({ dbSession: { writer } }: any) => writer.transactional(put('in a unit')))
+    await alone
+    assert.equal(await authorNames(one.look), ['alone', 'in a unit'])
+  })
+
+  test('a request in which another dbSessions of the same ORM would wait is refused', async ({ one }) => {
+    const [outer, inner] = [registryOf(one.orm), registryOf(one.orm)]
+    const app = new Koa<any, any>()
+      .use(dbSessions(outer))
+      .use(async (ctx, next) => {
+        await put('outer')(ctx.dbSession.writer)
+        await next()
+      })
+      .use(dbSessions(inner, { property: 'inner' }))
+      .use((ctx) => put('inner')(ctx.inner.writer))
+    const served = await serve(app)
+    assert.is((await served.request('GET', '/')).status, 500)
+    await served.close()
+    assertRefused(served.errors[0], /the request "GET \/"/)
+    assert.equal(await authorNames(one.look), [])
   })
 
   test('the code of an inner run that waits for a session of the outer one is refused', async ({ one, other }) => {
