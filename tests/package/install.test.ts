@@ -22,7 +22,15 @@ function resolved(wanted: readonly string[]): Record<string, string> | undefined
   const home = mkdtempSync(join(temporaryFolder(), 'install-'))
   writeFileSync(join(home, 'package.json'), '{}')
   const packages = wanted.map((word) => (word === 'koa-sqlassist' ? stranger().tarball : word))
-  const args = ['install', '--package-lock-only', '--ignore-scripts', '--no-audit', '--no-fund', ...packages]
+  const args = [
+    'install',
+    '--package-lock-only',
+    '--ignore-scripts',
+    '--no-audit',
+    '--no-fund',
+    '--prefer-offline',
+    ...packages,
+  ]
   const { status, stderr } = spawnSync('npm', args, { cwd: home, encoding: 'utf8' })
   if (status !== 0 && UNREACHABLE.test(stderr)) return undefined
   assert.is(status, 0, `npm install ${wanted.join(' ')}\n${stderr}`)

@@ -20,25 +20,20 @@ test('is the one that is tested here', () => {
   assert.is(`${name} ^${version}`, `koa ${manifest.peerDependencies['koa']}`)
 })
 
-const all = globSync('tests/koa/*.test.ts', { cwd: root }).toSorted()
-for (const [half, files] of [
-  ['one half', all.filter((_, index) => index % 2 === 0)],
-  ['the other half', all.filter((_, index) => index % 2 === 1)],
-] as const) {
-  test(`passes ${half} of the tests of koa/`, async () => {
-    const { url } = await postgres()
-    // the coverage of the newest counts
-    const { NODE_V8_COVERAGE: _, ...env } = process.env
-    const child = spawn(process.execPath, ['--import', hook, 'scripts/test.ts', ...files], {
-      cwd: root,
-      env: { ...env, KOA_SQLASSIST_TEST_POSTGRES: url },
-      stdio: ['ignore', 'pipe', 'inherit'],
-    })
-    const [output] = await Promise.all([text(child.stdout), once(child, 'close')])
-    assert.is(child.exitCode, 0, output)
-    assert.match(output, /^[1-9]\d* passed, 0 failed$/m)
-    for (const file of files) assert.match(output, new RegExp(`^${file.replaceAll('.', '\\.')}  [1-9]`, 'm'))
+const files = globSync('tests/koa/*.test.ts', { cwd: root }).toSorted()
+
+test('passes the tests of koa/, on the database that takes less time: Koa knows of none', async () => {
+  // the coverage of the newest counts
+  const { NODE_V8_COVERAGE: _, ...env } = process.env
+  const child = spawn(process.execPath, ['--import', hook, 'scripts/test.ts', ...files], {
+    cwd: root,
+    env: { ...env, KOA_SQLASSIST_TEST_DIALECT: 'sqlite', KOA_SQLASSIST_TEST_POSTGRES: (await postgres()).url },
+    stdio: ['ignore', 'pipe', 'inherit'],
   })
-}
+  const [output] = await Promise.all([text(child.stdout), once(child, 'close')])
+  assert.is(child.exitCode, 0, output)
+  assert.match(output, /^[1-9]\d* passed, 0 failed$/m)
+  for (const file of files) assert.match(output, new RegExp(`^${file.replaceAll('.', '\\.')}  [1-9]`, 'm'))
+})
 
 test.run()

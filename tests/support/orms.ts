@@ -1,4 +1,5 @@
 /** MikroORM instances on real databases, with a second connection beside each to see what is really committed. */
+import process from 'node:process'
 import { MikroORM as PostgresOrm } from '@mikro-orm/postgresql'
 import { MikroORM as SqliteOrm } from '@mikro-orm/sqlite'
 import { DECISION_TABLE } from '../../source/database/decisions.ts'
@@ -8,8 +9,13 @@ import { createDatabase } from './postgres.ts'
 import { secondLook, type SecondLook } from './second-look.ts'
 import { sqliteFile } from './sqlite.ts'
 
-export const DIALECTS = ['sqlite', 'postgresql'] as const
-export type Dialect = (typeof DIALECTS)[number]
+const BOTH = ['sqlite', 'postgresql'] as const
+export type Dialect = (typeof BOTH)[number]
+
+/** What tests run on: both, or the one that is named by KOA_SQLASSIST_TEST_DIALECT. */
+export const DIALECTS: readonly Dialect[] = BOTH.filter(
+  (dialect) => dialect === (process.env['KOA_SQLASSIST_TEST_DIALECT'] || dialect),
+)
 
 export type TestOrm = PostgresOrm | SqliteOrm
 
