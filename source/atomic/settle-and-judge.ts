@@ -1,4 +1,5 @@
 import { EndlessFlushError } from '../session/errors.ts'
+import type { Session } from '../session/session.ts'
 import type { Member } from './prepared-branch.ts'
 
 /** How often the sessions of one transaction are flushed at most. */
@@ -43,7 +44,10 @@ export function seal(members: readonly Member[]): void {
   }
 }
 
-/** Returns the members that have to be committed, and can be; ends the sessions of the others. */
+/**
+ * Returns the members that have to be committed, and can be; ends the sessions of the others.
+ * @throws what keeps one of them from being committed, also where what it has read does not hold
+ */
 export async function judge(members: readonly Member[]): Promise<Member[]> {
   const changed: Member[] = []
   for (const member of members) {
@@ -55,9 +59,15 @@ export async function judge(members: readonly Member[]): Promise<Member[]> {
       if (session.transaction.begun) changed.push(member)
     }
   }
+  for (const { session } of members) if (session.transaction.needsValidation) await validate(session)
   for (const { session } of members) {
     if (!session.transaction.needsCommit)
       await session.endUnchanged('its transaction was committed, with nothing to commit in it')
   }
   return changed
+}
+
+async function validate({ transaction }: Session): Promise<void> {
+  await transaction.validate()
+  await transaction.events.afterCommit()
 }

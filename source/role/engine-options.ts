@@ -46,7 +46,11 @@ export interface EngineOptions<Orm extends MikroORM<any, any, any> = MikroORM<an
   readonly rawWrites?: RawWrites | undefined
   /** Keep the identity map after commit or abort instead of clearing it. Default `false`. */
   readonly keepSession?: boolean | undefined
-  /** Isolation level of the database transaction. Default: the database's own. */
+  /**
+   * Isolation level of the database transaction. PostgreSQL validates the reads of a serializable one by COMMIT, so that one
+   * that only read is committed as well, before the answer; where the server's default is serializable, say it here all the
+   * same. Default: the database's own.
+   */
   readonly isolationLevel?: IsolationLevel | `${IsolationLevel}` | undefined
   /**
    * PostgreSQL, joined: COMMIT goes along with the last statement where the commit's own flush is provably that one statement

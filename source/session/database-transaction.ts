@@ -1,14 +1,9 @@
-import type { DatabaseConnection } from '../database/database.ts'
-import {
-  CannotPrepareError,
-  CommitOutcomeUnknownError,
-  ConnectionLostError,
-  EndedByStatementError,
-  TransactionAbortedError,
-} from '../database/errors.ts'
+import type { CommitAnswer, DatabaseConnection } from '../database/database.ts'
+import { CannotPrepareError, CommitOutcomeUnknownError, ConnectionLostError } from '../database/errors.ts'
 import { PreparedTransaction, refusesToPrepare } from '../database/prepared-transaction.ts'
 import type { Finish } from '../database/prepared.ts'
-import { UndoneFromOutsideError } from './errors.ts'
+import { abortedBy } from './failures.ts'
+import { NestedScopes } from './nested-scopes.ts'
 import type { Scope } from './scopes.ts'
 import type { SessionSettings } from './session-options.ts'
 import { traceEnd } from './trace.ts'
@@ -26,6 +21,8 @@ export class DatabaseTransaction implements Predecessor {
   readonly #host: TransactionHost
   readonly #connection: TransactionConnection
   #rollingBack: Promise<void> | undefined
+  /** Made with the first of them. */
+  #nested: NestedScopes | undefined
 
   constructor(host: TransactionHost, settings: SessionSettings, source: ConnectionSource) {
     this.#host = host
@@ -100,39 +97,9 @@ export class DatabaseTransaction implements Predecessor {
 
   // Nested transactions
 
-  /** Opens a nested transaction in `outer`: a savepoint of MikroORM's, called `name`. */
-  async openScope(name: string, outer: Scope | undefined): Promise<Scope> {
-    const open = async (connection: DatabaseConnection): Promise<Scope> => {
-      await connection.execute(`savepoint ${name}`, [])
-      return this.statements.scopes.open(name, outer, this.writes.now())
-    }
-    return await this.statements.exclusive(open, { depth: this.depthOf(outer) })
-  }
-
-  /** @throws TransactionAbortedError when something failed in it, which the database may not know of */
-  async releaseScope(scope: Scope): Promise<void> {
-    const depth = this.depthOf(scope)
-    const failure = this.statements.failures.first(depth)
-    if (failure !== undefined) throw this.#aborted(failure.error)
-    await this.statements.exclusive((connection) => connection.execute(`release ${scope.name}`, []), { depth })
-    this.statements.scopes.end(scope)
-  }
-
-  /** Undoes what was done and what failed in it. Where all is over, or the one around it is, it is undone already. */
-  async rollBackScope(scope: Scope): Promise<void> {
-    if (!this.statements.scopes.isOpen(scope)) return
-    const depth = this.depthOf(scope)
-    this.statements.scopes.end(scope)
-    if (this.#connection.hasEnded || this.statements.isSealed || this.#connection.isCancelled) return
-    const undoing = this.statements.exclusive((connection) => connection.execute(`rollback to ${scope.name}`, []), {
-      depth,
-    })
-    // The nested transaction waits for its answer.
-    void scope.undo?.()
-    await undoing
-    this.statements.failures.undo(depth)
-    this.writes.goBackTo(scope.written, true)
-    if (scope.holdsOthersWrites) this.fail(new UndoneFromOutsideError(this.#host.role), depth - 1)
+  /** Opens and ends them. */
+  get nested(): NestedScopes {
+    return (this.#nested ??= new NestedScopes(this.#host.role, this.statements))
   }
 
   /** In how many nested transactions a statement of `scope` is. @throws as {@link Scopes.depthOf} */
@@ -201,11 +168,43 @@ export class DatabaseTransaction implements Predecessor {
    * @throws TransactionAbortedError, ConnectionLostError, CommitOutcomeUnknownError, or the driver's error as it is
    */
   async commit(decision?: string): Promise<void> {
-    const details = { how: 'commit', decides: decision !== undefined } as const
-    const answer = await traceEnd(this.#host, details, () => this.#connection.commit(decision))
+    const answer = await this.#commit(decision)
     if (answer === undefined) return
     if (answer.outcome === 'unknown') throw new CommitOutcomeUnknownError(this.#host.role, answer.error)
-    if (answer.outcome === 'committed') return this.statements.noteCommitted()
+    if (answer.outcome !== 'committed') return await this.#refused(answer)
+    this.statements.noteCommitted()
+  }
+
+  /** Whether it wrote nothing, and what it has read holds only once it is committed. */
+  get needsValidation(): boolean {
+    const isOpen = this.begun && !this.#connection.hasEnded
+    return isOpen && this.statements.mode.isValidatedByCommit && !this.needsCommit && !this.writes.isToBeUndone
+  }
+
+  /**
+   * Commits one that only read, which is to be done before anything else is committed: nothing of it is stored. Leaves it to be
+   * rolled back where the database says that something was written which nobody declared.
+   * @throws as `commit`, and ConnectionLostError where it throws CommitOutcomeUnknownError
+   */
+  async validate(): Promise<void> {
+    if (this.hasFailed) throw this.#aborted()
+    const { doubt } = this.writes
+    const wrote = (connection: DatabaseConnection) => connection.wrote(doubt?.isUndonePartly === true)
+    if (doubt !== undefined && (await this.#connection.use(wrote))) return
+    const answer = await this.#commit()
+    if (answer === undefined) return
+    if (answer.outcome === 'unknown') throw new ConnectionLostError(this.#host.role, answer.error)
+    if (answer.outcome !== 'committed') return await this.#refused(answer)
+    this.statements.log.commit()
+    this.events.markCommitted()
+  }
+
+  #commit(decision?: string): Promise<CommitAnswer | undefined> {
+    const details = { how: 'commit', decides: decision !== undefined } as const
+    return traceEnd(this.#host, details, () => this.#connection.commit(decision))
+  }
+
+  async #refused(answer: CommitAnswer): Promise<never> {
     const error = 'error' in answer ? answer.error : this.#aborted()
     if (answer.outcome === 'refused') this.statements.log.rollback()
     const telling = this.events.rolledBack()
@@ -285,11 +284,7 @@ export class DatabaseTransaction implements Predecessor {
     await this.events.aroundRollback(() => this.#rollBack(), hasBegun)
   }
 
-  get #firstError(): unknown {
-    return this.statements.failures.first()?.error
-  }
-
-  #aborted(cause: unknown = this.#firstError): TransactionAbortedError | EndedByStatementError {
-    return cause instanceof EndedByStatementError ? cause : new TransactionAbortedError(this.#host.role, cause)
+  #aborted(): Error {
+    return abortedBy(this.#host.role, this.statements.failures.first()?.error)
   }
 }

@@ -1,3 +1,5 @@
+import { EndedByStatementError, TransactionAbortedError } from '../database/errors.ts'
+
 /** What failed in a database transaction and was not undone by a savepoint: it keeps the transaction from being committed. */
 export class Failures {
   #list: { readonly error: unknown; readonly depth: number; readonly losesWork: boolean }[] | undefined
@@ -29,4 +31,9 @@ export class Failures {
   undo(depth: number): void {
     this.#list = this.#list?.filter((failure) => failure.depth < depth)
   }
+}
+
+/** The error of a transaction that is not committed because of `cause`. */
+export function abortedBy(role: string, cause: unknown): Error {
+  return cause instanceof EndedByStatementError ? cause : new TransactionAbortedError(role, cause)
 }

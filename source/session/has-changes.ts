@@ -6,6 +6,17 @@ export function hasChanges(em: SqlEntityManager): boolean {
   return !isAsLoaded(em) && wouldFlush(em)
 }
 
+/** A session, as far as it decides whether its reads are still to be validated. */
+interface Reading {
+  readonly em: SqlEntityManager
+  readonly transaction: { readonly needsValidation: boolean }
+}
+
+/** Whether, as far as is known, it only read, and what it has read holds only once it is committed. */
+export function isToBeValidated({ em, transaction }: Reading): boolean {
+  return transaction.needsValidation && !hasChanges(em)
+}
+
 /** MikroORM's own computation, which looks at every entity several times. */
 function wouldFlush(em: SqlEntityManager): boolean {
   const uow = em.getUnitOfWork(false)

@@ -51,7 +51,7 @@ export class OwnCommits {
   async #finish(transaction: DatabaseTransaction): Promise<void> {
     try {
       if (!transaction.needsCommit) await transaction.settleUnmarkedWrites()
-      if (!transaction.needsCommit) return
+      if (!transaction.needsCommit) return transaction.needsValidation ? await transaction.validate() : undefined
       await transaction.assertCommittable()
       await transaction.commit()
     } finally {

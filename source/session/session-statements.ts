@@ -140,13 +140,13 @@ export class SessionStatements implements PipelinedHost, NestingHost {
   async openNested(name: string, outer: Scope | undefined): Promise<Scope | undefined> {
     if (this.#core.settings.scope === 'statement') return undefined
     this.#core.assertUsable()
-    return await this.#core.transaction.openScope(name, outer)
+    return await this.#core.transaction.nested.open(name, outer)
   }
 
   async releaseNested(scope: Scope | undefined): Promise<void> {
     if (scope === undefined) return
     this.#core.assertUsable()
-    await this.#core.transaction.releaseScope(scope)
+    await this.#core.transaction.nested.release(scope)
   }
 
   async rollBackNested(scope: Scope | undefined): Promise<void> {
@@ -155,7 +155,7 @@ export class SessionStatements implements PipelinedHost, NestingHost {
     try {
       for (const rounds = new Rounds(this.role); !this.#core.isIdle; rounds.next()) await this.#core.idle()
     } finally {
-      await this.#core.transaction.rollBackScope(scope)
+      await this.#core.transaction.nested.rollBack(scope)
     }
   }
 

@@ -36,6 +36,7 @@ export interface EventsHost {
 /** The transaction, as far as it decides whether there will be a commit. */
 interface Committable {
   readonly needsCommit: boolean
+  readonly needsValidation: boolean
   readonly writes: { readonly mayTurnOutChanged: boolean }
   settleUnmarkedWrites(): Promise<void> | undefined
 }
@@ -107,7 +108,7 @@ export class TransactionEvents {
 
   async #announceCommit(transaction: Committable): Promise<boolean> {
     if (transaction.writes.mayTurnOutChanged) await transaction.settleUnmarkedWrites()
-    if (!transaction.needsCommit) return false
+    if (!transaction.needsCommit && !transaction.needsValidation) return false
     this.#isCommitAnnounced = true
     await this.#send(EventType.beforeTransactionCommit)
     return true

@@ -11,6 +11,7 @@ import { rowsOfResult, traceStatement, traceStream, type StatementDetails, type 
 import { TransactionBeginning } from './transaction-beginning.ts'
 import { TransactionEvents, type EventsHost } from './transaction-events.ts'
 import { TransactionLog } from './transaction-log.ts'
+import { TransactionMode } from './transaction-mode.ts'
 import {
   releaseAfter,
   TransactionConnection,
@@ -40,6 +41,7 @@ const OUTERMOST: Place = { depth: 0 }
 export class TransactionStatements {
   /** What was written, as far as known. */
   readonly writes: WriteState
+  readonly mode: TransactionMode
   readonly failures = new Failures()
   readonly scopes: Scopes
   readonly connection: TransactionConnection
@@ -56,6 +58,7 @@ export class TransactionStatements {
   constructor(host: TransactionHost, settings: SessionSettings, source: ConnectionSource) {
     this.#host = host
     this.writes = new WriteState(settings)
+    this.mode = new TransactionMode(settings)
     this.scopes = new Scopes(host.role)
     this.connection = new TransactionConnection(source, () => host.tooLate())
     this.#after = source.after
@@ -129,6 +132,7 @@ export class TransactionStatements {
   #admit(connection: DatabaseConnection, { query, origin }: Statement): ReturnType<DatabaseConnection['kindOf']> {
     const kind = connection.kindOf(query.sql)
     this.writes.admit(kind, query, origin)
+    if (origin === 'raw') this.mode.note(query.sql)
     connection.watch?.(query.sql, origin === 'raw')
     return kind
   }

@@ -106,6 +106,11 @@ export class WriteState {
     return undefined
   }
 
+  /** Whether it is known that raw SQL wrote which is rolled back, since nobody declared it. */
+  get isToBeUndone(): boolean {
+    return this.#state === 'active' && this.#log !== undefined && this.#log.writes.length > 0
+  }
+
   /** What is asked with the ROLLBACK. */
   get doubt(): Doubt | undefined {
     return this.#doubt

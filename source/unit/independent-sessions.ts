@@ -1,4 +1,4 @@
-import { hasChanges } from '../session/has-changes.ts'
+import { hasChanges, isToBeValidated } from '../session/has-changes.ts'
 import type { Session } from '../session/session.ts'
 import type { Transaction } from '../transaction/index.ts'
 import type { Engine } from '../role/engine.ts'
@@ -39,7 +39,7 @@ export class IndependentSessions {
   }
 
   /**
-   * Throws before the transaction commits if a writing role can no longer commit. Roles with bestEffort are skipped.
+   * Throws before the transaction commits if a writing role can no longer commit, or its reads do not hold. Roles with bestEffort are skipped.
    * @throws the error that keeps a role from committing
    */
   async assertCommittable(): Promise<void> {
@@ -97,6 +97,7 @@ async function assertCommittable(session: Session): Promise<void> {
   session.core.life.assertNotFailed()
   session.assertNotNested('The end of its request or run')
   if (session.transaction.needsCommit) await session.transaction.assertCommittable()
+  else if (isToBeValidated(session)) await session.commits.commitAndContinue()
 }
 
 async function endWriter(session: Session, again: boolean): Promise<void> {

@@ -1,12 +1,13 @@
 import { CommitOutcomeUnknownError } from '../database/errors.ts'
 import { isRetryable } from '../database/retryable.ts'
+import { isToBeValidated } from '../session/has-changes.ts'
 import type { Session } from '../session/session.ts'
 import type { DataManager, DataManagerSavepoint } from '../transaction/index.ts'
 import { commitError } from '../atomic/errors.ts'
 
 /**
- * Stands in for all sessions of a unit of work while transactions are disabled. Commits them one by one, in the order of
- * their opening, each with its own plain COMMIT.
+ * Stands in for all sessions of a unit of work while transactions are disabled. Commits them one by one, each with its own
+ * plain COMMIT: first those whose reads have to be validated, then in the order of their opening.
  */
 export class OneByOneCommits implements DataManager {
   readonly #sessions: Session[] = []
@@ -30,16 +31,20 @@ export class OneByOneCommits implements DataManager {
   /** @throws PartialCommitError when there are several, one fails, and another may be committed; else the error itself */
   async tpcVote(): Promise<void> {
     const committed: string[] = []
-    for (const session of this.#sessions) {
-      if (session.ended) continue
-      try {
-        await session.commits.commitAlone()
-      } catch (error) {
-        throw this.#failed(session, committed, error)
-      }
-      if (session.state === 'changed') committed.push(session.role)
-      session.end('its session was committed')
+    // Where the reads of one do not hold, nothing of another is to be stored.
+    for (const session of this.#sessions.filter(isToBeValidated)) await this.#commit(session, committed)
+    for (const session of this.#sessions) await this.#commit(session, committed)
+  }
+
+  async #commit(session: Session, committed: string[]): Promise<void> {
+    if (session.ended) return
+    try {
+      await session.commits.commitAlone()
+    } catch (error) {
+      throw this.#failed(session, committed, error)
     }
+    if (session.state === 'changed') committed.push(session.role)
+    session.end('its session was committed')
   }
 
   #failed(failed: Session, committed: readonly string[], error: unknown): unknown {

@@ -1,0 +1,27 @@
+import type { BeginOptions } from '../database/begin-options.ts'
+import { isolationLevelSetBy } from '../database/isolation-level.ts'
+import type { SessionSettings } from './session-options.ts'
+
+/** How a database transaction begins, and which isolation level it has. */
+export class TransactionMode {
+  readonly begin: BeginOptions
+  readonly #hasSnapshots: boolean
+  /** Undefined where it is the server's default. */
+  #isolationLevel: string | undefined
+
+  constructor({ begin, dialect }: Pick<SessionSettings, 'begin' | 'dialect'>) {
+    this.begin = begin
+    this.#hasSnapshots = dialect === 'postgresql'
+    this.#isolationLevel = begin.isolationLevel
+  }
+
+  /** Takes note of raw SQL of the program, which may set the level. */
+  note(sql: string): void {
+    if (this.#hasSnapshots) this.#isolationLevel = isolationLevelSetBy(sql) ?? this.#isolationLevel
+  }
+
+  /** Whether what is read in it holds only once it is committed. A transaction of SQLite's has no other beside it. */
+  get isValidatedByCommit(): boolean {
+    return this.#hasSnapshots && this.#isolationLevel === 'serializable'
+  }
+}
