@@ -16,6 +16,9 @@ export interface Postgres {
   createDatabase(label?: string): Promise<string>
 }
 
+/** Every minute a process for each of them, and what only a crash of the machine makes worth its time. */
+const FOR_MANY_DATABASES = { autovacuum: 'off', synchronous_commit: 'off', full_page_writes: 'off' }
+
 let shared: Promise<Postgres> | undefined
 
 export function postgres(): Promise<Postgres> {
@@ -35,7 +38,7 @@ async function open(): Promise<Postgres> {
     closeAtEnd(server.close)
     return server
   }
-  const embedded = await startEmbeddedPostgres()
+  const embedded = await startEmbeddedPostgres(FOR_MANY_DATABASES)
   closeAtEnd(embedded.stop)
   const server = await usePostgres(embedded.url)
   closeAtEnd(server.close)
