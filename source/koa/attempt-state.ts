@@ -1,4 +1,5 @@
 import type { Context } from 'koa'
+import { BodyOfAttempts } from './body-of-attempts.ts'
 import { letGo } from './piped-sources.ts'
 import { hasResponse } from './response-end.ts'
 
@@ -11,7 +12,9 @@ export class AttemptState {
   readonly #response: Fields
   readonly #status: number
   readonly #headers: Fields
-  readonly #streamWasRead: boolean
+  readonly #body: BodyOfAttempts
+  /** The error of the last attempt. */
+  #failed: { readonly error: unknown } | undefined
   #passedOn = false
 
   constructor(ctx: Context) {
@@ -20,7 +23,7 @@ export class AttemptState {
     this.#response = { ...(ctx.response as unknown as Fields) }
     this.#status = hasResponse(ctx) ? ctx.res.statusCode : 0
     this.#headers = hasResponse(ctx) ? { ...ctx.res.getHeaders() } : {}
-    this.#streamWasRead = ctx.req.readableDidRead
+    this.#body = new BodyOfAttempts(ctx.req)
   }
 
   /** Hands the request on to the rest of the application. */
@@ -29,22 +32,28 @@ export class AttemptState {
     await next()
   }
 
+  /** Does the work of an attempt. @throws NotRetriedError where it reads what an earlier one has read */
+  attempt(work: () => Promise<void>): Promise<void> {
+    return this.#failed !== undefined && this.#body.wasRead ? this.#body.again(this.#failed.error, work) : work()
+  }
+
   /** Returns why the request cannot be run again; undefined if it can. */
   obstacle(): string | undefined {
-    const { req, res, request } = this.#ctx
+    const { res, request } = this.#ctx
     if (hasResponse(this.#ctx) && res.headersSent) return 'part of the response was sent already'
     if (this.#passedOn)
       return "the rest of the application was run, which Koa's next() allows only once; put it into downstream"
-    // A body parser keeps what it has read on ctx.request.body, and does not read it again.
-    const parsed = (request as { readonly body?: unknown }).body !== undefined
-    if (req.readableDidRead && !this.#streamWasRead && !parsed) {
+    // What a parser has kept, it may read again all the same: that is seen when it does.
+    const isKept = (request as { readonly body?: unknown }).body !== undefined
+    if (!isKept && this.#body.wasRead && !this.#body.isEmpty) {
       return 'the body of the request was read and is gone; parse it before dbSessions, or keep it on ctx.request.body'
     }
     return undefined
   }
 
-  /** Resets status, headers, body and state of the failed attempt. `ctx.state` is restored one level deep. */
-  restore(): void {
+  /** Resets status, headers, body and state of the attempt that ended in `error`. `ctx.state` is restored one level deep. */
+  restore(error: unknown): void {
+    this.#failed = { error }
     const { response, res } = this.#ctx
     void letGo(this.#ctx.body)
     replaceFields(response as unknown as Fields, this.#response)
@@ -53,7 +62,8 @@ export class AttemptState {
     for (const name of res.getHeaderNames()) res.removeHeader(name)
     for (const [name, value] of Object.entries(this.#headers)) res.setHeader(name, value as string)
     res.statusCode = this.#status
-    res.statusMessage = ''
+    // HTTP/2 has none, and Node warns of it.
+    if (this.#ctx.req.httpVersionMajor < 2) res.statusMessage = ''
   }
 }
 

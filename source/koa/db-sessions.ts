@@ -39,7 +39,8 @@ type Next = () => Promise<unknown>
  * body may read from it. A request that opens no session sends nothing to any database.
  *
  * With `downstream` the handler is that middleware instead of the rest of the application. `attempts` may run it again, in a
- * new transaction, after an error worth retrying. Code that reads from ctx gets the sessions of the attempt it was called in.
+ * new transaction, after an error worth retrying. An attempt that reads the body of the request once more ends at once, in a
+ * NotRetriedError. Code that reads from ctx gets the sessions of the attempt it was called in.
  *
  * Mounted twice over one registry, the inner one steps aside: it offers the same sessions as its own `property`, and runs
  * its `downstream` once. Over another registry it gives sessions and a transaction of its own, which end before the outer
@@ -126,6 +127,7 @@ export function dbSessions<
     const state = new AttemptState(ctx)
     let watch: DisconnectWatch | undefined
     let started: UnitOfWork | undefined
+    const answer = async (): Promise<void> => void (await handler(ctx, () => state.passOn(next)))
     const obstacle = (): string | undefined => state.obstacle() ?? storedInside(ctx, started)
     await runAttempts({
       start: (attempt) => {
@@ -133,8 +135,8 @@ export function dbSessions<
         started = registry.start({ ...unitOptions(ctx, watch), attempt, mayRetry: attempt < attempts, obstacle })
         return started
       },
-      work: (unit) => handle(ctx, unit, watch, async () => void (await handler(ctx, () => state.passOn(next)))),
-      again: () => state.restore(),
+      work: (unit) => handle(ctx, unit, watch, () => state.attempt(answer)),
+      again: (error) => state.restore(error),
     })
   }
   return dbSessionsMiddleware as Middleware<DefaultState, any>

@@ -15,7 +15,7 @@ export class TransactionsDisabledError extends SqlassistError {
   }
 }
 
-/** The request ended with an error worth retrying, and could not be run again. `cause` is that error. */
+/** An attempt ended with an error worth retrying, and there is no other one, or that one read the request once more. `cause` is the error. */
 export class NotRetriedError extends SqlassistError {
   static {
     this.prototype.name = 'NotRetriedError'

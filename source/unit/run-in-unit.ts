@@ -4,14 +4,20 @@ import { inContextOfSessions } from '../role/mikro-orm-contexts.ts'
 import type { UnitOfWork } from './unit-of-work.ts'
 
 /** Stands for the result of work that is to be attempted again. */
-const AGAIN = Symbol('again')
+class Again {
+  readonly error: unknown
+
+  constructor(error: unknown) {
+    this.error = error
+  }
+}
 
 export interface Attempts<T> {
   /** Makes the unit of an attempt, counted from 1. */
   readonly start: (attempt: number) => UnitOfWork
   readonly work: (unit: UnitOfWork) => T | Promise<T>
-  /** Called between two attempts. */
-  readonly again?: () => void
+  /** Called between two attempts, with the error of the first. */
+  readonly again?: (error: unknown) => void
 }
 
 /** Does `work` in a unit of work, and after an error that is worth a retry again in the next. */
@@ -19,8 +25,8 @@ export async function runAttempts<T>({ start, work, again }: Attempts<T>): Promi
   for (let attempt = 1; ; attempt++) {
     const unit = start(attempt)
     const result = await tryInUnit(unit, () => work(unit))
-    if (result !== AGAIN) return result
-    again?.()
+    if (!(result instanceof Again)) return result
+    again?.(result.error)
   }
 }
 
@@ -30,7 +36,7 @@ export function runInUnit<T>(unit: UnitOfWork, work: () => T | Promise<T>): Prom
 }
 
 /** Begins the transaction of `unit`, does `work`, and ends the unit: by a commit, or by an abort after an error. */
-function tryInUnit<T>(unit: UnitOfWork, work: () => T | Promise<T>): Promise<T | typeof AGAIN> {
+function tryInUnit<T>(unit: UnitOfWork, work: () => T | Promise<T>): Promise<T | Again> {
   return inContextOf(unit, async () => {
     try {
       const beginning = unit.begin()
@@ -42,7 +48,7 @@ function tryInUnit<T>(unit: UnitOfWork, work: () => T | Promise<T>): Promise<T |
       return result
     } catch (error) {
       const ended = await unit.abortBecauseOf(error)
-      if (ended.again) return AGAIN
+      if (ended.again) return new Again(error)
       throw ended.error
     }
   })

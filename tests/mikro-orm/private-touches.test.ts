@@ -12,6 +12,7 @@ const OTHER_CASTS: readonly string[] = [
   'database/postgres/postgres-decisions.ts',
   'debug/recorded-error.ts',
   'koa/attempt-state.ts',
+  'koa/body-of-attempts.ts',
   'unit/db-sessions-container.ts',
 ]
 

@@ -30,7 +30,8 @@ export interface Http2Exchange {
 
 export interface ServedHttp2 {
   readonly errors: Error[]
-  open(path: string, method?: string): Http2Exchange
+  /** Without `body` the request is not ended, unless its method has none. */
+  open(path: string, method?: string, body?: string): Http2Exchange
   /** Waits until every stream of the server so far is gone. */
   idle(): Promise<void>
   close(): Promise<void>
@@ -52,7 +53,7 @@ export async function serveHttp2(app: Application): Promise<ServedHttp2> {
   const { port } = server.address() as AddressInfo
   return {
     errors,
-    open: (path, method = 'GET') => openExchange(`http://127.0.0.1:${port}`, path, method),
+    open: (path, method = 'GET', body) => openExchange(`http://127.0.0.1:${port}`, path, method, body),
     idle: () => until(() => responses.every(({ stream }) => stream.destroyed), 'every stream to be gone'),
     async close() {
       for (const session of sessions) session.destroy()
@@ -62,10 +63,11 @@ export async function serveHttp2(app: Application): Promise<ServedHttp2> {
   }
 }
 
-function openExchange(authority: string, path: string, method: string): Http2Exchange {
+function openExchange(authority: string, path: string, method: string, body: string | undefined): Http2Exchange {
   const session = connect(authority)
   session.on('error', () => undefined)
   const stream = session.request({ ':path': path, ':method': method })
+  if (body !== undefined) stream.end(body)
   const begun = Promise.withResolvers<void>()
   const reply = new Promise<{ status: number; text: string } | undefined>((resolve) => {
     let status = 0
