@@ -13,7 +13,7 @@ export interface ScopedUnit {
   /** What it belongs to: the Koa ctx in a request. */
   readonly owner: unknown
   /** Whether the code of the unit that it was started in waits for its end. */
-  isAwaitedIn(outer: ScopedUnit): boolean
+  isAwaitedIn(outer: ScopedUnit | undefined): boolean
   readonly ended: boolean
   /** Whether it has not ended, and its transaction is not committed yet. */
   readonly isOpen: boolean
@@ -25,13 +25,18 @@ export interface ScopedUnit {
   holdsConnection(role: string): boolean
 }
 
+/** What the code around a unit is of. */
+export interface Around extends ConnectionUser {
+  readonly isOver: boolean
+}
+
 const NONE: readonly UnitScope[] = []
 /** Counts the units. */
 let started = 0
 const storage = new AsyncLocalStorage<UnitScope | undefined>()
 
 /** The asynchronous context of one unit of work. Code that goes on after the unit keeps nothing of it alive. */
-export class UnitScope implements ConnectionUser {
+export class UnitScope implements Around {
   readonly registry: object
   readonly number: number
   /** The scopes around it, from the inside out: one of each registry, and those of repeated attempts. */
@@ -40,15 +45,15 @@ export class UnitScope implements ConnectionUser {
   unit: ScopedUnit | undefined
   #repeats: boolean
   /** The one whose code started it. Undefined when this one is over. */
-  #startedIn: UnitScope | undefined
+  #startedIn: Around | undefined
 
-  constructor(registry: object, unit: ScopedUnit, repeats: boolean) {
+  constructor(registry: object, unit: ScopedUnit, repeats: boolean, startedIn: Around | undefined = runningUser()) {
     this.registry = registry
     this.unit = unit
     this.#repeats = repeats
     this.outer = scopesAround(registry)
     this.number = ++started
-    this.#startedIn = runningUser()
+    this.#startedIn = startedIn
   }
 
   get name(): string {
@@ -67,10 +72,10 @@ export class UnitScope implements ConnectionUser {
     return this.unit?.steps ?? 0
   }
 
-  get startedIn(): UnitScope | undefined {
-    const { unit } = this
-    const outer = this.#startedIn?.unit
-    return unit !== undefined && outer?.ended === false && unit.isAwaitedIn(outer) ? this.#startedIn : undefined
+  get startedIn(): Around | undefined {
+    const outer = this.#startedIn
+    if (this.unit === undefined || outer === undefined || outer.isOver) return undefined
+    return this.unit.isAwaitedIn(outer instanceof UnitScope ? outer.unit : undefined) ? outer : undefined
   }
 
   get running(): UnitScope | undefined {
@@ -104,14 +109,9 @@ function scopesAround(registry: object): readonly UnitScope[] {
 }
 
 /** The unit whose code is running, while it is open. */
-function runningUser(): UnitScope | undefined {
+export function runningUser(): UnitScope | undefined {
   const here = storage.getStore()
   return here?.isOver === false ? here : undefined
-}
-
-/** Whether the running code is in a unit that is open. */
-export function isInUnit(): boolean {
-  return runningUser() !== undefined
 }
 
 /** A session of `registry.session()`, for those who wait for its connection. */

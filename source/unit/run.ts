@@ -1,7 +1,8 @@
 import type { Transaction, TransactionManager } from '../transaction/index.ts'
 import type { DbSessionsContainer, Engines } from './db-sessions-container.ts'
 import { ConfigurationError } from '../role/errors.ts'
-import { isInUnit } from '../role/unit-scope.ts'
+import { plainTransactionHere } from '../role/plain-transactions.ts'
+import { runningUser } from '../role/unit-scope.ts'
 import { AbortableWork } from './abortable-work.ts'
 import { assertKnownOptions } from '../role/known-options.ts'
 import { checkedPreference } from './any-preference.ts'
@@ -39,7 +40,10 @@ export interface RunOptions {
 
 /** Starts the unit of an attempt. @internal */
 type Start = (
-  options: Pick<UnitOfWorkOptions, 'attempt' | 'mayRetry' | 'note' | 'owner' | 'anyPreference' | 'isAwaited'>,
+  options: Pick<
+    UnitOfWorkOptions,
+    'attempt' | 'mayRetry' | 'note' | 'owner' | 'anyPreference' | 'startedIn' | 'isAwaited'
+  >,
 ) => UnitOfWork
 
 const OPTIONS: readonly (keyof RunOptions)[] = ['attempts', 'name', 'owner', 'anyPreference', 'signal']
@@ -53,8 +57,13 @@ export function run<E extends Engines, Sessions, T>(
   options: RunOptions,
   roles: readonly string[],
 ): Promise<T> {
-  if (!isInUnit()) return runWith(start, work, options, roles)
-  return AwaitedPromise.of((isAwaited) => runWith((unit) => start({ ...unit, isAwaited }), work, options, roles))
+  const plain = plainTransactionHere()
+  const startedIn = plain ?? runningUser()
+  if (startedIn === undefined) return runWith(start, work, options, roles)
+  return AwaitedPromise.of((isAwaited) => {
+    const running = runWith((unit) => start({ ...unit, startedIn, isAwaited }), work, options, roles)
+    return plain === undefined ? running : plain.during(running)
+  })
 }
 
 async function runWith<E extends Engines, Sessions, T>(

@@ -1,4 +1,5 @@
 import type { CommitPlanner } from '../atomic/commit-planner.ts'
+import type { Around } from '../role/unit-scope.ts'
 import type { Engine } from '../role/engine.ts'
 import type { TransactionManager } from '../transaction/index.ts'
 
@@ -46,6 +47,8 @@ export interface UnitOfWorkOptions extends AttemptOptions {
   /** One object for all attempts at the same work. Default: the owner, or the unit's container. */
   readonly series?: object | undefined
   readonly observer?: UnitObserver | undefined
+  /** Whose code started it. Default: the unit whose code is running. */
+  readonly startedIn?: Around | undefined
   /** Whether the code that started it waits for its end. Default: inside of another unit of the same owner. */
   readonly isAwaited?: (() => boolean) | undefined
 }

@@ -51,7 +51,7 @@ export class UnitOfWork implements SessionSource {
     })
     // The attempts at a request share its ctx, and so what an attempt has left behind there.
     this.#isRequest = options.series === undefined && options.owner !== undefined
-    this.scope = new UnitScope(host, this, this.#isRequest && options.mayRetry === true)
+    this.scope = new UnitScope(host, this, this.#isRequest && options.mayRetry === true, options.startedIn)
     this.container = new Container(this)
     if (unitStartChannel.hasSubscribers) unitStartChannel.publish(this.#facts())
   }
@@ -80,9 +80,9 @@ export class UnitOfWork implements SessionSource {
     return this.#sessions.steps
   }
 
-  isAwaitedIn({ owner }: ScopedUnit): boolean {
+  isAwaitedIn(outer: ScopedUnit | undefined): boolean {
     const { isAwaited } = this.#options
-    return isAwaited === undefined ? this.#isRequest && owner === this.owner : isAwaited()
+    return isAwaited === undefined ? this.#isRequest && outer?.owner === this.owner : isAwaited()
   }
 
   /** Its transaction manager. */

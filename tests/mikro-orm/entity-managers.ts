@@ -199,6 +199,30 @@ export const MANAGER_RELIANCES: readonly Reliance[] = [
     },
   },
   {
+    what: 'The transaction context in em.transactional() is one of Kysely, which says how it ended',
+    where: ['role/plain-transactions.ts'],
+    forms: ['transactionContext'],
+    why: 'a transaction outside of sessions holds a connection until its end',
+    async check({ sqlite, postgres }) {
+      for (const { orm } of [sqlite, postgres]) {
+        const ends: unknown[] = []
+        for (const fails of [false, true]) {
+          let context: any
+          const ending = orm.em.fork().transactional(async (em) => {
+            context = TransactionContext.currentTransactionContext()?.em.getTransactionContext()
+            ends.push([context.isCommitted, context.isRolledBack])
+            await em.transactional(async () => ends.push([context.isCommitted, context.isRolledBack]))
+            if (fails) throw new Error('fails')
+          })
+          await ending.catch(() => undefined)
+          ends.push([context.isCommitted, context.isRolledBack])
+        }
+        const open = [false, false]
+        assert.equal(ends, [open, open, [true, false], open, open, [false, true]])
+      }
+    },
+  },
+  {
     what: 'Statements go to the transaction context that an entity manager has when the call begins',
     where: [
       PIPELINED,

@@ -305,6 +305,31 @@ for (const dialect of DIALECTS) {
     assert.equal(await authorNames(one.look), ['alone', 'in a unit'])
   })
 
+  test('a run inside em.transactional() of MikroORM alone is refused, and that goes on', async ({ one }) => {
+    const registry = registryOf(one.orm)
+    const inner = (name: string) => registry.run(({ dbSession }: any) => put(name)(dbSession.writer))
+    await one.orm.em.fork().transactional(async (em: any) => {
+      await put('alone')(em)
+      const refused = await Promise.all([rejection(inner('one')), rejection(inner('two'))])
+      for (const error of refused) assertRefused(error, /em\.transactional\(\) outside of sessions/)
+      await put('goes on')(em)
+    })
+    await inner('next')
+    assert.equal(await authorNames(one.look), ['alone', 'goes on', 'next'])
+  })
+
+  test('a run that nobody waits for gets through behind em.transactional() of MikroORM alone', async ({ one }) => {
+    const registry = registryOf(one.orm)
+    let inner: Promise<unknown> | undefined
+    await one.orm.em.fork().transactional(async (em: any) => {
+      await put('alone')(em)
+      inner = registry.run(({ dbSession }: any) => put('inner')(dbSession.writer))
+      await somethingElse()
+    })
+    await inner
+    assert.equal(await authorNames(one.look), ['alone', 'inner'])
+  })
+
   test('a request in which another dbSessions of the same ORM would wait is refused', async ({ one }) => {
     const [outer, inner] = [registryOf(one.orm), registryOf(one.orm)]
     const app = new Koa<any, any>()
