@@ -1,6 +1,7 @@
 import type { BeginOptions } from './begin-options.ts'
 import type { ConnectionSource, ConnectionUser } from './connection-waits.ts'
 import type { Decisions } from './decisions.ts'
+import type { Provide } from './lent-connection.ts'
 import type { PoolReport } from './pool-report.ts'
 import type { Finish, PreparedTransactions } from './prepared.ts'
 import type { AbstractSqlConnection, SqlEntityManager } from '@mikro-orm/sql'
@@ -120,16 +121,6 @@ export interface Reads {
   cancel(): void
 }
 
-/** The connections that Kysely lends for the statements that MikroORM sends. */
-export interface LentConnections {
-  /** Watches what is sent over one, from here on. */
-  watch(connection: KyselyConnection): void
-  /** Whether something is left on one for sure, such as a lock. */
-  holds(connection: KyselyConnection): boolean
-  /** Cleans one behind its use where something may be left on it. Never rejects. */
-  clean(connection: KyselyConnection): Promise<void>
-}
-
 /** The database behind one role, as far as sessions need it. */
 export interface Database {
   readonly dialect: 'postgresql' | 'sqlite'
@@ -147,6 +138,12 @@ export interface Database {
   begin(options: BeginOptions, em: SqlEntityManager, user: ConnectionUser | undefined): Promise<DatabaseConnection>
   /** Where the connections to the primary come from. */
   readonly source: ConnectionSource
+  /** Passes a connection that Kysely takes to `consumer`, so that it comes back in any case, and clean. */
+  lend<T>(
+    connection: AbstractSqlConnection,
+    provide: Provide,
+    consumer: (connection: KyselyConnection) => Promise<T>,
+  ): Promise<T>
   /** What was decided in it about commits over several databases. */
   readonly decisions: Decisions
   /** What is prepared in it, where the database knows PREPARE TRANSACTION. */
@@ -155,8 +152,6 @@ export interface Database {
   pool(): Promise<PoolReport | undefined>
   /** The role whose session has the only connection now, if there is only one. */
   readonly holder?: string | undefined
-  /** Keeps connections clean that MikroORM takes itself. Missing where there is only one connection. */
-  readonly lent?: LentConnections
   /** From here on each transaction is begun so that it can become the commit point of one. */
   mayDecide(): void
 }

@@ -18,10 +18,8 @@ function attach(registry: object, engine: Engine): () => void {
     role,
     scoped,
     kind,
+    database,
     onlyConnection: dialect === 'sqlite',
-    holder: () => database.holder,
-    lent: database.lent,
-    source: () => database.source,
     isExhausted: async () => isExhausted(await engine.pool()),
   })
 }

@@ -1,7 +1,8 @@
 import type { Connection, EntityManager, MikroORM } from '@mikro-orm/core'
-import type { ConnectionSource } from '../database/connection-waits.ts'
-import type { LentConnections } from '../database/database.ts'
+import type { AbstractSqlConnection } from '@mikro-orm/sql'
+import type { Database } from '../database/database.ts'
 import { DECISION_TABLE } from '../database/decisions.ts'
+import type { Provide } from '../database/lent-connection.ts'
 import { sessionOfEntityManager } from '../session/session.ts'
 import { isNestedIn } from '../session/nested-transactions.ts'
 import { oneAfterTheOther } from '../session/one-after-the-other.ts'
@@ -29,12 +30,7 @@ type AnyOrm = MikroORM<any, any, any>
 export interface Attachment extends RoleOfOrm {
   /** Whether there is only one connection. */
   readonly onlyConnection: boolean
-  /** The role whose session has the only connection now. */
-  readonly holder: () => string | undefined
-  /** Keeps connections clean that MikroORM takes itself. */
-  readonly lent: LentConnections | undefined
-  /** Where its connections come from. */
-  readonly source: () => ConnectionSource
+  readonly database: Database
   /** Whether all connections are in use, so that the next statement would wait. */
   readonly isExhausted: () => Promise<boolean>
 }
@@ -65,7 +61,7 @@ export function attachOrm(orm: AnyOrm, attachment: Attachment): () => void {
   return () => served.remove(attachment.registry)
 }
 
-function prepared(orm: AnyOrm, { role, onlyConnection, holder }: Attachment): ServedOrm {
+function prepared(orm: AnyOrm, { role, onlyConnection, database }: Attachment): ServedOrm {
   const { config, driver } = orm
   const served = new ServedOrm(config)
   // MikroORM has no way to unregister; the guard does nothing outside of sessions.
@@ -93,7 +89,7 @@ function prepared(orm: AnyOrm, { role, onlyConnection, holder }: Attachment): Se
           return lettingFork(args[2]?.em, () => original.apply(this, args))
         },
     ),
-    ...connectionsOf(driver).flatMap((connection) => guarded(connection, served, holder)),
+    ...connectionsOf(driver).flatMap((connection) => guarded(connection, served, database)),
     ...(onlyConnection ? connectionsOf(driver).flatMap((connection) => guardedClient(connection, served)) : []),
     ...(onlyConnection ? [override(driver, 'createQueryBuilder', lockless)] : []),
   ])
@@ -117,7 +113,7 @@ const BETWEEN =
   'A session has the only connection, and would commit or lose what is loaded: load it where no unit of work is under way.'
 
 /** Guards the methods that send MikroORM's statements. Without a context they take a connection from the pool. */
-function guarded(connection: Connection, served: ServedOrm, holder: () => string | undefined): (() => void)[] {
+function guarded(connection: Connection, served: ServedOrm, database: Database): (() => void)[] {
   const assertContext = (context: unknown, what: string): void => {
     const role = context === undefined ? served.roleToLeave() : undefined
     if (role !== undefined) throw new OutsideTransactionError(role, what)
@@ -151,7 +147,7 @@ function guarded(connection: Connection, served: ServedOrm, holder: () => string
       (original) =>
         async function (...args) {
           assertContext(undefined, 'executeDump()')
-          const role = holder()
+          const role = database.holder
           if (role !== undefined) throw new OutsideTransactionError(role, 'executeDump()', BETWEEN)
           return await original.apply(this, args)
         },
@@ -215,12 +211,12 @@ const INSIDE =
  */
 function autocommitClient(connection: Connection, served: ServedOrm, attachment: Attachment): (() => void)[] {
   const session = (): AutocommitSession | undefined => served.autocommitting()
-  const { role, onlyConnection, lent } = attachment
+  const { role, onlyConnection, database } = attachment
   const wouldWait = async (): Promise<boolean> => onlyConnection || (await attachment.isExhausted())
   const provideGuarded = (original: Method): Method =>
-    async function (...args) {
+    async function (consumer, ...options) {
       // What opens the connection waits for nobody who waits for that.
-      if (isConnecting(connection)) return await original.apply(this, args)
+      if (isConnecting(connection)) return await original.call(this, consumer, ...options)
       // MikroORM lets statements of Kysely go ahead of that.
       if (!isConnected(connection)) await connection.ensureConnection()
       const here = session()
@@ -229,15 +225,13 @@ function autocommitClient(connection: Connection, served: ServedOrm, attachment:
       }
       if (here?.statements.streams === true && (await attachment.isExhausted())) throw new StreamUnderWayError(role)
       const { user } = here?.core.options.unit ?? {}
-      const mayWait = user !== undefined && attachment.source().isTaken && (await wouldWait())
-      const provide = (...given: any[]): Promise<unknown> => {
-        const sent = (): Promise<unknown> =>
-          lent === undefined ? original.apply(this, given) : cleanLent(lent, original.bind(this), given)
+      const mayWait = user !== undefined && database.source.isTaken && (await wouldWait())
+      const provide: Provide = (lent) => original.call(this, lent, ...options)
+      const send = (use: typeof consumer): Promise<unknown> => {
+        const sent = (): Promise<unknown> => database.lend(connection as AbstractSqlConnection, provide, use)
         return onlyConnection ? oneAfterTheOther(connection, role, sent) : sent()
       }
-      return await (mayWait
-        ? provideInTurn(provide, args, { user, role, source: attachment.source() })
-        : provide(...args))
+      return await (mayWait ? provideInTurn(send, consumer, { user, role, source: database.source }) : send(consumer))
     }
   const prepare = preparedExecutors(connection, (executor) => {
     override(executor, 'provideConnection', provideGuarded)
@@ -252,30 +246,6 @@ const prepareFirst = (original: Method): Method =>
     this.getClient()
     return original.apply(this, args)
   }
-
-/**
- * Lends a connection, and cleans it before somebody else may have it. The answer waits for that where a lock may be left, as
- * the statement shows.
- */
-function cleanLent(lent: LentConnections, lend: Method, [use, ...rest]: any[]): Promise<unknown> {
-  const answer = Promise.withResolvers<unknown>()
-  const lending = lend(
-    async (connection: any) => {
-      lent.watch(connection)
-      try {
-        const result = await use(connection)
-        if (lent.holds(connection)) await lent.clean(connection)
-        answer.resolve(result)
-      } catch (error) {
-        answer.reject(error)
-      }
-      await lent.clean(connection)
-    },
-    ...rest,
-  )
-  lending.catch(answer.reject)
-  return answer.promise
-}
 
 /** Calls `prepare` once for each executor of the connection's clients. An ORM that reconnects makes a new client. */
 function preparedExecutors(connection: Connection, prepare: (executor: object) => void): (() => void)[] {

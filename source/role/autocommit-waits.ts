@@ -1,6 +1,7 @@
 import { waitForConnection, type ConnectionSource, type ConnectionUser } from '../database/connection-waits.ts'
 
-type Provide = (...args: any[]) => Promise<unknown>
+/** What uses a connection of Kysely's. */
+type Consumer = (connection: any) => Promise<unknown>
 
 /** What a statement of MikroORM's waits for. */
 interface Waiting {
@@ -13,15 +14,18 @@ interface Waiting {
  * Calls `provide`, Kysely's provideConnection(), which waits for a connection, and gives up where that has no end.
  * @throws ConnectionDeadlockError
  */
-export async function provideInTurn(provide: Provide, [consumer, ...rest]: any[], waiting: Waiting): Promise<unknown> {
+export async function provideInTurn(
+  provide: (consumer: Consumer) => Promise<unknown>,
+  consumer: Consumer,
+  waiting: Waiting,
+): Promise<unknown> {
   const taken = Promise.withResolvers<void>()
   const turn = waitForConnection(taken.promise, waiting, () => undefined)
-  const consumeInTurn = async (connection: unknown): Promise<unknown> => {
+  const consumed = provide(async (connection) => {
     taken.resolve()
     await turn
     return await consumer(connection)
-  }
-  const consumed = provide(consumeInTurn, ...rest)
+  })
   consumed.catch(taken.reject)
   await turn
   return await consumed

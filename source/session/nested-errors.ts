@@ -38,7 +38,8 @@ export class NestedTransactionEndedError extends SqlassistError {
 
 /**
  * The session or a savepoint of the transaction was rolled back, or a savepoint was made, during an
- * `em.transactional()`. That one's own savepoint would have been pulled from under it.
+ * `em.transactional()`. That one's own savepoint would have been pulled from under it. Or the session ended during a
+ * transaction that `em.begin()` had begun.
  */
 export class NestedTransactionOpenError extends SqlassistError {
   static {
@@ -46,10 +47,13 @@ export class NestedTransactionOpenError extends SqlassistError {
   }
   override readonly code = 'SQLASSIST_NESTED_TRANSACTION_OPEN'
 
-  constructor(role: string, what: string) {
+  constructor(role: string, what: string, by: 'em.begin()' | 'em.transactional()' = 'em.transactional()') {
     super(
-      `${what} was called while em.transactional() is under way on the session of role "${role}". Await it first, ` +
-        `and leave its callback; inside of it em.transactional() nests once more.`,
+      by === 'em.begin()'
+        ? `${what} came while a transaction of em.begin() is open on the session of role "${role}"; it was rolled back. ` +
+            `Call em.commit() or em.rollback() before.`
+        : `${what} was called while em.transactional() is under way on the session of role "${role}". Await it first, ` +
+            `and leave its callback; inside of it em.transactional() nests once more.`,
     )
   }
 }

@@ -39,7 +39,7 @@ export class OwnCommits {
     core.assertUsable()
     try {
       await this.#settle()
-      this.#statements.assertNotNested('The end of its request or run')
+      this.#statements.assertAllEnded()
       core.transaction.seal()
       await this.#finish(core.transaction)
       await core.transaction.events.afterCommit()
@@ -122,6 +122,7 @@ export class OwnCommits {
     if (core.life.hasFailed) this.#statements.assertNotNested('em.rollback()')
     else this.#statements.refuseNested('em.rollback()')
     core.life.recover()
+    if (core.leavesTransactionsToMikroOrm) core.em.resetTransactionContext()
     core.forget()
     core.savepoints?.forgetStrays()
     await core.startOver()

@@ -1,4 +1,5 @@
 import type { SqlEntityManager } from '@mikro-orm/sql'
+import type { ControlledTransaction } from 'kysely'
 import { TransactionAbortedError } from '../database/errors.ts'
 import { holdElsewhere } from '../database/held-elsewhere.ts'
 import { behindFlush } from './operations.ts'
@@ -30,27 +31,24 @@ async function refusingLost(session: Session, em: SqlEntityManager, work: (em: a
   return result
 }
 
-/** On an entity manager whose transaction the program began: notes its end. */
-const LEAVE = Symbol('koa-sqlassist leave')
-
-type Begun = SqlEntityManager & { [LEAVE]?: (() => void) | undefined }
-
-/** Does `begin`, which is MikroORM's, and notes who holds a connection until {@link endedByHand}. */
-export async function begunByHand(em: Begun, begin: () => Promise<void>): Promise<void> {
-  const isNested = em.isInTransaction()
+/** Does `begin`, which is MikroORM's, behind the flush beside it. Its session ends it where nobody does. */
+export async function begunByHand(em: SqlEntityManager, begin: () => Promise<void>): Promise<void> {
   await behindFlush(em, begin)
   const session = sessionOfEntityManager(em)
-  if (session !== undefined && !isNested) em[LEAVE] = noteHeld(session)
+  const transaction: ControlledTransaction<any> | undefined = em.getTransactionContext()
+  if (session?.em !== em || transaction === undefined) return
+  ;(session.core.begun ??= []).push({ transaction, leave: noteHeld(session) })
 }
 
-export async function endedByHand(em: Begun, end: () => Promise<void>): Promise<void> {
+/** Ends it by `end`. `inAnyCase`: it is over, also where that fails. */
+export async function endedByHand(em: SqlEntityManager, end: () => Promise<void>, inAnyCase = false): Promise<void> {
+  let isOver = inAnyCase
   try {
     await behindFlush(em, end)
+    isOver = true
   } finally {
-    if (!em.isInTransaction()) {
-      em[LEAVE]?.()
-      em[LEAVE] = undefined
-    }
+    const session = sessionOfEntityManager(em)
+    if (isOver && session?.em === em) session.core.begun?.pop()?.leave?.()
   }
 }
 

@@ -1,5 +1,5 @@
 import type { SqlEntityManager } from '@mikro-orm/sql'
-import type { Kysely } from 'kysely'
+import type { ControlledTransaction, Kysely } from 'kysely'
 import type { Database } from '../database/database.ts'
 import { Activity } from './activity.ts'
 import { DatabaseTransaction } from './database-transaction.ts'
@@ -15,6 +15,13 @@ import type { Predecessor } from './transaction-connection.ts'
 import type { TransactionHost } from './transaction-statements.ts'
 import type { SessionState } from './session-state.ts'
 
+/** A transaction of MikroORM's that the program has begun by `em.begin()`, and not ended. */
+export interface BegunByHand {
+  readonly transaction: ControlledTransaction<any>
+  /** Notes that its connection is about to come back. */
+  readonly leave: (() => void) | undefined
+}
+
 /** What the parts of a session share: its entity manager, its life, its database transaction, and what is under way. */
 export class SessionCore implements TransactionHost {
   readonly em: SqlEntityManager
@@ -27,6 +34,8 @@ export class SessionCore implements TransactionHost {
   context: Kysely<any> | undefined
   /** Made with the first savepoint. */
   savepoints: SessionSavepoints | undefined
+  /** The latest last: em.begin() begins another one over another connection. */
+  begun: BegunByHand[] | undefined
   readonly #database: Database
   #transaction: DatabaseTransaction
 
@@ -84,6 +93,7 @@ export class SessionCore implements TransactionHost {
     const rollback = ended.rollback()
     this.replaceTransaction(rollback === undefined ? undefined : ended)
     await rollback
+    await this.#rollBackBegun()
   }
 
   /** Has what comes from here on in another database transaction, which begins `after` the end of this one. */
@@ -106,10 +116,22 @@ export class SessionCore implements TransactionHost {
 
   /** Rolls `transaction` back; without a promise where nobody has to wait, as for the end of plain reads. */
   rollBack(transaction: DatabaseTransaction): Promise<void> | undefined {
+    if (this.begun !== undefined && this.begun.length > 0) return this.#rollBackBegun()
     const rollback = transaction.rollback()
     if (rollback === undefined || transaction.writes.mayHoldLocks || transaction.events.hearsRollback) return rollback
     this.settings.background(rollback)
     return undefined
+  }
+
+  async #rollBackBegun(): Promise<void> {
+    const { begun = [] } = this
+    this.begun = undefined
+    const connection = this.em.config.getDriver().getConnection('write')
+    for (const { transaction, leave } of begun) {
+      // The database rolls back when its connection goes.
+      await connection.rollback(transaction).catch(() => undefined)
+      leave?.()
+    }
   }
 
   /** Leaves nothing but a rollback to the program: what is in memory is not what the database holds. */

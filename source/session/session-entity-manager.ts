@@ -102,7 +102,7 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
       assertNotInsideOfNested(this, 'em.rollback()')
       const session = sessionOfEntityManager(this)
       if (session === undefined || (session.leavesTransactionsToMikroOrm && !session.hasFailed)) {
-        return await endedByHand(this, () => super.rollback())
+        return await endedByHand(this, () => super.rollback(), true)
       }
       if (session.em !== this) throw new ManagedSessionError(session.role, 'em.rollback() inside em.transactional()')
       await session.commits.rollbackAndContinue()

@@ -12,6 +12,8 @@ import { scopeOf, type NestingHost } from './session-kysely.ts'
 import { SessionStreams } from './session-streams.ts'
 import type { Statement } from './statement.ts'
 
+const END = 'The end of its request or run'
+
 /** The statements of a session in its database transaction, its streams, and the transactions nested in it. */
 export class SessionStatements implements PipelinedHost, NestingHost {
   readonly #core: SessionCore
@@ -128,6 +130,13 @@ export class SessionStatements implements PipelinedHost, NestingHost {
   /** @throws NestedTransactionOpenError while em.transactional() is under way */
   assertNotNested(what: string): void {
     if (this.#nesting > 0) throw new NestedTransactionOpenError(this.role, what)
+  }
+
+  /** At the end of the unit of work. @throws NestedTransactionOpenError while a transaction of the program's is open */
+  assertAllEnded(): void {
+    this.assertNotNested(END)
+    if (this.#core.begun !== undefined && this.#core.begun.length > 0)
+      throw new NestedTransactionOpenError(this.role, END, 'em.begin()')
   }
 
   /** @throws NestedTransactionOpenError while em.transactional() is under way; as {@link SessionCore.assertUsable} */

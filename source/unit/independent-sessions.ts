@@ -95,7 +95,7 @@ async function assertCommittable(session: Session): Promise<void> {
   const idle = session.idle()
   if (idle !== undefined) await idle
   session.core.life.assertNotFailed()
-  session.assertNotNested('The end of its request or run')
+  session.statements.assertAllEnded()
   if (session.transaction.needsCommit) await session.transaction.assertCommittable()
   else if (isToBeValidated(session)) await session.commits.commitAndContinue()
 }

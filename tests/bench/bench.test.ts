@@ -78,7 +78,8 @@ test('a server that leaves the row of a failed request is not measured', async (
 })
 
 test('servers take turns, and each figure is there beside that by hand', async () => {
-  const args = '--servers by-hand,pg --works write --databases postgresql --delays 2 --seconds 0.05 --rounds 2 --connections 2'
+  const args =
+    '--servers by-hand,pg --works write --databases postgresql --delays 2 --seconds 0.05 --rounds 2 --connections 2'
   let printed = ''
   const comparison = new Comparison(stage, readOptions(args.split(' ')), (text) => (printed += text))
   const { results, delays } = await comparison.run()

@@ -230,6 +230,8 @@ export const MANAGER_RELIANCES: readonly Reliance[] = [
       'session/session.ts',
       'session/reads-outside.ts',
       'session/operations.ts',
+      'session/own-transactions.ts',
+      'session/own-commits.ts',
       'session/session-statements.ts',
       'session/flush-in-turn.ts',
       'session/undone-in-memory.ts',

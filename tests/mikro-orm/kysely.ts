@@ -3,10 +3,12 @@ import { CompiledQuery, Kysely } from 'kysely'
 import { MikroORM } from '@mikro-orm/sqlite'
 import * as assert from 'uvu/assert'
 import { Author, Topic } from '../memory/savepoint-world.ts'
+import { rejection } from '../support/rejection.ts'
 import type { Reliance, Worlds } from './reliance.ts'
 
 const CONTEXT = 'session/session-kysely.ts'
 const SQLITE = ['database/sqlite/sqlite-database.ts', 'database/sqlite/sqlite-reads.ts']
+const LENT = 'database/lent-connection.ts'
 const ATTACH = 'role/attach-orm.ts'
 
 const clientOf = ({ sqlite }: Worlds): any => (sqlite.orm.driver.getConnection('write') as any).getClient()
@@ -173,8 +175,43 @@ export const KYSELY_RELIANCES: readonly Reliance[] = [
     },
   },
   {
+    what: 'A transaction begins by begin or start transaction, is rolled back by rollback, and keeps its connection if that fails',
+    where: [LENT],
+    forms: ['cancel'],
+    why: 'the connection is taken back then',
+    async check({ sqlite, postgres }) {
+      for (const { orm } of [sqlite, postgres]) {
+        const client: any = (orm.driver.getConnection('write') as any).getClient()
+        const executor = client.getExecutor()
+        const sent: string[] = []
+        let isBack = false
+        executor.provideConnection = async (consumer: (given: any) => Promise<any>) => {
+          await consumer({
+            async executeQuery({ sql }: CompiledQuery) {
+              sent.push(sql)
+              if (sql === 'rollback') throw new Error('lost')
+              return { rows: [] }
+            },
+          })
+          isBack = true
+        }
+        try {
+          await client.startTransaction().execute()
+          const isolated =
+            orm === postgres.orm ? client.startTransaction().setIsolationLevel('serializable') : undefined
+          const transaction = await (isolated ?? client.startTransaction()).execute()
+          assert.is((await rejection(transaction.rollback().execute())).message, 'lost')
+        } finally {
+          delete executor.provideConnection
+        }
+        assert.is(isBack, false)
+        assert.match(sent.join(), /^begin,(?:begin|start transaction isolation level serializable),rollback$/)
+      }
+    },
+  },
+  {
     what: "A statement with a signal cancels by cancelQuery() of Kysely's connection, after collectSessionInfo()",
-    where: [CONTEXT],
+    where: [CONTEXT, LENT, 'database/postgres/client-connection.ts'],
     forms: ['cancel'],
     why: "a session's connections cancel the statement on the server",
     async check(worlds) {

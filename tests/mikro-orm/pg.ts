@@ -1,4 +1,5 @@
 /** What the library relies on of pg, on a connection out of MikroORM's pool. */
+import { CompiledQuery } from 'kysely'
 import pg from 'pg'
 import * as assert from 'uvu/assert'
 import type { Reliance, Worlds } from './reliance.ts'
@@ -115,6 +116,44 @@ export const PG_RELIANCES: readonly Reliance[] = [
         await client.query('rollback')
         assert.equal(order, ['error', 'drain E'])
       })
+    },
+  },
+  {
+    what: 'pg says in readyForQuery whether the server is through with what a client has sent',
+    where: ['database/postgres/server-errors.ts'],
+    forms: ['pg'],
+    why: 'a client that Kysely gives back after an error is judged only then',
+    async check(worlds) {
+      await withClient(worlds, async (client) => {
+        const seen = [client.readyForQuery]
+        const query = client.query('select 1')
+        seen.push(client.readyForQuery)
+        await query
+        seen.push(client.readyForQuery)
+        assert.equal(seen, [true, false, true])
+      })
+    },
+  },
+  {
+    what: "Kysely takes a client by connect() of pg's pool, which the pool may have of its own",
+    where: ['database/postgres/client-pool.ts'],
+    forms: ['nativeClient'],
+    why: 'the client of a connection of Kysely is known by it',
+    async check(worlds) {
+      const connection: any = worlds.postgres.orm.driver.getConnection('write')
+      const pool: any = await connection.getNativeClient()
+      const taken: unknown[] = []
+      pool.connect = async () => {
+        const client = await Object.getPrototypeOf(pool).connect.call(pool)
+        taken.push(client.processID)
+        return client
+      }
+      try {
+        const { rows } = await connection.getClient().executeQuery(CompiledQuery.raw('select pg_backend_pid() as pid'))
+        assert.equal(taken, [rows[0].pid])
+      } finally {
+        delete pool.connect
+      }
     },
   },
   {

@@ -32,7 +32,7 @@ export const FORMS = {
   executor: /\bgetExecutor\(|\bprovideConnection\b|\bwithConnectionProvider\(/,
   savepoint: /\b(?:rollbackToSavepoint|releaseSavepoint)\(/,
   cancel: /\bcollectSessionInfo\(/,
-  pg: /\b_(?:queryable|ending|ended|clients)\b|\bprocessID\b|\bgetTransactionStatus\(|\bnew Client\(|'drain'/,
+  pg: /\b_(?:queryable|ending|ended|clients)\b|\bprocessID\b|\breadyForQuery\b|\bgetTransactionStatus\(|\bnew Client\(|'drain'/,
 } as const satisfies Readonly<Record<string, RegExp>>
 
 export type Form = keyof typeof FORMS

@@ -1,9 +1,13 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import type { AbstractSqlConnection, SqlEntityManager } from '@mikro-orm/sql'
+import type { DatabaseConnection } from 'kysely'
 import type { PoolClient } from 'pg'
 import { waitForConnection, type ConnectionSource, type ConnectionUser } from '../connection-waits.ts'
 import { heldElsewhere } from '../held-elsewhere.ts'
+import { LentConnection, type Provide } from '../lent-connection.ts'
 import type { Relations } from '../relations.ts'
-import { ConnectionHooks, hookedConnection, type HookedConnection } from './connection-hooks.ts'
+import { ClientConnection } from './client-connection.ts'
+import { ConnectionHooks, hookedConnection } from './connection-hooks.ts'
 import { PooledClient, type ClientSurroundings } from './pooled-client.ts'
 import { idleUserOf } from './held-clients.ts'
 import { isFull, reportOfPool, type PoolOfClients } from './side-connection.ts'
@@ -16,6 +20,12 @@ interface KnownPool {
   readonly hooks: ConnectionHooks | undefined
   readonly around: ClientSurroundings
 }
+
+/** The client that Kysely takes out of a pool, of which Kysely shows nothing. */
+interface Taken {
+  client?: PoolClient
+}
+const taking = new AsyncLocalStorage<Taken>()
 
 /** Takes clients out of the pool of one of an ORM's connections: to the primary, or to a replica. */
 export class ClientPool implements ConnectionSource {
@@ -64,6 +74,32 @@ export class ClientPool implements ConnectionSource {
   }
 
   /**
+   * Passes a client that Kysely takes to `consumer`. It is cleaned, or closed, before it is given back; the answer waits for
+   * that only where it is known that something is left.
+   */
+  async lend<T>(provide: Provide, consumer: (connection: DatabaseConnection) => Promise<T>): Promise<T> {
+    const { pool, hooks, around } = this.#present() ?? (await this.#open())
+    notesTaken(pool)
+    const taken: Taken = {}
+    const answer = Promise.withResolvers<T>()
+    const lending = taking.run(taken, () =>
+      provide(async (connection) => {
+        const held = new PooledClient(taken.client as PoolClient, { ...around, isLent: true })
+        delete taken.client
+        if (hooks !== undefined) held.takeSettings()
+        const used = LentConnection.lend(new ClientConnection(connection, held), consumer)
+        try {
+          return await used
+        } finally {
+          await held.handOver(() => answer.resolve(used))
+        }
+      }),
+    )
+    lending.then(answer.resolve, answer.reject)
+    return await answer.promise
+  }
+
+  /**
    * Returns the pool whose options connections beside it use. An ORM that was closed meanwhile still has the old one,
    * and asking for another would open the ORM again.
    */
@@ -93,14 +129,6 @@ export class ClientPool implements ConnectionSource {
     return this.#known
   }
 
-  /** Sets up a connection that Kysely lends, of which everything was reset. @throws where only a new one can be set up */
-  async setUpLent(connection: HookedConnection): Promise<void> {
-    const { pool, hooks } = this.#present() ?? (await this.#open())
-    assertSettable(pool)
-    if (pool.options.onConnect !== undefined) throw new Error('only new clients are set up')
-    await hooks?.create(connection)
-  }
-
   /** Whether to ask for a client now is to wait until another one is given back. */
   get isExhausted(): boolean {
     const pool = this.#present()?.pool
@@ -119,5 +147,21 @@ const MIKRO_ORMS_LISTENERS = 1
 function assertSettable(pool: PoolOfClients): void {
   if (pool.options.verify !== undefined || pool.listenerCount('connect') > MIKRO_ORMS_LISTENERS) {
     throw new Error('only new clients are set up')
+  }
+}
+
+const noting = new WeakSet<PoolOfClients>()
+
+/** Has `pool` note which client it gives to whom. */
+function notesTaken(pool: PoolOfClients): void {
+  if (noting.has(pool)) return
+  noting.add(pool)
+  const connect: (...args: unknown[]) => Promise<PoolClient> = pool.connect.bind(pool)
+  // pg's pool calls it with a callback.
+  pool.connect = async function noted(...args: unknown[]): Promise<PoolClient> {
+    const client = await connect(...args)
+    const taken = taking.getStore()
+    if (taken !== undefined) taken.client = client
+    return client
   }
 }

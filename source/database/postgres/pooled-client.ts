@@ -1,6 +1,6 @@
 import type { PoolClient, QueryResult } from 'pg'
 import { beginWithParameters } from './begin-with-parameters.ts'
-import { mayStillArrive, requestCancel } from './cancel-request.ts'
+import { Cancels } from './cancels.ts'
 import type { ConnectionUser } from '../connection-waits.ts'
 import { ConnectionLostError } from '../errors.ts'
 import { LeftBehind } from '../left-behind.ts'
@@ -8,11 +8,10 @@ import type { Relations } from '../relations.ts'
 import { BEFORE_ROLLBACK, CLEAN, deallocate, PREPARED, UNLOCK } from './cleaning.ts'
 import { noteHolder } from './held-clients.ts'
 import { queryWithTags } from './query-with-tags.ts'
+import { sendQuery, type Results } from './send-query.ts'
 import { ReportedSettings } from './reported-settings.ts'
 import type { PoolOfClients } from './side-connection.ts'
-import { hasSqlState, isLost, whenAnswered } from './server-errors.ts'
-
-type Results = QueryResult | QueryResult[]
+import { hasSqlState, isLost, orLost, untilReady } from './server-errors.ts'
 
 /** What a client has around it. */
 export interface ClientSurroundings {
@@ -21,6 +20,8 @@ export interface ClientSurroundings {
   readonly relations: () => Relations
   /** Sets a client up as a new one is. @throws where only a new one can be */
   readonly setUp: (client: PoolClient, held: PooledClient) => Promise<void>
+  /** Whether something else has taken the client, and gives it back. */
+  readonly isLent?: boolean
 }
 
 /**
@@ -33,16 +34,15 @@ export class PooledClient {
   readonly #client: PoolClient
   readonly #around: ClientSurroundings
   readonly #settings: ReportedSettings
-  readonly #left: LeftBehind
+  /** What may be left on the connection, which then goes back only when it is clean. */
+  readonly left: LeftBehind
   /** It was reset, and not set up since as a new one is. */
   #isReset = false
   /** Who it is taken for. Undefined once it is about to come back. */
   user: ConnectionUser | undefined
   /** Statements on their way. */
   #running = 0
-  #cancelling: Promise<void> | undefined
-  /** A request to cancel that was given up may still arrive. */
-  #mayBeCancelled = false
+  readonly #cancels: Cancels
   /** Why the connection was lost: pg emits what it hears between two statements. */
   #lastWord: unknown
   #isUnanswered = false
@@ -55,7 +55,8 @@ export class PooledClient {
     noteHolder(client, this)
     this.#around = around
     this.#settings = ReportedSettings.of(client)
-    this.#left = new LeftBehind(around.relations)
+    this.left = new LeftBehind(around.relations)
+    this.#cancels = new Cancels(client, around.pool.options, around.role)
     client.on('error', this.#hear)
   }
 
@@ -111,11 +112,11 @@ export class PooledClient {
   /** @throws ConnectionLostError, or the driver's error */
   async query(sql: string, parameters?: readonly unknown[]): Promise<Results> {
     // A cancel on its way would hit this statement instead of the one before.
-    if (this.#cancelling !== undefined) await this.#cancelling
+    if (this.#cancels.underWay !== undefined) await this.#cancels.underWay
     if (this.isLost) throw this.lost()
     this.#running++
     try {
-      const results = await send(this.#client, sql, parameters)
+      const results = await sendQuery(this.#client, sql, parameters)
       this.#statusIsStale = false
       return results
     } catch (error) {
@@ -127,18 +128,13 @@ export class PooledClient {
     }
   }
 
-  /** Whether something may be left on the connection, which then goes back only when it is clean. */
-  get isInDoubt(): boolean {
-    return this.#left.isPossible
-  }
-
   /**
    * Rolls back, behind `ahead`. In the same round trip goes what is left on the connection since BEGIN. @throws as `query`
    */
   async rollBack(ahead = ''): Promise<Results> {
     // Behind an error nothing but ROLLBACK is carried out.
     const isOpen = this.status === 'T'
-    if (!this.isInDoubt) return await this.query(`${ahead}rollback`)
+    if (!this.left.isPossible) return await this.query(`${ahead}rollback`)
     const sql = isOpen ? `${ahead}${BEFORE_ROLLBACK}rollback` : `rollback;${UNLOCK};${PREPARED}`
     const results = await this.query(sql)
     await this.wasCleaned(results, isOpen ? -2 : -1)
@@ -148,7 +144,7 @@ export class PooledClient {
   /** Notes that what is left was removed. What SQL has prepared is listed by the result at `prepared`, and dropped. */
   async wasCleaned(results: Results, prepared: number): Promise<void> {
     await deallocate((results as QueryResult[]).at(prepared)?.rows, (sql) => this.query(sql))
-    this.#left.clear()
+    this.left.clear()
   }
 
   /**
@@ -160,7 +156,7 @@ export class PooledClient {
   }
 
   async #clean(ahead = '', tags: string[] = []): Promise<void> {
-    if (this.#cancelling !== undefined) await this.#cancelling
+    if (this.#cancels.underWay !== undefined) await this.#cancels.underWay
     if (this.isLost) throw this.lost()
     this.#running++
     try {
@@ -183,7 +179,7 @@ export class PooledClient {
     parameters: readonly unknown[],
     end: readonly string[] = [],
   ): Promise<Results> {
-    if (this.#cancelling !== undefined) await this.#cancelling
+    if (this.#cancels.underWay !== undefined) await this.#cancels.underWay
     if (this.isLost) throw this.lost()
     this.#running++
     try {
@@ -193,6 +189,27 @@ export class PooledClient {
     } finally {
       this.#running--
     }
+  }
+
+  /** Has Kysely send a statement, whose errors stay as they are. */
+  async send<T>(statement: () => Promise<T>): Promise<T> {
+    if (this.#cancels.underWay !== undefined) await this.#cancels.underWay
+    this.#running++
+    try {
+      const result = await statement()
+      this.#statusIsStale = false
+      return result
+    } catch (error) {
+      this.#statusIsStale = !hasSqlState(error)
+      throw error
+    } finally {
+      this.#running--
+    }
+  }
+
+  /** Waits for an answer, which may never come where the connection is lost. @throws ConnectionLostError then */
+  orLost<T>(answer: Promise<T>): Promise<T> {
+    return orLost(this.#client, answer, () => this.lost())
   }
 
   /** Decides what the error of a statement that was sent is: the server's answer, or what came instead of one. */
@@ -209,30 +226,12 @@ export class PooledClient {
 
   /** Asks the server to give up the statement on its way, if there is one. */
   cancel(): void {
-    if (this.#running === 0 || this.#cancelling !== undefined) return
-    this.#cancelling = this.#requestCancel().finally(() => (this.#cancelling = undefined))
+    if (this.#running > 0) this.#cancels.send()
   }
 
-  async #requestCancel(): Promise<void> {
-    const { pool, role } = this.#around
-    try {
-      await requestCancel(this.#client, pool.options)
-    } catch (error) {
-      this.#mayBeCancelled = mayStillArrive(error)
-      process.emitWarning(`A statement of role "${role}" could not be cancelled and runs on: ${String(error)}`, {
-        code: 'SQLASSIST_CANCEL_FAILED',
-      })
-    }
-  }
-
-  /** Notes what a statement may leave on the connection. `isRaw`: the program wrote it. */
-  watch(sql: string, isRaw: boolean): void {
-    this.#left.note(sql, isRaw)
-  }
-
-  /** Notes that anything may have been left on the connection. */
-  doubt(): void {
-    this.#left.doubt()
+  /** The request for that, on its way; it never rejects. */
+  get cancelling(): Promise<void> | undefined {
+    return this.#cancels.underWay
   }
 
   /** Takes the settings as they are now for those that the next one is to find. */
@@ -248,19 +247,36 @@ export class PooledClient {
    */
   release(broken = false): Promise<void> | undefined {
     this.user = undefined
-    if (this.#cancelling !== undefined && !this.isLost) return this.#cancelling.then(() => this.#giveBack(broken))
+    const { underWay } = this.#cancels
+    if (underWay !== undefined && !this.isLost) return underWay.then(() => this.#giveBack(broken))
     return this.#giveBack(broken)
   }
 
   #giveBack(broken: boolean): Promise<void> | undefined {
+    const isAwaited = this.left.isCertain
+    const cleaning = this.#letGoClean(broken)
+    return isAwaited ? cleaning : undefined
+  }
+
+  /** Does the same for a client that something else gives back; `answer` is called where nobody has to wait for the rest. */
+  async handOver(answer: () => void): Promise<void> {
+    const { underWay } = this.#cancels
+    if (underWay !== undefined && !this.isLost) await underWay
+    if (!this.#statusIsStale) await untilReady(this.#client)
+    // Raw SQL may have begun a transaction.
+    if (this.status !== null && this.status !== 'I') await this.rollBack().catch(() => undefined)
+    const isAwaited = this.left.isCertain
+    const cleaning = this.#letGoClean(false)
+    if (cleaning !== undefined && !isAwaited) answer()
+    await cleaning
+  }
+
+  /** Lets the client go; with a promise, which never rejects, where it is cleaned first. */
+  #letGoClean(broken: boolean): Promise<void> | undefined {
     noteHolder(this.#client, undefined)
-    const isReusable = !broken && !this.#mayBeCancelled && this.status === 'I'
-    const isDirty = this.isInDoubt || !(this.#isReset || this.#settings.areClean)
-    if (isReusable && (isDirty || this.#isReset)) {
-      const isAwaited = this.#left.isCertain
-      const cleaning = this.#cleanAndLetGo(isDirty)
-      return isAwaited ? cleaning : undefined
-    }
+    const isReusable = !broken && !this.#cancels.mayStillArrive && this.status === 'I'
+    const isDirty = this.left.isPossible || !(this.#isReset || this.#settings.areClean)
+    if (isReusable && (isDirty || this.#isReset)) return this.#cleanAndLetGo(isDirty)
     this.#letGo(isReusable)
     return undefined
   }
@@ -280,16 +296,12 @@ export class PooledClient {
 
   #letGo(isReusable: boolean): void {
     this.#client.off('error', this.#hear)
-    this.#client.release(!isReusable)
+    if (this.#around.isLent !== true) this.#client.release(!isReusable)
+    else if (!isReusable) this.close()
   }
-}
 
-/** As `client.query()` does it, which goes by way of another promise. */
-function send(client: PoolClient, sql: string, parameters: readonly unknown[] | undefined): Promise<Results> {
-  return new Promise((resolve, reject) => {
-    client.query(sql, parameters as unknown[], (error: Error | null, result) => {
-      if (error === null) resolve(result)
-      else whenAnswered(client, error, reject)
-    })
-  })
+  /** Closes the connection, whose client no pool takes back. */
+  close(): void {
+    this.#client.end(() => undefined)
+  }
 }

@@ -70,7 +70,7 @@ export class PostgresConnection implements DatabaseConnection {
   }
 
   watch(sql: string, isRaw: boolean): void {
-    this.#held.watch(sql, isRaw)
+    this.#held.left.note(sql, isRaw)
   }
 
   async execute(sql: string, parameters: readonly unknown[]): Promise<StatementResult> {
@@ -122,7 +122,7 @@ export class PostgresConnection implements DatabaseConnection {
 
   async executeAndCommit(sql: string): Promise<CommittedStatement> {
     // What is left on the connection would stay there until somebody has the answer.
-    if (this.#held.isInDoubt) return { result: await this.execute(sql, []), answer: undefined }
+    if (this.#held.left.isPossible) return { result: await this.execute(sql, []), answer: undefined }
     if (this.#mayBeGone) await this.#assertOpen()
     try {
       // On a line of its own: the statement may end in a comment.
@@ -160,7 +160,7 @@ export class PostgresConnection implements DatabaseConnection {
     }
     const tags: string[] = []
     try {
-      if (tag === 'COMMIT' && this.#held.isInDoubt && !this.isFresh) await this.#held.endClean(sql, tags)
+      if (tag === 'COMMIT' && this.#held.left.isPossible && !this.isFresh) await this.#held.endClean(sql, tags)
       else tags.push(...[await this.#send(sql)].flat().map(({ command }) => command))
     } catch (error) {
       // What failed behind COMMIT is only the cleaning; such a connection is closed.
@@ -222,7 +222,7 @@ export class PostgresConnection implements DatabaseConnection {
     }
     if (this.#held.status === 'I' || endsTransaction(results, sql)) throw this.#leave(outcomeOf(results))
     // A text may hold more statements than it seems to.
-    if (Array.isArray(results)) this.#held.doubt()
+    if (Array.isArray(results)) this.#held.left.doubt()
     return results
   }
 

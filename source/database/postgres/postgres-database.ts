@@ -2,9 +2,10 @@ import type { SessionContext } from '@mikro-orm/core'
 import type { AbstractSqlConnection, AbstractSqlDriver, SqlEntityManager } from '@mikro-orm/sql'
 import type { BeginOptions } from '../begin-options.ts'
 import type { ConnectionSource, ConnectionUser } from '../connection-waits.ts'
+import type { DatabaseConnection as KyselyConnection } from 'kysely'
 import type { Database, DatabaseConnection } from '../database.ts'
+import type { Provide } from '../lent-connection.ts'
 import { ClientPool } from './client-pool.ts'
-import { LentConnections } from './lent-connections.ts'
 import type { PooledClient } from './pooled-client.ts'
 import type { PoolReport } from '../pool-report.ts'
 import type { Relations } from '../relations.ts'
@@ -26,7 +27,6 @@ export class PostgresDatabase implements Database {
   readonly #relations: () => Relations
   /** One for the primary and one for each replica. */
   readonly #sources = new Map<AbstractSqlConnection, ClientPool>()
-  readonly lent: LentConnections
   /** The clients over which a session streams outside of a transaction. */
   readonly #streaming: StreamingClients = new WeakMap()
 
@@ -34,7 +34,6 @@ export class PostgresDatabase implements Database {
     this.#role = role
     this.#driver = driver
     this.#relations = relations
-    this.lent = new LentConnections(relations, (connection) => this.#primary().setUpLent(connection))
     const besidePool: Aside = async (work) => await aside(await this.#primary().poolAside(), work)
     this.decisions = new PostgresDecisions(role, besidePool)
     this.prepared = new PostgresPrepared(besidePool)
@@ -67,6 +66,14 @@ export class PostgresDatabase implements Database {
 
   get source(): ConnectionSource {
     return this.#primary()
+  }
+
+  async lend<T>(
+    connection: AbstractSqlConnection,
+    provide: Provide,
+    consumer: (connection: KyselyConnection) => Promise<T>,
+  ): Promise<T> {
+    return await this.#clientsOf(connection).lend(provide, consumer)
   }
 
   async pool(): Promise<PoolReport> {

@@ -43,7 +43,7 @@ export class PostgresReads implements Reads {
     const held = await this.#clients.take(this.#em, this.#user)
     this.#held.add(held)
     try {
-      held.watch(query.sql, admit(statementKind(query.sql, 'postgresql'), held.backend))
+      held.left.note(query.sql, admit(statementKind(query.sql, 'postgresql'), held.backend))
       return resultOf(await readAlone(held, this.#transaction, query.sql, query.parameters))
     } finally {
       this.#held.delete(held)
@@ -54,7 +54,7 @@ export class PostgresReads implements Reads {
 
   async #executeOver(streaming: StreamingClient, query: CompiledQuery, admit: Admit): Promise<StatementResult> {
     const { held } = streaming
-    held.watch(query.sql, admit(statementKind(query.sql, 'postgresql'), held.backend))
+    held.left.note(query.sql, admit(statementKind(query.sql, 'postgresql'), held.backend))
     streaming.enter()
     this.#held.add(streaming.held)
     try {
@@ -71,7 +71,7 @@ export class PostgresReads implements Reads {
     client.enter()
     this.#held.add(client.held)
     try {
-      client.held.watch(sql, admit(statementKind(sql, 'postgresql'), client.held.backend))
+      client.held.left.note(sql, admit(statementKind(sql, 'postgresql'), client.held.backend))
       yield* client.connection.stream(sql, parameters, chunkSize, client.exclusive)
     } finally {
       this.#held.delete(client.held)

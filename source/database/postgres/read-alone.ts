@@ -42,7 +42,7 @@ export async function readAlone(
 /** In one string, which costs the least. */
 async function readPlainly(held: PooledClient, transaction: ReadingTransaction, sql: string): Promise<Results> {
   const inFront = `${transaction.begin};`
-  const cleans = held.isInDoubt && transaction.end === 'rollback'
+  const cleans = held.left.isPossible && transaction.end === 'rollback'
   const behind = `${cleans ? BEFORE_ROLLBACK : ''}${transaction.end}`
   try {
     // On a line of its own: the statement may end in a comment.

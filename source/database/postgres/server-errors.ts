@@ -2,6 +2,7 @@ import type { PoolClient } from 'pg'
 
 /** What pg keeps to itself, as pg-pool reads it too: https://github.com/brianc/node-postgres/blob/master/packages/pg-pool/index.js */
 interface Internals {
+  readonly readyForQuery?: boolean
   readonly _queryable?: boolean
   readonly _ending?: boolean
   readonly _ended?: boolean
@@ -32,10 +33,30 @@ export function isLost(client: PoolClient): boolean {
 export function whenAnswered(client: PoolClient, error: unknown, then: (error: unknown) => void): void {
   // Errors of pg itself, such as a time limit, may come long before the server is through.
   if (isLost(client) || !hasSqlState(error)) return then(error)
+  onceThrough(client, () => then(error))
+}
+
+/** Waits until the server is through with what was sent, or the connection is gone: its error may be there already. */
+export async function untilReady(client: PoolClient): Promise<void> {
+  if (isLost(client) || (client as Internals).readyForQuery !== false) return
+  await new Promise<void>((resolve) => onceThrough(client, resolve))
+}
+
+function onceThrough(client: PoolClient, then: () => void): void {
   const events = ['drain', 'error', 'end'] as const
   function done(): void {
     for (const event of events) client.off(event, done)
-    then(error)
+    then()
   }
   for (const event of events) client.on(event as 'end', done)
+}
+
+/** Waits for an answer over `client`, which may never come where the connection is lost. @throws the error of `lost` then */
+export function orLost<T>(client: PoolClient, answer: Promise<T>, lost: () => Error): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const lose = (): void => reject(lost())
+    client.once('end', lose)
+    void answer.then(resolve, reject).finally(() => client.off('end', lose))
+    if (isLost(client)) lose()
+  })
 }

@@ -1,9 +1,11 @@
 import type { AbstractSqlConnection, AbstractSqlDriver, SqlEntityManager } from '@mikro-orm/sql'
 import type { Database as SqliteHandle } from 'better-sqlite3'
+import type { DatabaseConnection as KyselyConnection } from 'kysely'
 import type { BeginOptions } from '../begin-options.ts'
 import type { ConnectionSource, ConnectionUser } from '../connection-waits.ts'
 import type { Database, DatabaseConnection } from '../database.ts'
 import { handleQueueOf } from './handle-queue.ts'
+import { LentConnection, type Provide } from '../lent-connection.ts'
 import { SqliteDecisions } from './sqlite-decisions.ts'
 import { SqliteReads } from './sqlite-reads.ts'
 import { SqliteConnection } from './sqlite-connection.ts'
@@ -43,6 +45,14 @@ export class SqliteDatabase implements Database {
   /** Returns nothing: there is one connection, and callers wait for it in Kysely. */
   async pool(): Promise<undefined> {
     return undefined
+  }
+
+  async lend<T>(
+    _connection: AbstractSqlConnection,
+    provide: Provide,
+    consumer: (connection: KyselyConnection) => Promise<T>,
+  ): Promise<T> {
+    return await provide((connection) => LentConnection.lend(connection, consumer))
   }
 
   async begin(
