@@ -48,7 +48,11 @@ export class EndedByStatementError extends SqlassistError {
   }
 }
 
-/** The connection was lost before COMMIT was sent: nothing was committed. `cause` is the last word of the server or the network. */
+/**
+ * The connection was lost before COMMIT was sent: nothing was committed. `cause` is the last word of the server or the network.
+ * One that leads to a server that cannot write any more is given up, as the old primary after a failover: its 25006 is the
+ * cause then.
+ */
 export class ConnectionLostError extends SqlassistError {
   static {
     this.prototype.name = 'ConnectionLostError'
@@ -56,9 +60,12 @@ export class ConnectionLostError extends SqlassistError {
   override readonly code = 'SQLASSIST_CONNECTION_LOST'
 
   constructor(role: string, cause: unknown) {
+    const isReadOnly = (cause as { readonly code?: unknown } | undefined)?.code === '25006'
+    const what = isReadOnly
+      ? `leads to a server that cannot write any more, as after a failover, and was closed`
+      : `was lost before COMMIT was sent`
     super(
-      `The connection of role "${role}" was lost before COMMIT was sent; nothing of its transaction was committed, and ` +
-        `it can be done again.`,
+      `The connection of role "${role}" ${what}; nothing of its transaction was committed, and it can be done again.`,
       { cause },
     )
   }

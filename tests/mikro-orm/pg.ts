@@ -39,7 +39,7 @@ export const PG_RELIANCES: readonly Reliance[] = [
   },
   {
     what: 'pg has the number of the server process of a client in processID',
-    where: ['database/postgres/pooled-client.ts'],
+    where: ['database/postgres/sending-client.ts'],
     forms: ['pg', 'narrowed'],
     why: 'it is published with each statement',
     async check(worlds) {
@@ -72,7 +72,7 @@ export const PG_RELIANCES: readonly Reliance[] = [
   },
   {
     what: 'pg knows the status of the transaction of a client by getTransactionStatus()',
-    where: ['database/postgres/pooled-client.ts'],
+    where: ['database/postgres/sending-client.ts'],
     forms: ['pg'],
     why: 'a client in a transaction is closed and not given back',
     async check(worlds) {

@@ -19,7 +19,7 @@ export class ClientConnection implements DatabaseConnection {
 
   executeQuery<R>(query: CompiledQuery, options?: AbortableOperationOptions): Promise<QueryResult<R>> {
     this.#watch(query)
-    return this.#held.send(() => this.#connection.executeQuery<R>(query, options))
+    return this.#held.send(query.sql, () => this.#connection.executeQuery<R>(query, options))
   }
 
   async *streamQuery<R>(
@@ -32,7 +32,7 @@ export class ClientConnection implements DatabaseConnection {
     const results = this.#connection.streamQuery<R>(query, chunkSize, options)
     try {
       for (;;) {
-        const { done, value } = await held.send(() => held.orLost(results.next()))
+        const { done, value } = await held.send(query.sql, () => held.orLost(results.next()))
         if (done === true) return
         yield value
       }

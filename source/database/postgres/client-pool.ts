@@ -7,6 +7,7 @@ import { heldElsewhere } from '../held-elsewhere.ts'
 import { LentConnection, type Provide } from '../lent-connection.ts'
 import type { Relations } from '../relations.ts'
 import { ClientConnection } from './client-connection.ts'
+import { listenersOf } from './distrusted-pool.ts'
 import { ConnectionHooks, hookedConnection } from './connection-hooks.ts'
 import { PooledClient, type ClientSurroundings } from './pooled-client.ts'
 import { idleUserOf } from './held-clients.ts'
@@ -40,13 +41,13 @@ export class ClientPool implements ConnectionSource {
     this.#relations = relations
   }
 
-  /** Takes one for a session, whose entity manager is `em`, as MikroORM would: its hooks have run. */
-  async take(em: SqlEntityManager, user?: ConnectionUser): Promise<PooledClient> {
+  /** Takes one for a session, whose entity manager is `em`, as MikroORM would: its hooks have run. `writes`: it may write. */
+  async take(em: SqlEntityManager, writes: boolean, user?: ConnectionUser): Promise<PooledClient> {
     const { pool, hooks, around } = this.#present() ?? (await this.#open())
     const waits = user !== undefined && isFull(pool)
     const connecting = pool.connect()
     const client = await (waits ? this.#inTurn(connecting, user) : connecting)
-    const held = new PooledClient(client, around, user)
+    const held = new PooledClient(client, around, { writes, isLent: false, user })
     if (hooks !== undefined) {
       await hooks.run(client, held, em)
       held.takeSettings()
@@ -77,14 +78,18 @@ export class ClientPool implements ConnectionSource {
    * Passes a client that Kysely takes to `consumer`. It is cleaned, or closed, before it is given back; the answer waits for
    * that only where it is known that something is left.
    */
-  async lend<T>(provide: Provide, consumer: (connection: DatabaseConnection) => Promise<T>): Promise<T> {
+  async lend<T>(
+    provide: Provide,
+    consumer: (connection: DatabaseConnection) => Promise<T>,
+    writes: boolean,
+  ): Promise<T> {
     const { pool, hooks, around } = this.#present() ?? (await this.#open())
     notesTaken(pool)
     const taken: Taken = {}
     const answer = Promise.withResolvers<T>()
     const lending = taking.run(taken, () =>
       provide(async (connection) => {
-        const held = new PooledClient(taken.client as PoolClient, { ...around, isLent: true })
+        const held = new PooledClient(taken.client as PoolClient, around, { writes, isLent: true })
         delete taken.client
         if (hooks !== undefined) held.takeSettings()
         const used = LentConnection.lend(new ClientConnection(connection, held), consumer)
@@ -145,7 +150,7 @@ const MIKRO_ORMS_LISTENERS = 1
 
 /** @throws where the program sets new clients up in a way that cannot be done again */
 function assertSettable(pool: PoolOfClients): void {
-  if (pool.options.verify !== undefined || pool.listenerCount('connect') > MIKRO_ORMS_LISTENERS) {
+  if (pool.options.verify !== undefined || pool.listenerCount('connect') > MIKRO_ORMS_LISTENERS + listenersOf(pool)) {
     throw new Error('only new clients are set up')
   }
 }

@@ -1,38 +1,34 @@
 import type { PoolClient, QueryResult } from 'pg'
-import { beginWithParameters } from './begin-with-parameters.ts'
-import { Cancels } from './cancels.ts'
 import type { ConnectionUser } from '../connection-waits.ts'
-import { ConnectionLostError } from '../errors.ts'
 import { LeftBehind } from '../left-behind.ts'
 import type { Relations } from '../relations.ts'
 import { BEFORE_ROLLBACK, CLEAN, deallocate, PREPARED, UNLOCK } from './cleaning.ts'
 import { noteHolder } from './held-clients.ts'
-import { queryWithTags } from './query-with-tags.ts'
-import { sendQuery, type Results } from './send-query.ts'
 import { ReportedSettings } from './reported-settings.ts'
-import type { PoolOfClients } from './side-connection.ts'
-import { hasSqlState, isLost, orLost, untilReady } from './server-errors.ts'
+import type { Results } from './send-query.ts'
+import { SendingClient, type ClientOwner } from './sending-client.ts'
 
 /** What a client has around it. */
-export interface ClientSurroundings {
-  readonly pool: PoolOfClients
-  readonly role: string
+export interface ClientSurroundings extends ClientOwner {
   readonly relations: () => Relations
   /** Sets a client up as a new one is. @throws where only a new one can be */
   readonly setUp: (client: PoolClient, held: PooledClient) => Promise<void>
-  /** Whether something else has taken the client, and gives it back. */
-  readonly isLent?: boolean
 }
 
-/**
- * A client out of the pool of an ORM, with the statement that it runs, which can be cancelled.
- *
- * An error with a SQLSTATE, on a connection that lives on, is the server's answer to its statement. Where the connection is
- * lost, each statement throws a ConnectionLostError, and the server's last word, or the network's, is its cause.
- */
-export class PooledClient {
-  readonly #client: PoolClient
+/** What a client is taken for. */
+interface Use {
+  /** Whether it may write. */
+  readonly writes: boolean
+  /** Whether something else has taken it, and gives it back. */
+  readonly isLent: boolean
+  /** Who waits for connections while it has this one. */
+  readonly user?: ConnectionUser | undefined
+}
+
+/** A client out of the pool of an ORM, which is given back clean. */
+export class PooledClient extends SendingClient {
   readonly #around: ClientSurroundings
+  readonly #isLent: boolean
   readonly #settings: ReportedSettings
   /** What may be left on the connection, which then goes back only when it is clean. */
   readonly left: LeftBehind
@@ -40,92 +36,15 @@ export class PooledClient {
   #isReset = false
   /** Who it is taken for. Undefined once it is about to come back. */
   user: ConnectionUser | undefined
-  /** Statements on their way. */
-  #running = 0
-  readonly #cancels: Cancels
-  /** Why the connection was lost: pg emits what it hears between two statements. */
-  #lastWord: unknown
-  #isUnanswered = false
-  /** pg gave up a statement that the server may still be at. */
-  #statusIsStale = false
 
-  constructor(client: PoolClient, around: ClientSurroundings, user?: ConnectionUser) {
-    this.#client = client
+  constructor(client: PoolClient, around: ClientSurroundings, { writes, isLent, user }: Use) {
+    super(client, around, writes)
     this.user = user
     noteHolder(client, this)
     this.#around = around
+    this.#isLent = isLent
     this.#settings = ReportedSettings.of(client)
     this.left = new LeftBehind(around.relations)
-    this.#cancels = new Cancels(client, around.pool.options, around.role)
-    client.on('error', this.#hear)
-  }
-
-  readonly #hear = (error: unknown): void => {
-    this.#lastWord ??= error
-  }
-
-  /** The number of the server's process. */
-  get backend(): number | undefined {
-    // pg knows the number, and its types do not: https://node-postgres.com/apis/client
-    return (this.#client as { readonly processID?: number | null }).processID ?? undefined
-  }
-
-  /** `'T'` in a transaction, `'E'` in a failed one, `'I'` outside; null where that is not known without asking. */
-  get status(): string | null {
-    return this.#statusIsStale || this.isLost ? null : this.#client.getTransactionStatus()
-  }
-
-  /** The status, asked of the server where it is not known. @throws ConnectionLostError */
-  async freshStatus(): Promise<string | null> {
-    // The empty query is allowed in a failed transaction and brings the state with its answer.
-    if (this.status === null) await this.query('')
-    return this.status
-  }
-
-  get isRunning(): boolean {
-    return this.#running > 0
-  }
-
-  /** Whether the connection is known to be gone. */
-  get isLost(): boolean {
-    return isLost(this.#client)
-  }
-
-  /** Whether it was lost while a statement was under way, which may have been carried out. */
-  get isUnanswered(): boolean {
-    return this.#isUnanswered
-  }
-
-  /** The error of everything that is asked of a lost connection. `cause`: where there is no word of it yet. */
-  lost(cause?: unknown): ConnectionLostError {
-    return new ConnectionLostError(this.#around.role, this.#lastWord ?? cause)
-  }
-
-  literal(text: string): string {
-    return this.#client.escapeLiteral(text)
-  }
-
-  identifier(name: string): string {
-    return this.#client.escapeIdentifier(name)
-  }
-
-  /** @throws ConnectionLostError, or the driver's error */
-  async query(sql: string, parameters?: readonly unknown[]): Promise<Results> {
-    // A cancel on its way would hit this statement instead of the one before.
-    if (this.#cancels.underWay !== undefined) await this.#cancels.underWay
-    if (this.isLost) throw this.lost()
-    this.#running++
-    try {
-      const results = await sendQuery(this.#client, sql, parameters)
-      this.#statusIsStale = false
-      return results
-    } catch (error) {
-      // The stack that pg made shows where its socket was read, and not who asked.
-      Error.captureStackTrace(error as Error)
-      throw this.#judged(error)
-    } finally {
-      this.#running--
-    }
   }
 
   /**
@@ -156,82 +75,8 @@ export class PooledClient {
   }
 
   async #clean(ahead = '', tags: string[] = []): Promise<void> {
-    if (this.#cancels.underWay !== undefined) await this.#cancels.underWay
-    if (this.isLost) throw this.lost()
-    this.#running++
-    try {
-      await this.wasCleaned(await queryWithTags(this.#client, `${ahead}${CLEAN};${PREPARED}`, tags), -1)
-      this.#isReset = true
-    } catch (error) {
-      throw this.#judged(error)
-    } finally {
-      this.#running--
-    }
-  }
-
-  /**
-   * In one round trip: `start`, such as what begins a transaction, one statement, and `end`. Each is one to the server, which
-   * refuses a text of several. @throws as `query`
-   */
-  async beginWith(
-    start: readonly string[],
-    sql: string,
-    parameters: readonly unknown[],
-    end: readonly string[] = [],
-  ): Promise<Results> {
-    if (this.#cancels.underWay !== undefined) await this.#cancels.underWay
-    if (this.isLost) throw this.lost()
-    this.#running++
-    try {
-      return await beginWithParameters(this.#client, start, sql, parameters, end)
-    } catch (error) {
-      throw this.#judged(error)
-    } finally {
-      this.#running--
-    }
-  }
-
-  /** Has Kysely send a statement, whose errors stay as they are. */
-  async send<T>(statement: () => Promise<T>): Promise<T> {
-    if (this.#cancels.underWay !== undefined) await this.#cancels.underWay
-    this.#running++
-    try {
-      const result = await statement()
-      this.#statusIsStale = false
-      return result
-    } catch (error) {
-      this.#statusIsStale = !hasSqlState(error)
-      throw error
-    } finally {
-      this.#running--
-    }
-  }
-
-  /** Waits for an answer, which may never come where the connection is lost. @throws ConnectionLostError then */
-  orLost<T>(answer: Promise<T>): Promise<T> {
-    return orLost(this.#client, answer, () => this.lost())
-  }
-
-  /** Decides what the error of a statement that was sent is: the server's answer, or what came instead of one. */
-  #judged(error: unknown): unknown {
-    const isTheServers = hasSqlState(error)
-    if (!this.isLost) {
-      this.#statusIsStale = !isTheServers
-      return error
-    }
-    this.#isUnanswered = true
-    if (isTheServers || this.#lastWord === undefined) this.#lastWord = error
-    return this.lost()
-  }
-
-  /** Asks the server to give up the statement on its way, if there is one. */
-  cancel(): void {
-    if (this.#running > 0) this.#cancels.send()
-  }
-
-  /** The request for that, on its way; it never rejects. */
-  get cancelling(): Promise<void> | undefined {
-    return this.#cancels.underWay
+    await this.wasCleaned(await this.queryWithTags(`${ahead}${CLEAN};${PREPARED}`, tags), -1)
+    this.#isReset = true
   }
 
   /** Takes the settings as they are now for those that the next one is to find. */
@@ -247,8 +92,8 @@ export class PooledClient {
    */
   release(broken = false): Promise<void> | undefined {
     this.user = undefined
-    const { underWay } = this.#cancels
-    if (underWay !== undefined && !this.isLost) return underWay.then(() => this.#giveBack(broken))
+    const { cancelling } = this
+    if (cancelling !== undefined && !this.isLost) return cancelling.then(() => this.#giveBack(broken))
     return this.#giveBack(broken)
   }
 
@@ -260,9 +105,9 @@ export class PooledClient {
 
   /** Does the same for a client that something else gives back; `answer` is called where nobody has to wait for the rest. */
   async handOver(answer: () => void): Promise<void> {
-    const { underWay } = this.#cancels
-    if (underWay !== undefined && !this.isLost) await underWay
-    if (!this.#statusIsStale) await untilReady(this.#client)
+    const { cancelling } = this
+    if (cancelling !== undefined && !this.isLost) await cancelling
+    await this.untilReady()
     // Raw SQL may have begun a transaction.
     if (this.status !== null && this.status !== 'I') await this.rollBack().catch(() => undefined)
     const isAwaited = this.left.isCertain
@@ -273,8 +118,8 @@ export class PooledClient {
 
   /** Lets the client go; with a promise, which never rejects, where it is cleaned first. */
   #letGoClean(broken: boolean): Promise<void> | undefined {
-    noteHolder(this.#client, undefined)
-    const isReusable = !broken && !this.#cancels.mayStillArrive && this.status === 'I'
+    noteHolder(this.client, undefined)
+    const isReusable = !broken && !this.mayBeCancelled && this.status === 'I'
     const isDirty = this.left.isPossible || !(this.#isReset || this.#settings.areClean)
     if (isReusable && (isDirty || this.#isReset)) return this.#cleanAndLetGo(isDirty)
     this.#letGo(isReusable)
@@ -285,7 +130,7 @@ export class PooledClient {
     let isClean = false
     try {
       if (isDirty) await this.#clean()
-      await this.#around.setUp(this.#client, this)
+      await this.#around.setUp(this.client, this)
       this.#settings.markClean()
       isClean = this.status === 'I'
     } catch {
@@ -295,13 +140,8 @@ export class PooledClient {
   }
 
   #letGo(isReusable: boolean): void {
-    this.#client.off('error', this.#hear)
-    if (this.#around.isLent !== true) this.#client.release(!isReusable)
+    this.leave()
+    if (!this.#isLent) this.client.release(!isReusable)
     else if (!isReusable) this.close()
-  }
-
-  /** Closes the connection, whose client no pool takes back. */
-  close(): void {
-    this.#client.end(() => undefined)
   }
 }

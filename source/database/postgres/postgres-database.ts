@@ -58,10 +58,11 @@ export class PostgresDatabase implements Database {
     em: SqlEntityManager,
     user: ConnectionUser | undefined,
   ): Promise<DatabaseConnection> {
-    const connection = this.#driver.getConnection(options.readOnly === true ? 'read' : 'write')
+    const writes = options.readOnly !== true
+    const connection = this.#driver.getConnection(writes ? 'write' : 'read')
     const sessionContext = em.getTransactionSessionContext()
-    const held = await this.#clientsOf(connection).take(em, user)
-    return new PostgresConnection(held, this.#role, startOf(options, sessionContext, held), options.readOnly === true)
+    const held = await this.#clientsOf(connection).take(em, writes, user)
+    return new PostgresConnection(held, this.#role, startOf(options, sessionContext, held), !writes)
   }
 
   get source(): ConnectionSource {
@@ -73,7 +74,8 @@ export class PostgresDatabase implements Database {
     provide: Provide,
     consumer: (connection: KyselyConnection) => Promise<T>,
   ): Promise<T> {
-    return await this.#clientsOf(connection).lend(provide, consumer)
+    const writes = connection === this.#driver.getConnection('write')
+    return await this.#clientsOf(connection).lend(provide, consumer, writes)
   }
 
   async pool(): Promise<PoolReport> {

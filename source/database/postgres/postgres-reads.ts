@@ -40,7 +40,7 @@ export class PostgresReads implements Reads {
   async execute(query: CompiledQuery, admit: Admit): Promise<StatementResult> {
     const streaming = this.#streamingInTheWay()
     if (streaming !== undefined) return await this.#executeOver(streaming, query, admit)
-    const held = await this.#clients.take(this.#em, this.#user)
+    const held = await this.#clients.take(this.#em, false, this.#user)
     this.#held.add(held)
     try {
       held.left.note(query.sql, admit(statementKind(query.sql, 'postgresql'), held.backend))
@@ -86,7 +86,7 @@ export class PostgresReads implements Reads {
   }
 
   async #open(): Promise<StreamingClient> {
-    const client = new StreamingClient(await this.#clients.take(this.#em, this.#user), this.#role)
+    const client = new StreamingClient(await this.#clients.take(this.#em, false, this.#user), this.#role)
     const streaming = this.#streaming.get(this.#em)
     if (streaming === undefined) this.#streaming.set(this.#em, new Set([client]))
     else streaming.add(client)

@@ -18,6 +18,7 @@ export interface PoolOfClients {
   readonly _clients: readonly object[]
   connect(): Promise<PoolClient>
   listenerCount(event: 'connect'): number
+  on(event: 'connect', listener: (client: PoolClient) => void): unknown
 }
 
 /** pg-pool's own. */
