@@ -13,8 +13,8 @@ const WRITING_FUNCTIONS = new Set(['nextval', 'setval', 'pg_notify'])
 /** How MikroORM begins its writes. */
 const WRITES_PLAINLY = /^(?:insert into|update|delete from) /
 const HINT_OF_A_WRITE = /\b(?:insert|update|delete|merge|into|nextval|setval|pg_notify)\b|;/i
-/** A letter at the beginning other than that of `rollback`. */
-const BEGINS_OTHERWISE = /^[a-qs-z]/i
+/** A beginning other than that of `savepoint`, `rollback` and `release`. */
+const BEGINS_OTHERWISE = /^(?:[a-qt-z]|s[^a]|r[^eo])/i
 
 /**
  * Judges `sql` without a parser; of several statements the one that does most counts. A volatile function that writes looks
@@ -35,13 +35,25 @@ export function statementKind(sql: string, dialect: SqlDialect = 'any'): Stateme
   return kind
 }
 
-/** Whether `sql` rolls back to a savepoint that the program has set. */
-export function goesBackToSavepoint(sql: string): boolean {
-  if (BEGINS_OTHERWISE.test(sql)) return false
+/** What `sql` does with a savepoint of the program, which has that name. */
+export interface SavepointStep {
+  readonly does: 'savepoint' | 'release' | 'rollback'
+  readonly name: string
+}
+
+/** Whether `sql` sets a savepoint, releases one or rolls back to one. Of several statements the first one counts. */
+export function savepointStep(sql: string): SavepointStep | undefined {
+  if (BEGINS_OTHERWISE.test(sql)) return undefined
   const tokens = new SqlTokens(sql, 'any')
   let word: string | undefined
   while (word === undefined && tokens.nextStatement()) word = firstWord(tokens)
-  return word === 'rollback' && goesToSavepoint(tokens)
+  if (word !== 'savepoint' && word !== 'release' && word !== 'rollback') return undefined
+  if (word === 'rollback' && !goesToSavepoint(tokens)) return undefined
+  if (!tokens.nextOfStatement()) return undefined
+  if (word !== 'savepoint' && tokens.word === 'savepoint') tokens.nextOfStatement()
+  const { token, kind } = tokens
+  const name = kind === 'name' ? token.slice(1, -1).replaceAll('""', '"') : token
+  return { does: word, name: name.toLowerCase() }
 }
 
 function kindOfNext(tokens: SqlTokens, mayWrite: boolean): StatementKind {

@@ -1,7 +1,7 @@
 import type { CompiledQuery } from 'kysely'
 import type { CommitAnswer, DatabaseConnection, StatementResult } from '../database/database.ts'
 import { CommitOutcomeUnknownError, EndedByStatementError } from '../database/errors.ts'
-import { goesBackToSavepoint } from '../database/statement-kind.ts'
+import { savepointStep, type SavepointStep } from '../database/statement-kind.ts'
 import { SqlassistError } from '../transaction/index.ts'
 import { Failures } from './failures.ts'
 import { Scopes } from './scopes.ts'
@@ -141,14 +141,14 @@ export class TransactionStatements {
     const { sql, parameters } = statement.query
     this.#admit(connection, statement)
     const executing = connection.execute(sql, parameters)
-    // The program has gone back to a savepoint of its own: the statements that failed since are undone.
-    return goesBackToSavepoint(sql)
-      ? executing.then((result) => {
-          this.failures.forgetStatements(depth)
-          this.writes.doubtAll()
-          return result
-        })
-      : executing
+    const step = savepointStep(sql)
+    return step === undefined ? executing : executing.then((result) => (this.#noteStep(step, depth), result))
+  }
+
+  /** The program has its own savepoints: what failed since one that it has gone back to, and what was written, is undone. */
+  #noteStep(step: SavepointStep, depth: number): void {
+    this.writes.noteStep(step)
+    if (step.does === 'rollback') this.failures.forgetStatements(depth)
   }
 
   /**

@@ -7,7 +7,7 @@ import { RawWriteLog, shown } from './raw-write-log.ts'
 import { assertReads } from './read-only-refusal.ts'
 import type { SessionSettings } from './session-options.ts'
 import type { SessionState } from './session-state.ts'
-import type { StatementKind } from '../database/statement-kind.ts'
+import type { SavepointStep, StatementKind } from '../database/statement-kind.ts'
 
 /** Who wrote a statement: MikroORM, whose DML is known to change the session, or the program itself in raw SQL. */
 export type StatementOrigin = 'orm' | 'raw'
@@ -19,6 +19,14 @@ export interface WrittenThen {
   readonly state: SessionState
   readonly log: RawWriteLog | undefined
   readonly mayHoldLocks: boolean
+  /** How many savepoints the program had set. */
+  readonly ownSavepoints: number
+}
+
+/** A savepoint that the program has set, and what was known of its raw SQL then. */
+interface OwnSavepoint {
+  readonly name: string
+  readonly log: RawWriteLog | undefined
 }
 
 /** What a session wrote, as far as known: which statements it lets pass, and whether it is to be committed. */
@@ -31,6 +39,7 @@ export class WriteState {
   /** What is known of raw SQL that nobody declared. Undefined without such SQL. */
   #log: RawWriteLog | undefined
   #doubt: Doubt | undefined
+  readonly #ownSavepoints: OwnSavepoint[] = []
 
   constructor(settings: SessionSettings) {
     this.#settings = settings
@@ -130,21 +139,34 @@ export class WriteState {
   }
 
   now(): WrittenThen {
-    return { state: this.#state, log: this.#log?.copy(), mayHoldLocks: this.#mayHoldLocks }
+    const { length: ownSavepoints } = this.#ownSavepoints
+    return { state: this.#state, log: this.#log?.copy(), mayHoldLocks: this.#mayHoldLocks, ownSavepoints }
   }
 
   /** Goes back to what it was, with the database; `isInside`: the transaction goes on, and what was undone has left its trace. */
-  goBackTo({ state, log, mayHoldLocks }: WrittenThen, isInside: boolean): void {
+  goBackTo({ state, log, mayHoldLocks, ownSavepoints }: WrittenThen, isInside: boolean): void {
     this.#state = state
     this.#log = log?.copy()
     // The database has let go of the locks taken since.
     this.#mayHoldLocks = mayHoldLocks
+    this.#ownSavepoints.length = Math.min(this.#ownSavepoints.length, ownSavepoints)
     if (isInside) this.#undeclared.noteUndone()
   }
 
-  /** The program has gone back to a savepoint of its own. */
-  doubtAll(): void {
-    if (this.#state === 'active') this.#undeclared.doubtAll()
+  /** Notes what the program has done with a savepoint of its own. PostgreSQL is asked what is left of a write. */
+  noteStep({ does, name }: SavepointStep): void {
+    if (this.#settings.dialect === 'sqlite') this.#noteStepOfSqlite(does, name)
+    else if (does === 'rollback' && this.#state === 'active') this.#undeclared.doubtAll()
+  }
+
+  #noteStepOfSqlite(does: SavepointStep['does'], name: string): void {
+    const own = this.#ownSavepoints
+    if (does === 'savepoint') return void own.push({ name, log: this.#log?.copy() })
+    const index = own.findLastIndex((each) => each.name === name)
+    // One that is not known leaves all in the log: rather refused once too often than lost.
+    if (index < 0) return
+    own.length = does === 'release' ? index : index + 1
+    if (does === 'rollback') this.#log = own[index]?.log?.copy()
   }
 
   get #undeclared(): RawWriteLog {

@@ -1,5 +1,5 @@
 import * as assert from 'uvu/assert'
-import { goesBackToSavepoint, statementKind, type StatementKind } from '../../source/database/statement-kind.ts'
+import { savepointStep, statementKind, type StatementKind } from '../../source/database/statement-kind.ts'
 import { suite } from '../support/suite.ts'
 
 const KINDS: Readonly<Record<StatementKind, readonly string[]>> = {
@@ -63,16 +63,21 @@ for (const [kind, statements] of Object.entries(KINDS)) {
   }
 }
 
-test('a rollback to a savepoint is known behind comments and empty statements', () => {
+test('what is done with a savepoint of the program is known behind comments and empty statements', () => {
+  const step = (sql: string) => Object.values(savepointStep(sql) ?? {})
   for (const sql of [
     'rollback to a',
-    '; /* a */ ROLLBACK -- b\nWORK to savepoint a; select 1',
-    '/* a */rollback to a',
+    '; /* a */ ROLLBACK -- b\nWORK to savepoint A; select 1',
+    '/* a */rollback transaction to"a"',
   ]) {
-    assert.ok(goesBackToSavepoint(sql), sql)
+    assert.equal(step(sql), ['rollback', 'a'], sql)
   }
-  for (const sql of ['rollback', 'select 1; rollback to a', '/* rollback to a */', "'rollback to'", 'release a', '']) {
-    assert.not(goesBackToSavepoint(sql), sql)
+  for (const sql of ['savepoint a', '/* b */ SAVEPOINT A', ';savepoint "a"'])
+    assert.equal(step(sql), ['savepoint', 'a'], sql)
+  for (const sql of ['release a', 'release savepoint "A";']) assert.equal(step(sql), ['release', 'a'], sql)
+  assert.equal(step('savepoint "a""b"'), ['savepoint', 'a"b'])
+  for (const sql of ['rollback', 'select 1; rollback to a', '/* rollback to a */', "'rollback to'", 'savepoint', '']) {
+    assert.equal(step(sql), [], sql)
   }
 })
 
