@@ -49,7 +49,7 @@ export interface EngineOptions<Orm extends MikroORM<any, any, any> = MikroORM<an
   /**
    * Isolation level of the database transaction. PostgreSQL validates the reads of a serializable one by COMMIT, so that one
    * that only read is committed as well, before the answer; where the server's default is serializable, say it here all the
-   * same. Default: the database's own.
+   * same. Not for `'autocommit'`, and `'snapshot'` has its own. Default: the database's own.
    */
   readonly isolationLevel?: IsolationLevel | `${IsolationLevel}` | undefined
   /**
@@ -101,6 +101,7 @@ const OPTIONS = new Set<keyof EngineOptions>([
   'scoped',
   'fork',
 ])
+const SNAPSHOT_LEVELS: readonly unknown[] = [undefined, 'repeatable read']
 const ISOLATION_LEVELS: readonly string[] = Object.values(IsolationLevel)
 
 /**
@@ -180,6 +181,18 @@ function assertConsistent(role: string, options: EngineOptions): void {
   if (!writes && options.initialState === 'changed') {
     throw new ConfigurationError(
       `The role "${role}" is readOnly and has initialState: 'changed'. Leave one of the two out.`,
+    )
+  }
+  if (kindOf(options) === 'autocommit' && options.isolationLevel !== undefined) {
+    throw new ConfigurationError(
+      `The role "${role}" has commit: 'autocommit' and isolationLevel: '${options.isolationLevel}', which its flushes would not ` +
+        `have. Leave it out, and give it to em.transactional(work, { isolationLevel }).`,
+    )
+  }
+  if (kindOf(options) === 'snapshot' && !SNAPSHOT_LEVELS.includes(options.isolationLevel)) {
+    throw new ConfigurationError(
+      `The role "${role}" has readOnly: 'snapshot' and isolationLevel: '${options.isolationLevel}', but its transaction is ` +
+        `REPEATABLE READ. Leave the isolationLevel out, or the readOnly: reads in a joined role are validated by COMMIT.`,
     )
   }
   if (options.pipelineCommit === true && commits !== 'with the transaction') {

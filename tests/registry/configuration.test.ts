@@ -103,6 +103,12 @@ test('an option that does not exist or has an impossible value is refused with t
     () => dbSessions({ writer: { orm: a, isolationLevel: 'high' as never } }),
     /isolationLevel: "high".*serializable/s,
   )
+  for (const beside of [{ readOnly: 'snapshot' }, { commit: 'autocommit' }] as const) {
+    refused(
+      () => dbSessions({ log: { orm: a, isolationLevel: 'serializable', ...beside } }),
+      /"log".*'serializable'.*Leave/s,
+    )
+  }
   refused(() => dbSessions({ log: { orm: a, readOnly: true, commit: 'autonomous' } }), /"log" is readOnly.*autonomous/s)
   refused(() => dbSessions({ log: { orm: a, readOnly: true, initialState: 'changed' } }), /"log" is readOnly.*changed/s)
   for (const beside of [{ readOnly: true }, { readOnly: 'snapshot' }, { commit: 'autonomous' }] as const) {
