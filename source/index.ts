@@ -32,6 +32,8 @@ export {
   NestedTransactionDeadlockError,
   NestedTransactionEndedError,
   NestedTransactionOpenError,
+  ReadOnlyTransactionError,
+  TransactionOptionsError,
 } from './session/nested-errors.ts'
 export { DetachedEntityError, EntityNotRestoredError } from './memory/stray-entities.ts'
 export { isRetryable } from './database/retryable.ts'

@@ -39,6 +39,8 @@ export interface DatabaseConnection {
    *   run in autocommit; ConnectionLostError; else the driver's error. So does `stream`.
    */
   execute(sql: string, parameters: readonly unknown[]): Promise<StatementResult>
+  /** Makes a savepoint, from which on the database refuses writes until its end. Missing where it cannot. */
+  savepointToRead?(name: string): Promise<void>
   /** Rows in chunks of `chunkSize`; `exclusive` runs each round trip of it while no other statement is on its way. */
   stream(sql: string, parameters: readonly unknown[], chunkSize: number, exclusive: Exclusive): AsyncIterable<unknown[]>
   /** Whether it is known, without asking, that the database would commit what was sent. */

@@ -1,6 +1,14 @@
 import { firstWord } from './statement-kind.ts'
 import { SqlTokens } from './sql-tokens.ts'
 
+/** Those of PostgreSQL, from the weakest on; the first is the same as the second. */
+export const ISOLATION_LEVELS: readonly string[] = [
+  'read uncommitted',
+  'read committed',
+  'repeatable read',
+  'serializable',
+]
+
 const HINT = /isolation/i
 const LEVELS = /\b(?:serializable|repeatable read|read committed|read uncommitted)\b/
 

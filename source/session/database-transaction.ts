@@ -24,7 +24,7 @@ export class DatabaseTransaction implements Predecessor {
   /** Made with the first of them. */
   #nested: NestedScopes | undefined
 
-  constructor(host: TransactionHost, settings: SessionSettings, source: ConnectionSource) {
+  constructor(host: TransactionHost, settings: SessionSettings, source: Omit<ConnectionSource, 'mode'>) {
     this.#host = host
     this.statements = new TransactionStatements(host, settings, source)
     this.#connection = this.statements.connection

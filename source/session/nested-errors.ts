@@ -57,3 +57,37 @@ export class NestedTransactionOpenError extends SqlassistError {
     )
   }
 }
+
+/**
+ * `em.transactional()` or `em.begin()` was given an `isolationLevel` or `readOnly` that its transaction cannot have any more, or
+ * at all. Nothing was sent.
+ */
+export class TransactionOptionsError extends SqlassistError {
+  static {
+    this.prototype.name = 'TransactionOptionsError'
+  }
+  override readonly code = 'SQLASSIST_TRANSACTION_OPTIONS'
+
+  constructor(role: string, what: string, option: string, fix: string) {
+    super(`${what} of role "${role}" cannot have ${option}. ${fix}`)
+  }
+}
+
+/**
+ * A statement would have written while a transaction with `readOnly: true` was under way in its session. Nothing was sent, or
+ * PostgreSQL refused it, whose error is `cause`.
+ */
+export class ReadOnlyTransactionError extends SqlassistError {
+  static {
+    this.prototype.name = 'ReadOnlyTransactionError'
+  }
+  override readonly code = 'SQLASSIST_READ_ONLY_TRANSACTION'
+
+  constructor(role: string, what: string, cause?: unknown) {
+    super(
+      `The transaction that is under way in the session of role "${role}" has readOnly: true, and ${what}. ` +
+        `Write after the end of it, or leave readOnly out.`,
+      cause === undefined ? undefined : { cause },
+    )
+  }
+}

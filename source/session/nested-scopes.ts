@@ -14,12 +14,13 @@ export class NestedScopes {
     this.#statements = statements
   }
 
-  /** Opens one in `outer`: a savepoint of MikroORM's, called `name`. */
-  async open(name: string, outer: Scope | undefined): Promise<Scope> {
+  /** Opens one in `outer`: a savepoint of MikroORM's, called `name`. `isReadOnly`: it may only read. */
+  async open(name: string, outer: Scope | undefined, isReadOnly: boolean): Promise<Scope> {
     const { scopes, writes } = this.#statements
     const open = async (connection: DatabaseConnection): Promise<Scope> => {
-      await connection.execute(`savepoint ${name}`, [])
-      return scopes.open(name, outer, writes.now())
+      if (isReadOnly && connection.savepointToRead !== undefined) await connection.savepointToRead(name)
+      else await connection.execute(`savepoint ${name}`, [])
+      return scopes.open(name, outer, writes.now(), isReadOnly)
     }
     return await this.#statements.exclusive(open, { depth: scopes.depthOf(outer) })
   }

@@ -1,6 +1,9 @@
 import { beyondReading, type BeyondReading } from '../database/beyond-reading.ts'
 import { refusesWrite } from '../database/refuses-write.ts'
+import { firstWord, type StatementKind } from '../database/statement-kind.ts'
+import { SqlTokens } from '../database/sql-tokens.ts'
 import { ReadOnlySessionError } from './errors.ts'
+import { ReadOnlyTransactionError } from './nested-errors.ts'
 import { shown } from './raw-write-log.ts'
 import type { SessionSettings } from './session-options.ts'
 
@@ -26,4 +29,25 @@ export function assertReads({ role, dialect, scope }: SessionSettings, sql: stri
 /** The error of a statement of a read-only session: PostgreSQL finds the writes that no text shows. */
 export function asReadOnlyError(role: string, sql: string, error: unknown): unknown {
   return refusesWrite(error) ? new ReadOnlySessionError(role, `"${shown(sql)}" would write`, { cause: error }) : error
+}
+
+const MAY_END_SAVEPOINT = /\b(?:release|rollback)\b/i
+
+/** @throws ReadOnlyTransactionError where a statement writes, or may end the savepoint that keeps the others to reading */
+export function assertOnlyReads(role: string, kind: StatementKind, sql: string): void {
+  if (kind === 'write') throw new ReadOnlyTransactionError(role, `"${shown(sql)}" would write`)
+  if (!MAY_END_SAVEPOINT.test(sql)) return
+  const tokens = new SqlTokens(sql, 'any')
+  while (tokens.nextStatement()) {
+    const word = firstWord(tokens)
+    if (word === 'release' || word === 'rollback') {
+      throw new ReadOnlyTransactionError(role, `"${shown(sql)}" might let it write; nest by em.transactional()`)
+    }
+  }
+}
+
+/** The error of a statement of a transaction that may only read: PostgreSQL finds the writes that no text shows. */
+export function asReadOnlyScopeError(role: string, sql: string, error: unknown): unknown {
+  if (!refusesWrite(error)) return error
+  return new ReadOnlyTransactionError(role, `"${shown(sql)}" would write`, error)
 }

@@ -7,6 +7,8 @@ export interface Scope {
   /** The one that it was opened in. */
   readonly outer: Scope | undefined
   readonly written: WrittenThen
+  /** Whether it may only read, in a role that writes. */
+  readonly isReadOnly: boolean
   /** Whether something outside of it wrote meanwhile, which would be undone with it. */
   holdsOthersWrites: boolean
   /** Called as its rollback is sent: what it did in memory is to be undone before anything else is flushed. */
@@ -28,8 +30,13 @@ export class Scopes {
     return this.#open.length
   }
 
-  open(name: string, outer: Scope | undefined, written: WrittenThen): Scope {
-    const scope: Scope = { name, outer, written, holdsOthersWrites: false, isOver: false }
+  /** Whether one of them may only read: a statement from outside of it would be inside as well. */
+  get isReadOnly(): boolean {
+    return this.#open.length > 0 && this.#open.some(({ isReadOnly }) => isReadOnly)
+  }
+
+  open(name: string, outer: Scope | undefined, written: WrittenThen, isReadOnly: boolean): Scope {
+    const scope: Scope = { name, outer, written, isReadOnly, holdsOthersWrites: false, isOver: false }
     this.#open.push(scope)
     return scope
   }

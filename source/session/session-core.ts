@@ -102,12 +102,10 @@ export class SessionCore implements TransactionHost {
   }
 
   #newTransaction(after: Predecessor | undefined): DatabaseTransaction {
-    const { begin } = this.settings
     const { unit } = this.options
     return new DatabaseTransaction(this, this.settings, {
       database: this.#database,
       em: this.em,
-      begin,
       role: this.role,
       unit,
       after,

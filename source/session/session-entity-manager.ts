@@ -1,6 +1,7 @@
 import type { ForkOptions } from '@mikro-orm/core'
 import type { SqlEntityManager } from '@mikro-orm/sql'
 import { oncePerClass } from '../database/once-per-class.ts'
+import { askBegin, askTransaction, askMikroOrmToBegin, inAskedMode } from './asked-transaction.ts'
 import { connectionOf } from './connection-facade.ts'
 import { driverOf } from './driver-facade.ts'
 import { assertOwn } from './entity-ownership.ts'
@@ -85,9 +86,13 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
 
     override async begin(options: Parameters<SqlEntityManager['begin']>[0] = {}): Promise<void> {
       const session = managedSession(this)
-      if (session === undefined) return await begunByHand(this, () => super.begin({ ...options }))
+      if (session === undefined) {
+        askMikroOrmToBegin(this, sessionOfEntityManager(this), options)
+        return await begunByHand(this, () => super.begin({ ...options }))
+      }
       // Where nobody coordinates, the first statement begins the transaction as it always does.
       if (session.coordinated || session.em !== this) throw new ManagedSessionError(session.role, 'em.begin()')
+      await askBegin(session, options)
     }
 
     override async commit(): Promise<void> {
@@ -124,6 +129,8 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
       if (session === undefined) return await super.transactional(work, options)
       session.assertUsable()
       assertNestable(this)
+      const asking = askTransaction(this, session, options, this.#ignoresTransactions)
+      if (asking !== undefined) await asking
       const nest = (cb: (em: any) => any): Promise<any> => this.#transactional(session, cb, options)
       return await session.statements.nest(() => asNested(session, this, this.#endingStreams(session, work), nest))
     }
@@ -161,8 +168,12 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
     }
 
     #nest(cb: (em: any) => any, options: TransactionalOptions): Promise<any> {
-      const ignoresThem = this[IGNORES_TRANSACTIONS] ?? this.config.get('disableTransactions')
-      return ignoresThem ? super.transactional(cb, options) : transactionManagerFor(this).handle(cb, options)
+      if (this.#ignoresTransactions) return super.transactional(cb, options)
+      return inAskedMode(this, options, () => transactionManagerFor(this).handle(cb, options))
+    }
+
+    get #ignoresTransactions(): boolean {
+      return this[IGNORES_TRANSACTIONS] ?? this.config.get('disableTransactions') ?? false
     }
 
     /** Where every flush commits: MikroORM's own transactions, one after the other unless one is inside of another. */

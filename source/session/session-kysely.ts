@@ -19,7 +19,7 @@ export interface NestingHost {
   readonly role: string
   /** Whether its statements may only read. */
   readonly onlyReads: boolean
-  openNested(name: string, outer: Scope | undefined): Promise<Scope | undefined>
+  openNested(name: string, outer: Scope | undefined, isReadOnly: boolean): Promise<Scope | undefined>
   rollBackNested(scope: Scope | undefined): Promise<void>
   releaseNested(scope: Scope | undefined): Promise<void>
 }
@@ -109,6 +109,7 @@ export function sessionKysely(session: NestingHost, client: Kysely<any>, source:
 
 const RAW = Symbol('koa-sqlassist context for raw SQL')
 const SCOPE = Symbol('koa-sqlassist nested transaction')
+const READ_ONLY = Symbol('koa-sqlassist nests read only')
 const HOST = Symbol('koa-sqlassist session of a context')
 
 /** The context for raw SQL beside this one of a session: in the same nested transaction. */
@@ -119,6 +120,18 @@ export function rawContextOf(context: Kysely<any> | undefined): Kysely<any> | un
 /** The nested transaction that a context of a session is in, if any. */
 export function scopeOf(context: Kysely<any> | undefined): Scope | undefined {
   return (context as { readonly [SCOPE]?: Scope | undefined } | undefined)?.[SCOPE]
+}
+
+/** Does `nest`, which nests a transaction on a context that may only read. One at a time nests on a context. */
+export async function nestReadOnly<T>(context: Kysely<any> | undefined, nest: () => Promise<T>): Promise<T> {
+  const nesting = context as { [READ_ONLY]?: boolean | undefined } | undefined
+  if (nesting === undefined) return await nest()
+  nesting[READ_ONLY] = true
+  try {
+    return await nest()
+  } finally {
+    nesting[READ_ONLY] = undefined
+  }
 }
 
 /** The session of a context. */
@@ -134,6 +147,8 @@ function makeSessionKyselyClass(Base: KyselyClass) {
     readonly #executor: QueryExecutor
     /** Undefined where plugins have a say. */
     readonly #source: StatementSource
+    /** Whether the next nested transaction may only read. */
+    declare [READ_ONLY]?: boolean | undefined
     /** Made for the first raw SQL. */
     #raw: SessionKysely | undefined
 
@@ -200,7 +215,8 @@ function makeSessionKyselyClass(Base: KyselyClass) {
     savepoint(name: string): Command<SessionKysely> {
       return {
         execute: async () => {
-          const scope = await this.#session.openNested(name, this.#source.scope)
+          const isReadOnly = this[READ_ONLY] === true
+          const scope = await this.#session.openNested(name, this.#source.scope, isReadOnly)
           return this.#over(scope === undefined ? this.#source : this.#source.nested(scope))
         },
       }

@@ -3,7 +3,7 @@ import type { StatementResult } from '../database/database.ts'
 import { SessionEndedError } from './errors.ts'
 import { NestedTransactionEndedError, NestedTransactionOpenError } from './nested-errors.ts'
 import { innermost, type Nestable } from './nested-transactions.ts'
-import { asReadOnlyError } from './read-only-refusal.ts'
+import { asReadOnlyError, asReadOnlyScopeError } from './read-only-refusal.ts'
 import type { PipelinedHost } from './pipelined-commit.ts'
 import { Rounds } from './rounds.ts'
 import type { Scope } from './scopes.ts'
@@ -59,7 +59,12 @@ export class SessionStatements implements PipelinedHost, NestingHost {
 
   #noted(error: unknown, { query }: Statement): unknown {
     if (error instanceof SessionEndedError) return this.#core.life.noteLateUse(error)
-    return this.onlyReads ? asReadOnlyError(this.role, query.sql, error) : error
+    return this.#refusal(error, { query })
+  }
+
+  #refusal(error: unknown, { query }: Pick<Statement, 'query'>): unknown {
+    if (this.onlyReads) return asReadOnlyError(this.role, query.sql, error)
+    return this.#core.transaction.statements.isReadOnly ? asReadOnlyScopeError(this.role, query.sql, error) : error
   }
 
   cancelStatement(): void {
@@ -82,7 +87,7 @@ export class SessionStatements implements PipelinedHost, NestingHost {
     try {
       yield* this.#core.transaction.statements.stream(statement, chunkSize)
     } catch (error) {
-      throw this.onlyReads ? asReadOnlyError(this.role, statement.query.sql, error) : error
+      throw this.#refusal(error, statement)
     }
   }
 
@@ -146,10 +151,10 @@ export class SessionStatements implements PipelinedHost, NestingHost {
   }
 
   /** Makes the savepoint of a nested transaction of MikroORM's. */
-  async openNested(name: string, outer: Scope | undefined): Promise<Scope | undefined> {
+  async openNested(name: string, outer: Scope | undefined, isReadOnly: boolean): Promise<Scope | undefined> {
     if (this.#core.settings.scope === 'statement') return undefined
     this.#core.assertUsable()
-    return await this.#core.transaction.nested.open(name, outer)
+    return await this.#core.transaction.nested.open(name, outer, isReadOnly && !this.onlyReads)
   }
 
   async releaseNested(scope: Scope | undefined): Promise<void> {

@@ -9,7 +9,8 @@ import type { SessionUnit } from './session-options.ts'
 export interface ConnectionSource {
   readonly database: Database
   readonly em: SqlEntityManager
-  readonly begin: BeginOptions
+  /** How it begins; may change until then. */
+  readonly mode: { readonly begin: BeginOptions }
   readonly role: string
   readonly unit: SessionUnit
   /** The transaction before this one, whose end is waited for. */
@@ -214,8 +215,8 @@ export function releaseAfter(
 }
 
 // Async, so that what is thrown rejects: the failure of the first statement stays that of the transaction.
-async function take({ database, em, begin, role, unit, after }: ConnectionSource): Promise<DatabaseConnection> {
+async function take({ database, em, mode, role, unit, after }: ConnectionSource): Promise<DatabaseConnection> {
   if (after !== undefined) await after.whenOver()
   unit.beforeBegin?.(role)
-  return await database.begin(begin, em, unit.user)
+  return await database.begin(mode.begin, em, unit.user)
 }

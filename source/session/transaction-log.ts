@@ -1,5 +1,5 @@
 import type { AbstractSqlPlatform, SqlEntityManager } from '@mikro-orm/sql'
-import type { BeginOptions } from '../database/begin-options.ts'
+import { connectionFor, type BeginOptions } from '../database/begin-options.ts'
 
 /** What MikroORM keeps to itself: https://github.com/mikro-orm/mikro-orm/blob/v7.2.1/packages/core/src/connections/Connection.ts */
 interface Logging {
@@ -9,15 +9,15 @@ interface Logging {
 /** Shows in MikroORM's log, as MikroORM does, how the database transaction of a session begins and ends. */
 export class TransactionLog {
   readonly #em: SqlEntityManager
-  readonly #begin: BeginOptions
+  readonly #mode: { readonly begin: BeginOptions }
 
-  constructor(em: SqlEntityManager, begin: BeginOptions) {
+  constructor(em: SqlEntityManager, mode: { readonly begin: BeginOptions }) {
     this.#em = em
-    this.#begin = begin
+    this.#mode = mode
   }
 
   begin(): void {
-    const options = this.#begin as Parameters<AbstractSqlPlatform['getBeginTransactionSQL']>[0]
+    const options = this.#mode.begin as Parameters<AbstractSqlPlatform['getBeginTransactionSQL']>[0]
     for (const sql of this.#platform.getBeginTransactionSQL(options)) this.statement(sql)
   }
 
@@ -32,7 +32,7 @@ export class TransactionLog {
   statement(sql: string): void {
     const em = this.#em
     // The driver that the session gives to the program ends with the session.
-    const connection = em.config.getDriver().getConnection(this.#begin.readOnly === true ? 'read' : 'write')
+    const connection = em.config.getDriver().getConnection(connectionFor(this.#mode.begin))
     const context = { id: em._id, ...em.getLoggerContext({ disableContextResolution: true }) }
     ;(connection as unknown as Logging).logQuery(sql, context)
   }

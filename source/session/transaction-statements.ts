@@ -4,6 +4,7 @@ import { CommitOutcomeUnknownError, EndedByStatementError } from '../database/er
 import { savepointStep, type SavepointStep } from '../database/statement-kind.ts'
 import { SqlassistError } from '../transaction/index.ts'
 import { Failures } from './failures.ts'
+import { assertOnlyReads } from './read-only-refusal.ts'
 import { Scopes } from './scopes.ts'
 import type { SessionSettings } from './session-options.ts'
 import type { Statement } from './statement.ts'
@@ -55,15 +56,15 @@ export class TransactionStatements {
   /** What came of a COMMIT that went along with the last statement, where one did. */
   #earlyAnswer: CommitAnswer | undefined
 
-  constructor(host: TransactionHost, settings: SessionSettings, source: ConnectionSource) {
+  constructor(host: TransactionHost, settings: SessionSettings, source: Omit<ConnectionSource, 'mode'>) {
     this.#host = host
     this.writes = new WriteState(settings)
     this.mode = new TransactionMode(settings)
     this.scopes = new Scopes(host.role)
-    this.connection = new TransactionConnection(source, () => host.tooLate())
+    this.connection = new TransactionConnection({ ...source, mode: this.mode }, () => host.tooLate())
     this.#after = source.after
     this.events = new TransactionEvents(host)
-    this.log = new TransactionLog(host.em, source.begin)
+    this.log = new TransactionLog(host.em, this.mode)
   }
 
   /** Runs a statement of the program, while no other is on its way. */
@@ -131,6 +132,7 @@ export class TransactionStatements {
 
   #admit(connection: DatabaseConnection, { query, origin }: Statement): ReturnType<DatabaseConnection['kindOf']> {
     const kind = connection.kindOf(query.sql)
+    if (this.isReadOnly) assertOnlyReads(this.#host.role, kind, query.sql)
     this.writes.admit(kind, query, origin)
     if (origin === 'raw') this.mode.note(query.sql)
     connection.watch?.(query.sql, origin === 'raw')
@@ -169,6 +171,11 @@ export class TransactionStatements {
     this.assertOutcomeKnown()
     this.noteCommitted()
     return result
+  }
+
+  /** Whether what is sent now may only read, in a role that writes. */
+  get isReadOnly(): boolean {
+    return this.mode.begin.onPrimary === true || this.scopes.isReadOnly
   }
 
   /** It is committed. */

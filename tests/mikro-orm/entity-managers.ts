@@ -235,6 +235,7 @@ export const MANAGER_RELIANCES: readonly Reliance[] = [
       'session/session-statements.ts',
       'session/flush-in-turn.ts',
       'session/undone-in-memory.ts',
+      'session/asked-transaction.ts',
     ],
     forms: ['transactionContext'],
     why: 'a session is a transaction context of the library, and raw SQL has another one',

@@ -77,6 +77,10 @@ export class PostgresConnection implements DatabaseConnection {
     return resultOf(await this.#query(sql, parameters))
   }
 
+  async savepointToRead(name: string): Promise<void> {
+    await this.#send(`savepoint ${name};set transaction read only`)
+  }
+
   /** By a cursor of the server's, so that other statements of the same transaction may run between two chunks. */
   async *stream(
     sql: string,

@@ -1,6 +1,6 @@
 import type { SessionContext } from '@mikro-orm/core'
 import type { AbstractSqlConnection, AbstractSqlDriver, SqlEntityManager } from '@mikro-orm/sql'
-import type { BeginOptions } from '../begin-options.ts'
+import { connectionFor, type BeginOptions } from '../begin-options.ts'
 import type { ConnectionSource, ConnectionUser } from '../connection-waits.ts'
 import type { DatabaseConnection as KyselyConnection } from 'kysely'
 import type { Database, DatabaseConnection } from '../database.ts'
@@ -59,7 +59,7 @@ export class PostgresDatabase implements Database {
     user: ConnectionUser | undefined,
   ): Promise<DatabaseConnection> {
     const writes = options.readOnly !== true
-    const connection = this.#driver.getConnection(writes ? 'write' : 'read')
+    const connection = this.#driver.getConnection(connectionFor(options))
     const sessionContext = em.getTransactionSessionContext()
     const held = await this.#clientsOf(connection).take(em, writes, user)
     return new PostgresConnection(held, this.#role, startOf(options, sessionContext, held), !writes)
