@@ -70,7 +70,7 @@ test('a server starts from a checkout that only its owner may enter, also for ro
     // Links instead of copies, where the file system allows them.
     const link = `cp -al "$@" ${home}/node_modules 2>/dev/null || cp -a "$@" ${home}/node_modules`
     execFileSync('sh', ['-c', link, 'sh', ...needed.map((name) => join(modules, name))])
-    for (const name of ['embedded-postgres.ts', 'reachable-binaries.ts']) {
+    for (const name of ['embedded-postgres.ts', 'free-port.ts', 'reachable-binaries.ts']) {
       copyFileSync(join(ROOT, 'tests/support', name), join(home, 'support', name))
     }
     const program = `

@@ -28,9 +28,9 @@ async function truth(...options: string[]): Promise<Result & { code: number; log
 }
 
 const RUNS = [
-  ['postgresql', '120'],
-  ['sqlite', '300'],
-  ['both', '100'],
+  ['postgresql', '60'],
+  ['sqlite', '150'],
+  ['both', '50'],
 ] as const
 
 for (const [database, programs] of RUNS) {
