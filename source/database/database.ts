@@ -154,6 +154,12 @@ export interface Database {
   pool(): Promise<PoolReport | undefined>
   /** The role whose session has the only connection now, if there is only one. */
   readonly holder?: string | undefined
+  /** Whether somebody has one of its connections, as far as known. */
+  readonly isInUse: boolean
+  /** Waits until nobody uses its connections. Returns what lets the next ones have them, where they have to wait meanwhile. */
+  idle(): Promise<() => void>
+  /** Closes the connections that are in use: what is sent over them fails. */
+  breakOff(): void
   /** From here on each transaction is begun so that it can become the commit point of one. */
   mayDecide(): void
 }

@@ -11,19 +11,20 @@ import {
 } from '../unit/db-sessions-container.ts'
 import { attachEngines } from './attach-engines.ts'
 import { transactionsDisabledByEnvironment } from './disable-transaction.ts'
+import { closeAll } from './close-all.ts'
 import { Engine } from '../role/engine.ts'
 import { ConfigurationError } from '../role/errors.ts'
 import { RegistryClosedError, UnknownRoleError } from './errors.ts'
 import { RecoverySchedule } from '../atomic/recovery-schedule.ts'
 import type { RecoveryReport } from '../atomic/recovery.ts'
 import { resolveGraceOfOneRun, resolveRegistryOptions, type EngineRegistryOptions } from './registry-options.ts'
+import { OpenSessions } from './open-sessions.ts'
 import { reportOfPrepared, reportOfRole, type PreparedReport, type RegistryReport } from './registry-report.ts'
 import { defaultRole, resolveEngines } from './resolve-engines.ts'
 import { obstacleToRecovery, prepareForSeveral } from './several-databases.ts'
 import { DEFAULT_ANY_PREFERENCE } from '../unit/any-preference.ts'
 import { run, type RunContext, type RunOptions } from '../unit/run.ts'
 import { rolesBeside, rolesOfSharedFiles, warnOfJournalMode, warnOfSharedWriters } from '../role/shared-sqlite-files.ts'
-import { SessionUser } from '../role/unit-scope.ts'
 import { UnderWayCount } from './under-way-count.ts'
 import type { UnitOfWorkOptions } from '../unit/unit-host.ts'
 import { UnitOfWork } from '../unit/unit-of-work.ts'
@@ -57,6 +58,8 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
   readonly #detach: (() => void)[]
   readonly #units = new UnderWayCount()
   readonly #background = new UnderWayCount()
+  readonly #sessions = new OpenSessions()
+  readonly #closeTimeoutMs: number
   readonly #recovery: RecoverySchedule
   /** How several databases are committed as one. For the unit of work. @internal */
   readonly commitPlanner: CommitPlanner
@@ -69,6 +72,7 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
       everyMs,
       graceMs,
       name,
+      closeTimeoutMs,
       containerClass: Base,
     } = resolveRegistryOptions(registryOptions)
     this.#unitDefaults = {
@@ -79,6 +83,7 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
     const resolved = resolveEngines(engines)
     this.#default = defaultRole(resolved)
     this.#application = name
+    this.#closeTimeoutMs = closeTimeoutMs
     this.#Container = containerClass(
       resolved.map(({ role }) => role),
       Base,
@@ -166,14 +171,7 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
   session(role: DefaultRole): DetachedSession<EntityManagerOf<E[keyof E]>>
   session(role: string): unknown {
     if (this.#closing !== undefined) throw new RegistryClosedError()
-    const user = new SessionUser(role)
-    const session = (user.session = this.engine(role).open({ unit: { user }, coordinated: false }))
-    const close = async (): Promise<void> => {
-      const streams = session.statements.closeStreams()
-      await session.abandon('it was closed')
-      await streams
-    }
-    return Object.assign(session.em, { close, [Symbol.asyncDispose]: close })
+    return this.#sessions.open(this.engine(role), role)
   }
 
   /**
@@ -225,8 +223,10 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
   }
 
   /**
-   * Waits for the units of work under way, refuses new ones with RegistryClosedError, and closes the ORMs. Another call
-   * waits for the first.
+   * Refuses new units of work with RegistryClosedError, waits for those under way, and for sessions and streams that are open,
+   * and closes all ORMs. What is open after `closeTimeoutMs` is named, and its connections are closed. Another call waits for
+   * the first.
+   * @throws the first error of a pool that does not close; RegistryCloseTimeoutError
    */
   close(): Promise<void> {
     this.#closing ??= this.#close()
@@ -265,13 +265,18 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
   }
 
   async #close(): Promise<void> {
-    await this.#units.whenEmpty()
-    await this.#recovery.stop()
-    await this.#background.whenEmpty()
-    for (const detach of this.#detach.splice(0)) detach()
-    for (const { options } of this.#engines.values()) await options.orm.close()
-    if (registryCloseChannel.hasSubscribers) {
-      registryCloseChannel.publish({ registry: this })
+    try {
+      await closeAll({
+        limitMs: this.#closeTimeoutMs,
+        engines: [...this.#engines.values()],
+        units: this.#units,
+        recovery: this.#recovery,
+        background: this.#background,
+        sessions: this.#sessions,
+        detach: this.#detach,
+      })
+    } finally {
+      if (registryCloseChannel.hasSubscribers) registryCloseChannel.publish({ registry: this })
     }
   }
 

@@ -15,6 +15,25 @@ export class UnknownRoleError extends SqlassistError {
   }
 }
 
+/**
+ * `registry.close()` waited as long as it may, and something was still open, which the message names. Its connections were
+ * closed all the same, so that what it had not committed is rolled back.
+ */
+export class RegistryCloseTimeoutError extends SqlassistError {
+  static {
+    this.prototype.name = 'RegistryCloseTimeoutError'
+  }
+  override readonly code = 'SQLASSIST_CLOSE_TIMEOUT'
+
+  constructor(limitMs: number, open: readonly string[]) {
+    super(
+      `registry.close() waited ${limitMs} ms, and still open were: ${open.join(', ') || 'the pools'}. Their connections were ` +
+        `closed, which rolls back what they had not committed. End units of work and streams before, close every ` +
+        `registry.session(), or raise closeTimeoutMs.`,
+    )
+  }
+}
+
 /** A request or a run would have started after `registry.close()`. */
 export class RegistryClosedError extends SqlassistError {
   static {

@@ -26,6 +26,11 @@ export interface EngineRegistryOptions<Sessions extends object = any> {
    * up to 32 of the characters `A-Z a-z 0-9 _ . -`. Default `'app'`.
    */
   readonly name?: string | undefined
+  /**
+   * How long `registry.close()` waits for what is under way or open before it closes the connections all the same, and throws
+   * RegistryCloseTimeoutError. Default 30000.
+   */
+  readonly closeTimeoutMs?: number | undefined
   /** The class of `ctx.dbSession`, one that extends `DbSessionsContainer`. Default: `DbSessionsContainer` itself. */
   readonly containerClass?: ContainerClass<Sessions> | undefined
 }
@@ -38,18 +43,27 @@ export interface ResolvedRegistryOptions {
   readonly everyMs: number | undefined
   readonly graceMs: number
   readonly name: string
+  readonly closeTimeoutMs: number
   readonly containerClass: ContainerClass | undefined
 }
 
-const OPTIONS = ['disableTransaction', 'atomic', 'recover', 'name', 'containerClass']
+const OPTIONS = ['disableTransaction', 'atomic', 'recover', 'name', 'closeTimeoutMs', 'containerClass']
 const NAME = new RegExp(`^[\\w.-]{1,${LONGEST_APPLICATION}}$`)
+const DEFAULT_CLOSE_TIMEOUT_MS = 30_000
 /** The longest wait of a timer of Node. */
 const LONGEST_MS = 2 ** 31 - 1
 
 /** @throws ConfigurationError naming the option, what was found and the fix */
 export function resolveRegistryOptions(options: EngineRegistryOptions): ResolvedRegistryOptions {
   assertKnownOptions('EngineRegistry', options, OPTIONS)
-  const { disableTransaction, atomic = 'prefer', recover, name = 'app', containerClass } = options
+  const {
+    disableTransaction,
+    atomic = 'prefer',
+    recover,
+    name = 'app',
+    closeTimeoutMs: close,
+    containerClass,
+  } = options
   if (disableTransaction !== undefined && typeof disableTransaction !== 'boolean') {
     throw new ConfigurationError(
       `disableTransaction is ${JSON.stringify(disableTransaction)}. It can be true or false.`,
@@ -63,8 +77,9 @@ export function resolveRegistryOptions(options: EngineRegistryOptions): Resolved
       `name is ${JSON.stringify(name)}. It can be up to ${LONGEST_APPLICATION} letters, digits, "_", "." and "-".`,
     )
   }
+  const closeTimeoutMs = resolveMs('closeTimeoutMs', close ?? DEFAULT_CLOSE_TIMEOUT_MS, 0)
   const recovery = recover === false ? { everyMs: undefined, graceMs: DEFAULT_GRACE_MS } : resolveRecover(recover)
-  return { disableTransaction, atomic, ...recovery, name, containerClass }
+  return { disableTransaction, atomic, ...recovery, name, closeTimeoutMs, containerClass }
 }
 
 function resolveRecover(recover: RecoverOptions = {}): { everyMs: number; graceMs: number } {

@@ -163,6 +163,22 @@ export class Engine {
     })
   }
 
+  /** Closes its ORM, when all connections are given back. */
+  async close(): Promise<void> {
+    const letNext = await this.database.idle()
+    try {
+      await this.options.orm.close()
+    } finally {
+      letNext()
+    }
+  }
+
+  /** Closes its ORM with the connections that are in use. Never rejects: `close` has the errors. */
+  async breakOff(): Promise<void> {
+    this.database.breakOff()
+    await this.options.orm.close().catch(() => undefined)
+  }
+
   /** Drops the pool when all connections are given back; the next statement opens a new one. */
   async dispose(): Promise<void> {
     this.lookAgain()

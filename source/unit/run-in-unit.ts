@@ -1,6 +1,7 @@
 import { forgettingEnded, isNested } from '../session/nested-transactions.ts'
 import { runInScope } from '../role/unit-scope.ts'
 import { inContextOfSessions } from '../role/mikro-orm-contexts.ts'
+import { NotRetriedError } from './errors.ts'
 import type { UnitOfWork } from './unit-of-work.ts'
 
 /** Stands for the result of work that is to be attempted again. */
@@ -22,11 +23,26 @@ export interface Attempts<T> {
 
 /** Does `work` in a unit of work, and after an error that is worth a retry again in the next. */
 export async function runAttempts<T>({ start, work, again }: Attempts<T>): Promise<T> {
+  let before: Again | undefined
   for (let attempt = 1; ; attempt++) {
-    const unit = start(attempt)
+    const unit = begun(() => start(attempt), before)
     const result = await tryInUnit(unit, () => work(unit))
     if (!(result instanceof Again)) return result
+    before = result
     again?.(result.error)
+  }
+}
+
+/** @throws what kept the unit from being started; with an attempt before it, NotRetriedError with the error of that */
+function begun(start: () => UnitOfWork, before: Again | undefined): UnitOfWork {
+  try {
+    return start()
+  } catch (error) {
+    if (before === undefined) throw error
+    throw new NotRetriedError(
+      `another attempt could not begin: ${(error as Error).message.replace(/\.$/, '')}`,
+      before.error,
+    )
   }
 }
 

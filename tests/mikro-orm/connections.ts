@@ -51,7 +51,7 @@ export const CONNECTION_RELIANCES: readonly Reliance[] = [
   },
   {
     what: 'A connection says in connected whether it is open',
-    where: [CONNECTING, POOL],
+    where: [CONNECTING, POOL, 'database/sqlite/sqlite-database.ts'],
     forms: ['cast'],
     why: 'the pool of a closed ORM is not opened by a look at it',
     async check() {

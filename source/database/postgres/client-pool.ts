@@ -1,13 +1,14 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { AbstractSqlConnection, SqlEntityManager } from '@mikro-orm/sql'
 import type { DatabaseConnection } from 'kysely'
-import type { PoolClient } from 'pg'
+import type { Client, PoolClient } from 'pg'
 import { waitForConnection, type ConnectionSource, type ConnectionUser } from '../connection-waits.ts'
 import { heldElsewhere } from '../held-elsewhere.ts'
 import { LentConnection, type Provide } from '../lent-connection.ts'
 import type { Relations } from '../relations.ts'
 import { ClientConnection } from './client-connection.ts'
 import { listenersOf } from './distrusted-pool.ts'
+import { drained } from './drained.ts'
 import { ConnectionHooks, hookedConnection } from './connection-hooks.ts'
 import { PooledClient, type ClientSurroundings } from './pooled-client.ts'
 import { idleUserOf } from './held-clients.ts'
@@ -132,6 +133,23 @@ export class ClientPool implements ConnectionSource {
     }
     this.#known = { pool, kysely: this.#connection.getClient(), hooks, around }
     return this.#known
+  }
+
+  /** Whether somebody has one of its clients. */
+  get isInUse(): boolean {
+    const pool = this.#present()?.pool
+    return pool !== undefined && pool.idleCount < pool.totalCount
+  }
+
+  /** Waits until all clients are given back, and nobody waits for one. */
+  async drained(): Promise<void> {
+    const pool = this.#present()?.pool
+    if (pool !== undefined) await drained(pool)
+  }
+
+  /** Closes all clients, also those that somebody has. */
+  breakOff(): void {
+    for (const client of this.#present()?.pool._clients ?? []) void (client as Client).end().catch(() => undefined)
   }
 
   /** Whether to ask for a client now is to wait until another one is given back. */

@@ -78,6 +78,19 @@ export class PostgresDatabase implements Database {
     return await this.#clientsOf(connection).lend(provide, consumer, writes)
   }
 
+  get isInUse(): boolean {
+    return Array.from(this.#sources.values()).some(({ isInUse }) => isInUse)
+  }
+
+  async idle(): Promise<() => void> {
+    await Promise.all(Array.from(this.#sources.values(), (source) => source.drained()))
+    return () => undefined
+  }
+
+  breakOff(): void {
+    for (const source of this.#sources.values()) source.breakOff()
+  }
+
   async pool(): Promise<PoolReport> {
     return reportOfPool(await this.#pool())
   }

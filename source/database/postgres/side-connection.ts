@@ -18,7 +18,8 @@ export interface PoolOfClients {
   readonly _clients: readonly object[]
   connect(): Promise<PoolClient>
   listenerCount(event: 'connect'): number
-  on(event: 'connect', listener: (client: PoolClient) => void): unknown
+  on(event: 'connect' | 'release', listener: (...args: any[]) => void): unknown
+  off(event: 'release', listener: () => void): unknown
 }
 
 /** pg-pool's own. */

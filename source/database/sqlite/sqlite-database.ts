@@ -47,6 +47,19 @@ export class SqliteDatabase implements Database {
     return undefined
   }
 
+  get isInUse(): boolean {
+    return this.source.isTaken
+  }
+
+  async idle(): Promise<() => void> {
+    const connection = this.#driver.getConnection('write')
+    return isOpen(connection) ? await acquire(connection) : () => undefined
+  }
+
+  breakOff(): void {
+    // The handle is closed with its ORM, also under those who have it.
+  }
+
   async lend<T>(
     _connection: AbstractSqlConnection,
     provide: Provide,
@@ -82,6 +95,10 @@ export class SqliteDatabase implements Database {
     }
     return new SqliteConnection(handle, this.#role, release)
   }
+}
+
+function isOpen(connection: AbstractSqlConnection): boolean {
+  return (connection as unknown as { readonly connected?: boolean }).connected !== false
 }
 
 /** Takes the only connection, behind those that asked before. Resolves with what gives it back. */
