@@ -4,6 +4,7 @@ import type { SqlEntityManager } from '@mikro-orm/sql'
 import { EngineRegistry, sessionOf } from '../../source/index.ts'
 import { DIALECTS, openDatabase, type TestOrm } from '../support/orms.ts'
 import type { SecondLook } from '../support/second-look.ts'
+import { ormsIdle } from '../support/leaks.ts'
 import { suite } from '../support/suite.ts'
 import { Chapter, LIBRARY, Novel, Portrait, Scroll, Writer } from './library-entities.ts'
 
@@ -36,6 +37,8 @@ for (const dialect of DIALECTS) {
       em.create(Scroll, { id: 1, text: 'abc', chapter })
     })
   })
+  // What a unit only read is rolled back behind its answer, and logged then.
+  test.after.each(({ orm }) => ormsIdle(orm))
   test.after((world) => world.close())
 
   const within = async (world: World, work: (em: SqlEntityManager) => Promise<void>) => {
