@@ -153,7 +153,7 @@ test('many processes may need the table for the first time at once', async () =>
   const registries: Registry[] = []
   for (let index = 0; index < 4; index++) {
     const orms = { writer: await openOrm(target), a: await openOrm(other) }
-    registries.push(new EngineRegistry(orms as any, { recover: false }))
+    registries.push(new EngineRegistry<any>(orms, { recover: false }))
   }
   await Promise.all(registries.map((registry) => addIn(registry, ['writer', 'a'], 'at once')))
   const look = await secondLook(target)
@@ -359,7 +359,7 @@ unable.after(async ({ server, orms }) => {
 
 unable('is found at the start, and the setting to change is said', async ({ orms }) => {
   const seen = await warnings('SQLASSIST_NOT_ATOMIC', async () => {
-    const registry = new EngineRegistry(orms as any)
+    const registry = new EngineRegistry<any>(orms)
     // What is watched in the background has been done.
     await registry.recover()
     await registry.run(async ({ dbSession }: any) => {
@@ -374,18 +374,18 @@ unable('is found at the start, and the setting to change is said', async ({ orms
 })
 
 unable('decides, where one other that can prepare changed', async ({ orms: { one, three } }) => {
-  const registry = new EngineRegistry({ one, writer: three } as any, { atomic: 'required', recover: false })
+  const registry = new EngineRegistry<any>({ one, writer: three }, { atomic: 'required', recover: false })
   await registry.run(async ({ dbSession }: any) => {
     for (const role of ['one', 'writer']) await dbSession[role].insert(Author, { name: 'decided' })
   })
-  const rows = await (one.em.fork() as any).execute(`select decision from sqlassist_decision where id <> 'database'`)
+  const rows = await one.em.fork().execute(`select decision from sqlassist_decision where id <> 'database'`)
   assert.equal(rows, [{ decision: 'commit' }])
 })
 
 unable(
   'refuses what twoPhase: true forces on it: the vote fails, and the next one asks the server again',
   async ({ orms: { one, three } }) => {
-    const registry = new EngineRegistry({ one: { orm: one, twoPhase: true }, writer: three } as any, { recover: false })
+    const registry = new EngineRegistry<any>({ one: { orm: one, twoPhase: true }, writer: three }, { recover: false })
     const error = await rejection(
       registry.run(async ({ dbSession }: any) => {
         for (const role of ['one', 'writer']) await dbSession[role].insert(Author, { name: 'forced' })
@@ -393,7 +393,7 @@ unable(
     )
     assert.instance(error, CannotPrepareError)
     assert.match(error.message, /prepared transactions are disabled/)
-    for (const orm of [one, three]) assert.is(await (orm.em.fork() as any).count(Author, { name: 'forced' }), 0)
+    for (const orm of [one, three]) assert.is(await orm.em.fork().count(Author, { name: 'forced' }), 0)
   },
 )
 

@@ -187,13 +187,14 @@ test('a decision to abort goes after a day, unless a transaction as old could st
 
 test('what somebody else is finishing just now is left with the reason', async (world) => {
   const gid = await die(world, world.writer)
-  const engines = ['a', 'writer'].map((role) => (world.registry as any).engine(role))
-  const finish = engines[0].database.prepared.finish
-  engines[0].database.prepared.finish = async () => {
+  const engines = ['a', 'writer'].map((role) => world.registry.engine(role))
+  const prepared = engines[0]!.database.prepared!
+  const { finish } = prepared
+  prepared.finish = async () => {
     throw Object.assign(new Error('prepared transaction with identifier is busy'), { code: '55000' })
   }
   const report = await recoverOnce({ application: 'app', graceMs: 0, engines, obstacle: () => undefined })
-  engines[0].database.prepared.finish = finish
+  prepared.finish = finish
   assert.equal(report.left, [{ id: gid, role: 'a', reason: 'prepared transaction with identifier is busy' }])
 })
 

@@ -15,7 +15,7 @@ export const refusedFeatures = {
     'A savepoint is a promise to go back, which nobody can keep once a commit has begun its two phases; it is refused ' +
     '(SQLASSIST_SAVEPOINT_STATUS).',
   bare:
-    'A transaction without a manager works as any other, and ends as any other: the same calls are refused then ' +
+    'A transaction without a manager works like every other, and ends like every other: the same calls are refused then ' +
     '(SQLASSIST_TRANSACTION_ENDED).',
 } as const
 

@@ -4,29 +4,19 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { EngineRegistry } from '../../source/index.ts'
 import { Author } from '../support/entities.ts'
 import { poolIdle } from '../support/leaks.ts'
-import { secondLook, type SecondLook } from '../support/second-look.ts'
 import { suite } from '../support/suite.ts'
 import { until } from '../support/until.ts'
-import { openWired, type Wired } from '../support/wired.ts'
+import { openGated, type Gated } from '../support/wired.ts'
 
 type Em = any
 
-interface World extends Wired {
-  /** Holds up what is to be cancelled. */
-  gate: SecondLook
-}
-
-const test = suite<World>('a cancel that comes late')
+const test = suite<Gated>('a cancel that comes late')
 
 test.before(async (world) => {
-  Object.assign(world, await openWired({ poolMax: 1 }))
-  world.gate = await secondLook(world.target)
-  await world.look.rows(`create function slow() returns trigger language plpgsql as
-    $$ begin perform pg_advisory_xact_lock_shared(1); return new; end $$`)
+  Object.assign(world, await openGated({ poolMax: 1 }))
   await world.look.rows(
     `create function waits() returns text language sql as 'select pg_advisory_xact_lock_shared(1)::text'`,
   )
-  await world.look.rows('create trigger slow before insert on author for each row execute function slow()')
 })
 test.before.each(async ({ look, gate }) => {
   await look.rows('delete from author')
@@ -37,10 +27,7 @@ test.after.each(async ({ wire, gate, pool }) => {
   wire.reset()
   await poolIdle(pool)
 })
-test.after(async ({ gate, close }) => {
-  await gate.close()
-  await close()
-})
+test.after(({ close }) => close())
 
 /** How many of this database wait for a lock. */
 const WAITING = `select count(*) from pg_locks l join pg_database d on d.oid = l.database

@@ -2,42 +2,27 @@
 import * as assert from 'uvu/assert'
 import Koa from 'koa'
 import { ConfigurationError, dbSessions, EngineRegistry, NotRetriedError } from '../../source/index.ts'
+import { suiteOfTwo, type DatabaseWorld, type TwoDatabases } from '../support/database-suite.ts'
 import { Author, Book } from '../support/entities.ts'
 import { serve } from '../support/http.ts'
-import { DIALECTS, openDatabase } from '../support/orms.ts'
+import { DIALECTS } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
-import { suite } from '../support/suite.ts'
 import { until } from '../support/until.ts'
 import { warnings } from '../support/warnings.ts'
 
 type Any = any
-type Database = Awaited<ReturnType<typeof openDatabase>>
-
-interface World {
-  a: Database
-  b: Database
-}
 
 /** An error that is worth another attempt. */
 const failure = () => Object.assign(new Error('could not serialize access'), { code: '40001' })
 
 for (const dialect of DIALECTS) {
   const isPostgres = dialect === 'postgresql'
-  const test = suite<World>(`a registry that is closed, on ${dialect}`)
+  const test = suiteOfTwo(`a registry that is closed, on ${dialect}`, dialect, true)
 
-  test.before.each(async (world) => {
-    world.a = await openDatabase(dialect)
-    world.b = await openDatabase(dialect)
-  })
-  test.after.each(async ({ a, b }) => {
-    await a.close()
-    await b.close()
-  })
-
-  const registryOf = ({ a, b }: World, closeTimeoutMs?: number) =>
+  const registryOf = ({ a, b }: TwoDatabases, closeTimeoutMs?: number) =>
     new EngineRegistry<Any>({ one: { orm: a.orm, default: true }, two: b.orm }, { closeTimeoutMs, recover: false })
 
-  async function assertClosed({ orm, look }: Database): Promise<void> {
+  async function assertClosed({ orm, look }: DatabaseWorld): Promise<void> {
     assert.is(await orm.isConnected(), false)
     if (!isPostgres) return
     const others = `select count(*)::int from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()`
@@ -45,7 +30,7 @@ for (const dialect of DIALECTS) {
   }
 
   /** Has the ORM of a database fail to close, until that is undone. */
-  function failing({ orm }: Database, message: string): () => void {
+  function failing({ orm }: DatabaseWorld, message: string): () => void {
     const { close } = orm
     orm.close = () => Promise.reject(new Error(message))
     return () => void (orm.close = close)

@@ -9,33 +9,19 @@ import {
   UnknownRoleError,
 } from '../../source/index.ts'
 import type { MikroORM } from '@mikro-orm/core'
+import { suiteOfTwo } from '../support/database-suite.ts'
 import { Author } from '../support/entities.ts'
 import { serve } from '../support/http.ts'
-import { DIALECTS, openDatabase } from '../support/orms.ts'
+import { DIALECTS } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
 import { SeveralDatabases } from '../support/several-databases.ts'
 import { suite } from '../support/suite.ts'
 import { until } from '../support/until.ts'
 
 type AnyOrm = MikroORM<any, any, any>
-type Database = Awaited<ReturnType<typeof openDatabase>>
-
-interface World {
-  a: Database
-  b: Database
-}
 
 for (const dialect of DIALECTS) {
-  const test = suite<World>(`the registry on ${dialect}`)
-
-  test.before.each(async (world) => {
-    world.a = await openDatabase(dialect)
-    world.b = await openDatabase(dialect)
-  })
-  test.after.each(async ({ a, b }) => {
-    await a.close()
-    await b.close()
-  })
+  const test = suiteOfTwo(`the registry on ${dialect}`, dialect, true)
 
   test('!default leads to the default role wherever a role is named', async ({ a, b }) => {
     const registry = new EngineRegistry({ first: a.orm, second: { orm: b.orm, default: true } })

@@ -1,32 +1,17 @@
 /** What registry.run() and registry.recover() may be given, and what comes of it. */
 import * as assert from 'uvu/assert'
 import { ConfigurationError, EngineRegistry, requestOf, sessionOf } from '../../source/index.ts'
+import { suiteOfTwo, type TwoDatabases } from '../support/database-suite.ts'
 import { Author } from '../support/entities.ts'
-import { DIALECTS, openDatabase } from '../support/orms.ts'
+import { DIALECTS } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
-import { suite } from '../support/suite.ts'
 
-type Database = Awaited<ReturnType<typeof openDatabase>>
 type Context = any
 
-interface World {
-  a: Database
-  b: Database
-}
-
 for (const dialect of DIALECTS) {
-  const test = suite<World>(`options of a run on ${dialect}`)
+  const test = suiteOfTwo(`options of a run on ${dialect}`, dialect)
 
-  test.before(async (world) => {
-    world.a = await openDatabase(dialect)
-    world.b = await openDatabase(dialect)
-  })
-  test.after(async ({ a, b }) => {
-    await a.close()
-    await b.close()
-  })
-
-  const registryOf = ({ a, b }: World, disableTransaction = false) =>
+  const registryOf = ({ a, b }: TwoDatabases, disableTransaction = false) =>
     new EngineRegistry(
       { reader: { orm: a.orm, readOnly: true }, writer: { orm: b.orm, default: true } },
       { disableTransaction },

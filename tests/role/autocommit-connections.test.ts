@@ -8,26 +8,16 @@ import { Author, Book } from '../support/entities.ts'
 import { poolIdle } from '../support/leaks.ts'
 import { DIALECTS, openOrm, poolOf } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
-import { secondLook, type SecondLook } from '../support/second-look.ts'
 import { suite } from '../support/suite.ts'
 import { until } from '../support/until.ts'
-import { openWired, type Wired } from '../support/wired.ts'
+import { openGated, type Gated } from '../support/wired.ts'
 
 type Em = any
 
-interface World extends Wired {
-  /** Holds up every insert of an author, until it lets go. */
-  gate: SecondLook
-}
-
-const test = suite<World>('connections of an autocommit role')
+const test = suite<Gated>('connections of an autocommit role')
 
 test.before(async (world) => {
-  Object.assign(world, await openWired({ poolMax: 2 }))
-  world.gate = await secondLook(world.target)
-  await world.look.rows(`create function slow() returns trigger language plpgsql as
-    $$ begin perform pg_advisory_xact_lock_shared(1); return new; end $$`)
-  await world.look.rows('create trigger slow before insert on author for each row execute function slow()')
+  Object.assign(world, await openGated({ poolMax: 2 }))
 })
 test.before.each(async ({ gate, look, wire }) => {
   await clearTables(look)
@@ -36,18 +26,15 @@ test.before.each(async ({ gate, look, wire }) => {
   wire.reset()
 })
 test.after.each(async ({ gate }) => void (await gate.rows('select pg_advisory_unlock_all()')))
-test.after(async ({ gate, close }) => {
-  await gate.close()
-  await close()
-})
+test.after(({ close }) => close())
 
-const registryOf = ({ orm }: World) => new EngineRegistry<any>({ logger: { orm, commit: 'autocommit' } })
+const registryOf = ({ orm }: Gated) => new EngineRegistry<any>({ logger: { orm, commit: 'autocommit' } })
 const WAITS = `pid in (select l.pid from pg_locks l join pg_database d on d.oid = l.database
   where not granted and datname = current_database())`
 const WAIT = 'select pg_advisory_xact_lock_shared(1)'
 
 /** Ends the backends of which that holds. */
-async function terminate({ look }: World, which = WAITS): Promise<void> {
+async function terminate({ look }: Gated, which = WAITS): Promise<void> {
   const ending = `select pg_terminate_backend(pid) from pg_stat_activity where application_name <> 'second look' and
     datname = current_database() and ${which}`
   await until(async () => (await look.rows(ending)).length > 0, 'a backend to end')

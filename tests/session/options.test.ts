@@ -1,27 +1,14 @@
 import * as assert from 'uvu/assert'
 import { EngineRegistry } from '../../source/index.ts'
+import { suiteOfTwo, type DatabaseWorld } from '../support/database-suite.ts'
 import { authorNames, clearTables } from '../support/authors.ts'
-import type { DatabaseWorld } from '../support/database-suite.ts'
 import { Author } from '../support/entities.ts'
-import { DIALECTS, openDatabase } from '../support/orms.ts'
-import { suite } from '../support/suite.ts'
-
-interface World {
-  a: DatabaseWorld
-  b: DatabaseWorld
-}
+import { DIALECTS } from '../support/orms.ts'
 
 for (const dialect of DIALECTS) {
-  const test = suite<World>(`options of the caller on ${dialect}`)
+  const test = suiteOfTwo(`options of the caller on ${dialect}`, dialect)
 
-  test.before(async (world) => {
-    world.a = await openDatabase(dialect)
-    world.b = await openDatabase(dialect)
-  })
   test.before.each(({ a, b }) => clearTables(a.look, b.look))
-  test.after(async ({ a, b }) => {
-    for (const each of [a, b]) await each.close()
-  })
 
   const names = ({ look }: DatabaseWorld): Promise<unknown[]> => authorNames(look)
   const put = (name: string) => (em: any) => void em.create(Author, { name })

@@ -18,3 +18,23 @@ export function databaseSuite<More = object>(
   test.after(async ({ close }) => await close())
   return test
 }
+
+export interface TwoDatabases {
+  a: DatabaseWorld
+  b: DatabaseWorld
+}
+
+/** A suite on two new databases; `anew`: on two more for each test, as where a test closes them. */
+export function suiteOfTwo<More = object>(title: string, dialect: Dialect, anew = false): Test<TwoDatabases & More> {
+  const test = suite<TwoDatabases & More>(title)
+  const [before, after] = anew ? [test.before.each, test.after.each] : [test.before, test.after]
+  before(async (world) => {
+    world.a = await openDatabase(dialect)
+    world.b = await openDatabase(dialect)
+  })
+  after(async ({ a, b }) => {
+    await a.close()
+    await b.close()
+  })
+  return test
+}

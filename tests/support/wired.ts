@@ -35,3 +35,25 @@ export async function openWired(options: OrmOptions = {}): Promise<Wired> {
     },
   }
 }
+
+/** One whose inserts of authors wait while somebody holds an advisory lock. */
+export interface Gated extends Wired {
+  /** For holding advisory lock 1, exclusively; it is let go by `pg_advisory_unlock_all()`. */
+  readonly gate: SecondLook
+}
+
+export async function openGated(options: OrmOptions = {}): Promise<Gated> {
+  const wired = await openWired(options)
+  const gate = await secondLook(wired.target)
+  await wired.look.rows(`create function slow() returns trigger language plpgsql as
+    $$ begin perform pg_advisory_xact_lock_shared(1); return new; end $$`)
+  await wired.look.rows('create trigger slow before insert on author for each row execute function slow()')
+  return {
+    ...wired,
+    gate,
+    async close() {
+      await gate.close()
+      await wired.close()
+    },
+  }
+}

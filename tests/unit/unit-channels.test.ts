@@ -1,13 +1,12 @@
 import * as assert from 'uvu/assert'
 import { channel, tracingChannel } from 'node:diagnostics_channel'
 import { EngineRegistry, markChanged } from '../../source/index.ts'
+import { suiteOfTwo } from '../support/database-suite.ts'
 import { Author, Book } from '../support/entities.ts'
 import { DIALECTS, openDatabase } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
 import { addIn, SeveralDatabases } from '../support/several-databases.ts'
 import { suite } from '../support/suite.ts'
-
-type Database = Awaited<ReturnType<typeof openDatabase>>
 
 const PLAIN = [
   'unit:start',
@@ -60,16 +59,7 @@ function messages(told: readonly Told[], what: string): any[] {
 }
 
 for (const dialect of DIALECTS) {
-  const test = suite<{ a: Database; b: Database }>(`diagnostics channels on ${dialect}`)
-
-  test.before(async (world) => {
-    world.a = await openDatabase(dialect)
-    world.b = await openDatabase(dialect)
-  })
-  test.after(async ({ a, b }) => {
-    await a.close()
-    await b.close()
-  })
+  const test = suiteOfTwo(`diagnostics channels on ${dialect}`, dialect)
 
   test('a unit of work publishes its life, in order, each message with what it belongs to', async ({ a }) => {
     const registry = new EngineRegistry({ writer: a.orm })
