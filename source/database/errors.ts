@@ -1,3 +1,4 @@
+import { refusesWrite } from './refuses-write.ts'
 import { SqlassistError } from '../transaction/index.ts'
 
 /** A statement or a flush had failed, so that the rest of its transaction is not committed; `cause` is the first error. */
@@ -60,8 +61,7 @@ export class ConnectionLostError extends SqlassistError {
   override readonly code = 'SQLASSIST_CONNECTION_LOST'
 
   constructor(role: string, cause: unknown) {
-    const isReadOnly = (cause as { readonly code?: unknown } | undefined)?.code === '25006'
-    const what = isReadOnly
+    const what = refusesWrite(cause)
       ? `leads to a server that cannot write any more, as after a failover, and was closed`
       : `was lost before COMMIT was sent`
     super(

@@ -72,6 +72,10 @@ export class LentConnection {
   }
 
   #assertLent(): void {
-    if (this.#isOver) throw new Error('The transaction of this statement is over, and its connection was given back.')
+    if (!this.#isOver) return
+    throw new Error(
+      'The transaction of this statement is over, and its connection was given back: its BEGIN or ROLLBACK failed, or it ' +
+        'was ended. Begin another one, by em.transactional() or em.begin().',
+    )
   }
 }

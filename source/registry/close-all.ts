@@ -40,7 +40,9 @@ export async function closeAll(closing: Closing): Promise<void> {
   if (!isQuiet || !(await deadline.allows(pools))) {
     errors.push(new RegistryCloseTimeoutError(limitMs, inUse ?? whatIsOpen()))
     sessions.giveUp()
-    await new Deadline(LAST_MS).allows(Promise.all([pools, ...engines.map((engine) => engine.breakOff())]))
+    const last = new Deadline(LAST_MS)
+    await last.allows(Promise.all([pools, ...engines.map((engine) => engine.breakOff())]))
+    last.stop()
     if (!isQuiet) detach(closing)
   }
   deadline.stop()

@@ -62,9 +62,5 @@ export class OpenSessions {
 }
 
 function isInUse(session: Session): boolean {
-  return !session.ended && (session.transaction.begun || hasBegun(session) || session.statements.streams)
-}
-
-function hasBegun({ core }: Session): boolean {
-  return core.begun !== undefined && core.begun.length > 0
+  return !session.ended && (session.transaction.begun || session.core.hasBegunByHand || session.statements.streams)
 }

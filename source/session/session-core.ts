@@ -96,6 +96,11 @@ export class SessionCore implements TransactionHost {
     await this.#rollBackBegun()
   }
 
+  /** Whether a transaction that the program has begun by `em.begin()` is open. */
+  get hasBegunByHand(): boolean {
+    return this.begun !== undefined && this.begun.length > 0
+  }
+
   /** Has what comes from here on in another database transaction, which begins `after` the end of this one. */
   replaceTransaction(after: Predecessor | undefined): void {
     this.#transaction = this.#newTransaction(after)
@@ -114,7 +119,7 @@ export class SessionCore implements TransactionHost {
 
   /** Rolls `transaction` back; without a promise where nobody has to wait, as for the end of plain reads. */
   rollBack(transaction: DatabaseTransaction): Promise<void> | undefined {
-    if (this.begun !== undefined && this.begun.length > 0) return this.#rollBackBegun()
+    if (this.hasBegunByHand) return this.#rollBackBegun()
     const rollback = transaction.rollback()
     if (rollback === undefined || transaction.writes.mayHoldLocks || transaction.events.hearsRollback) return rollback
     this.settings.background(rollback)

@@ -140,8 +140,7 @@ export class SessionStatements implements PipelinedHost, NestingHost {
   /** At the end of the unit of work. @throws NestedTransactionOpenError while a transaction of the program's is open */
   assertAllEnded(): void {
     this.assertNotNested(END)
-    if (this.#core.begun !== undefined && this.#core.begun.length > 0)
-      throw new NestedTransactionOpenError(this.role, END, 'em.begin()')
+    if (this.#core.hasBegunByHand) throw new NestedTransactionOpenError(this.role, END, 'em.begin()')
   }
 
   /** @throws NestedTransactionOpenError while em.transactional() is under way; as {@link SessionCore.assertUsable} */

@@ -11,8 +11,9 @@ import { listenersOf } from './distrusted-pool.ts'
 import { drained } from './drained.ts'
 import { ConnectionHooks, hookedConnection } from './connection-hooks.ts'
 import { PooledClient, type ClientSurroundings } from './pooled-client.ts'
+import { isExhausted } from '../pool-report.ts'
 import { idleUserOf } from './held-clients.ts'
-import { isFull, reportOfPool, type PoolOfClients } from './side-connection.ts'
+import { reportOfPool, type PoolOfClients } from './side-connection.ts'
 
 /** What a ClientPool knows of the pool that its connection has now. */
 interface KnownPool {
@@ -45,7 +46,7 @@ export class ClientPool implements ConnectionSource {
   /** Takes one for a session, whose entity manager is `em`, as MikroORM would: its hooks have run. `writes`: it may write. */
   async take(em: SqlEntityManager, writes: boolean, user?: ConnectionUser): Promise<PooledClient> {
     const { pool, hooks, around } = this.#present() ?? (await this.#open())
-    const waits = user !== undefined && isFull(pool)
+    const waits = user !== undefined && isExhausted(reportOfPool(pool))
     const connecting = pool.connect()
     const client = await (waits ? this.#inTurn(connecting, user) : connecting)
     const held = new PooledClient(client, around, { writes, isLent: false, user })
@@ -155,7 +156,7 @@ export class ClientPool implements ConnectionSource {
   /** Whether to ask for a client now is to wait until another one is given back. */
   get isExhausted(): boolean {
     const pool = this.#present()?.pool
-    return pool !== undefined && isFull(pool)
+    return pool !== undefined && isExhausted(reportOfPool(pool))
   }
 
   #present(): KnownPool | undefined {

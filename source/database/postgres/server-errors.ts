@@ -9,7 +9,6 @@ interface Internals {
 }
 
 const SQLSTATE = /^[0-9A-Z]{5}$/
-const READ_ONLY_SQL_TRANSACTION = '25006'
 
 /**
  * Whether PostgreSQL sent this error. Other words of it are in the language of the server, also the severity that pg
@@ -18,11 +17,6 @@ const READ_ONLY_SQL_TRANSACTION = '25006'
 export function hasSqlState(error: unknown): boolean {
   const { code } = (error ?? {}) as { readonly code?: unknown }
   return typeof code === 'string' && SQLSTATE.test(code)
-}
-
-/** Whether PostgreSQL refused to write, since the transaction is read-only. */
-export function isReadOnlyTransaction(error: unknown): boolean {
-  return (error as { readonly code?: unknown } | null)?.code === READ_ONLY_SQL_TRANSACTION
 }
 
 /** Whether the connection of a client is known to be gone. */

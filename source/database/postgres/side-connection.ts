@@ -44,11 +44,6 @@ export async function aside<T>({ Client, options }: PoolOfClients, work: (client
   }
 }
 
-/** Whether to ask for a client now is to wait until another one is given back. */
-export function isFull({ options, totalCount, idleCount, waitingCount }: PoolOfClients): boolean {
-  return idleCount + (options.max ?? DEFAULT_POOL_MAX) - totalCount <= waitingCount
-}
-
 export function reportOfPool({ options, totalCount, idleCount, waitingCount }: PoolOfClients): PoolReport {
   return { max: options.max ?? DEFAULT_POOL_MAX, total: totalCount, idle: idleCount, waiting: waitingCount }
 }

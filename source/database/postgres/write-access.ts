@@ -1,4 +1,4 @@
-import { isReadOnlyTransaction } from './server-errors.ts'
+import { refusesWrite } from '../refuses-write.ts'
 
 /** What the statements begin with that do not make a transaction read-only. */
 const ORDINARY = /^(?:select (?![^]*set_config)|insert into |update |delete from |savepoint |release )/i
@@ -15,6 +15,6 @@ export class WriteAccess {
 
   /** Whether `error` means that the server cannot write any more, as the old primary after a failover. */
   isRefusedBy(error: unknown): boolean {
-    return !this.#isGivenUp && isReadOnlyTransaction(error)
+    return !this.#isGivenUp && refusesWrite(error)
   }
 }
