@@ -4,7 +4,6 @@ import { PreparedTransaction, refusesToPrepare } from '../database/prepared-tran
 import type { Finish } from '../database/prepared.ts'
 import { abortedBy } from './failures.ts'
 import { NestedScopes } from './nested-scopes.ts'
-import type { Scope } from './scopes.ts'
 import type { SessionSettings } from './session-options.ts'
 import { traceEnd } from './trace.ts'
 import type { TransactionEvents } from './transaction-events.ts'
@@ -55,11 +54,6 @@ export class DatabaseTransaction implements Predecessor {
     return this.writes.state === 'changed' || this.statements.failures.loseWork
   }
 
-  /** Whether it takes no further statement of the program. */
-  get isSealed(): boolean {
-    return this.statements.isSealed
-  }
-
   /** Refuses every further statement of the program, which would come between the judgement and the commit. */
   seal(): void {
     this.statements.seal()
@@ -100,11 +94,6 @@ export class DatabaseTransaction implements Predecessor {
   /** Opens and ends them. */
   get nested(): NestedScopes {
     return (this.#nested ??= new NestedScopes(this.#host.role, this.statements))
-  }
-
-  /** In how many nested transactions a statement of `scope` is. @throws as {@link Scopes.depthOf} */
-  depthOf(scope: Scope | undefined): number {
-    return this.statements.scopes.depthOf(scope)
   }
 
   /** A savepoint of the transaction was rolled back to. */
@@ -168,11 +157,7 @@ export class DatabaseTransaction implements Predecessor {
    * @throws TransactionAbortedError, ConnectionLostError, CommitOutcomeUnknownError, or the driver's error as it is
    */
   async commit(decision?: string): Promise<void> {
-    const answer = await this.#commit(decision)
-    if (answer === undefined) return
-    if (answer.outcome === 'unknown') throw new CommitOutcomeUnknownError(this.#host.role, answer.error)
-    if (answer.outcome !== 'committed') return await this.#refused(answer)
-    this.statements.noteCommitted()
+    if (await this.#commit(CommitOutcomeUnknownError, decision)) this.statements.noteCommitted()
   }
 
   /** Whether it wrote nothing, and what it has read holds only once it is committed. */
@@ -191,17 +176,18 @@ export class DatabaseTransaction implements Predecessor {
     const { doubt } = this.writes
     const wrote = (connection: DatabaseConnection) => connection.wrote(doubt?.isUndonePartly === true)
     if (doubt !== undefined && (await this.#connection.use(wrote))) return
-    const answer = await this.#commit()
-    if (answer === undefined) return
-    if (answer.outcome === 'unknown') throw new ConnectionLostError(this.#host.role, answer.error)
-    if (answer.outcome !== 'committed') return await this.#refused(answer)
+    if (!(await this.#commit(ConnectionLostError))) return
     this.statements.log.commit()
     this.events.markCommitted()
   }
 
-  #commit(decision?: string): Promise<CommitAnswer | undefined> {
+  /** Whether there was something to commit. @throws `Unknown` where nobody knows whether it was */
+  async #commit(Unknown: new (role: string, cause: unknown) => Error, decision?: string): Promise<boolean> {
     const details = { how: 'commit', decides: decision !== undefined } as const
-    return traceEnd(this.#host, details, () => this.#connection.commit(decision))
+    const answer = await traceEnd(this.#host, details, () => this.#connection.commit(decision))
+    if (answer?.outcome === 'unknown') throw new Unknown(this.#host.role, answer.error)
+    if (answer !== undefined && answer.outcome !== 'committed') await this.#refused(answer)
+    return answer !== undefined
   }
 
   async #refused(answer: CommitAnswer): Promise<never> {
@@ -219,7 +205,6 @@ export class DatabaseTransaction implements Predecessor {
    *   ConnectionLostError when it may be, all the same
    */
   async prepare(gid: string): Promise<PreparedTransaction> {
-    const { role } = this.#host
     const { answer, connection } = await traceEnd(this.#host, { how: 'prepare', gid }, () =>
       this.#connection.prepare(gid),
     )
@@ -234,9 +219,9 @@ export class DatabaseTransaction implements Predecessor {
       case 'lost':
         throw answer.error
       case 'unknown':
-        throw new ConnectionLostError(role, answer.error)
+        throw new ConnectionLostError(this.#host.role, answer.error)
       case 'refused':
-        throw refusesToPrepare(answer.error) ? new CannotPrepareError(role, answer.error) : answer.error
+        throw refusesToPrepare(answer.error) ? new CannotPrepareError(this.#host.role, answer.error) : answer.error
     }
   }
 

@@ -82,7 +82,7 @@ export class OwnCommits {
   async #commitAndReplace(): Promise<void> {
     const finished = this.#core.transaction
     // The unit of the transaction commits it at this moment.
-    if (finished.isSealed) throw this.#core.tooLate()
+    if (finished.statements.isSealed) throw this.#core.tooLate()
     finished.seal()
     const committing = this.#finish(finished)
     this.#count++

@@ -69,7 +69,7 @@ export class SessionCore implements TransactionHost {
 
   /** @throws SessionEndedError, SessionFailedError, or the reason for which it was cancelled */
   assertUsable(): void {
-    this.life.assertUsable(this.#transaction.isSealed)
+    this.life.assertUsable(this.#transaction.statements.isSealed)
   }
 
   tooLate(): SessionEndedError {

@@ -73,11 +73,11 @@ export class SessionStatements implements PipelinedHost, NestingHost {
 
   /** In how many nested transactions a statement of `scope` is: those count that the running code was called in. */
   #depthHere(scope: Scope | undefined): number {
-    const { transaction } = this.#core
-    const depth = transaction.depthOf(scope)
+    const { scopes } = this.#core.transaction.statements
+    const depth = scopes.depthOf(scope)
     if (this.#nesting === 0) return depth
     const called = scopeOf(innermost(this.#session, this.#core.em).getTransactionContext())
-    return called === scope ? depth : Math.max(depth, transaction.depthOf(called))
+    return called === scope ? depth : Math.max(depth, scopes.depthOf(called))
   }
 
   // Streams
