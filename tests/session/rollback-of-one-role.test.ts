@@ -23,6 +23,8 @@ for (const dialect of DIALECTS) {
         { writer: worlds.writer.orm, other: worlds.other.orm },
         { recover: false },
       )
+      // A new registry asks in the background what its servers can prepare, which is a statement as well.
+      await worlds.registry.commitPlanner.advise()
     })
     test.before.each(async ({ writer, other }) => {
       for (const world of [writer, other]) await fillTables(world)
