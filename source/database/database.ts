@@ -123,6 +123,16 @@ export interface Reads {
   cancel(): void
 }
 
+/** How MikroORM's connection is closed, and opened again. */
+export interface Renewal {
+  /** Keeps its options, which MikroORM forgets. */
+  readonly close: () => Promise<void>
+  /** Called when nobody gets the old pool or handle any more. */
+  readonly dropped: () => void
+  /** Missing where the next statement opens it. */
+  readonly connect: (() => Promise<void>) | undefined
+}
+
 /** The database behind one role, as far as sessions need it. */
 export interface Database {
   readonly dialect: 'postgresql' | 'sqlite'
@@ -156,8 +166,15 @@ export interface Database {
   readonly holder?: string | undefined
   /** Whether somebody has one of its connections, as far as known. */
   readonly isInUse: boolean
-  /** Waits until nobody uses its connections. Returns what lets the next ones have them, where they have to wait meanwhile. */
-  idle(): Promise<() => void>
+  /** Resolves when the only connection is there that takes the place of another. Undefined where none does. */
+  readonly reopening: Promise<void> | undefined
+  /**
+   * Drops what `connection`, which is open, leads to: a pool, or a handle. Those who have it end their work over it, and it
+   * is closed then. The next ones get another, at once or when that is there.
+   */
+  renew(connection: AbstractSqlConnection, renewal: Renewal): Promise<void>
+  /** Waits until nobody uses its connections. Returns what is to be called when its ORM is closed, or is not. */
+  closing(): Promise<(isClosed: boolean) => void | Promise<void>>
   /** Closes the connections that are in use: what is sent over them fails. */
   breakOff(): void
   /** From here on each transaction is begun so that it can become the commit point of one. */

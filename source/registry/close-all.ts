@@ -1,6 +1,7 @@
 import type { RecoverySchedule } from '../atomic/recovery-schedule.ts'
 import type { Engine } from '../role/engine.ts'
 import { report } from '../transaction/warnings.ts'
+import { registryCloseChannel } from '../unit/unit-channels.ts'
 import { RegistryCloseTimeoutError } from './errors.ts'
 import type { OpenSessions } from './open-sessions.ts'
 import type { UnderWayCount } from './under-way-count.ts'
@@ -9,6 +10,7 @@ import type { UnderWayCount } from './under-way-count.ts'
 const LAST_MS = 1000
 
 interface Closing {
+  readonly registry: object
   /** How long may be waited in all. */
   readonly limitMs: number
   readonly engines: readonly Engine[]
@@ -46,6 +48,7 @@ export async function closeAll(closing: Closing): Promise<void> {
     if (!isQuiet) detach(closing)
   }
   deadline.stop()
+  if (registryCloseChannel.hasSubscribers) registryCloseChannel.publish({ registry: closing.registry })
   const [first, ...others] = errors
   for (const later of others) report(later, `while the registry was closed, after: ${String(first)}`)
   if (errors.length > 0) throw first
@@ -60,6 +63,12 @@ async function quiet({ units, recovery, background }: Closing): Promise<void> {
 
 function detach({ detach: steps }: Closing): void {
   for (const step of steps.splice(0)) step()
+}
+
+/** Waits for all of `works`. @throws the first error among them */
+export async function toTheEnd(works: readonly Promise<void>[]): Promise<void> {
+  await Promise.allSettled(works)
+  await Promise.all(works)
 }
 
 function unitsIn({ count }: UnderWayCount): string[] {

@@ -1,5 +1,4 @@
 import { CommitPlanner } from '../atomic/commit-planner.ts'
-import { registryCloseChannel } from '../unit/unit-channels.ts'
 import {
   containerClass,
   DEFAULT_ROLE,
@@ -11,7 +10,7 @@ import {
 } from '../unit/db-sessions-container.ts'
 import { attachEngines } from './attach-engines.ts'
 import { transactionsDisabledByEnvironment } from './disable-transaction.ts'
-import { closeAll } from './close-all.ts'
+import { closeAll, toTheEnd } from './close-all.ts'
 import { Engine } from '../role/engine.ts'
 import { ConfigurationError } from '../role/errors.ts'
 import { RegistryClosedError, UnknownRoleError } from './errors.ts'
@@ -176,20 +175,22 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
 
   /**
    * Drops the connection pool of a role, or of all (`'!all'`, the default), and opens a new one: for a process that was
-   * forked, or a database that moved. Waits until what is under way has given its connections back.
-   * @throws UnknownRoleError
+   * forked, or a database that moved. What is under way ends over the old pool, which is closed then; what starts meanwhile
+   * uses the new one, for which it waits on SQLite. Waits until the old one is closed.
+   * @throws UnknownRoleError; RegistryClosedError after `close()`; the first error of a pool
    */
   async reinit(role: RoleOf<E> | DefaultRole | AllRoles = ALL_ROLES): Promise<void> {
-    for (const engine of this.#enginesOf(role)) await engine.reinit()
+    if (this.#closing !== undefined) throw new RegistryClosedError()
+    await this.#renew(role, (engine) => engine.reinit())
   }
 
   /**
-   * Drops the connection pool of a role, or of all (`'!all'`, the default); the next statement opens a new one. Waits until
-   * what is under way has given its connections back. An ORM that got its `contextName` here has its own again meanwhile.
+   * Drops the connection pool of a role, or of all (`'!all'`, the default), as `reinit` does; the next statement opens a new
+   * one. An ORM that got its `contextName` here has its own again meanwhile.
    * @throws UnknownRoleError
    */
   async dispose(role: RoleOf<E> | DefaultRole | AllRoles = ALL_ROLES): Promise<void> {
-    for (const engine of this.#enginesOf(role)) await engine.dispose()
+    await this.#renew(role, (engine) => engine.dispose())
   }
 
   /** The registry as it is now, with every role's options and pool, for a health check. Sends nothing. */
@@ -229,7 +230,16 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
    * @throws the first error of a pool that does not close; RegistryCloseTimeoutError
    */
   close(): Promise<void> {
-    this.#closing ??= this.#close()
+    this.#closing ??= closeAll({
+      registry: this,
+      limitMs: this.#closeTimeoutMs,
+      engines: [...this.#engines.values()],
+      units: this.#units,
+      recovery: this.#recovery,
+      background: this.#background,
+      sessions: this.#sessions,
+      detach: this.#detach,
+    })
     return this.#closing
   }
 
@@ -264,24 +274,11 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
     this.#units.remove()
   }
 
-  async #close(): Promise<void> {
-    try {
-      await closeAll({
-        limitMs: this.#closeTimeoutMs,
-        engines: [...this.#engines.values()],
-        units: this.#units,
-        recovery: this.#recovery,
-        background: this.#background,
-        sessions: this.#sessions,
-        detach: this.#detach,
-      })
-    } finally {
-      if (registryCloseChannel.hasSubscribers) registryCloseChannel.publish({ registry: this })
-    }
-  }
-
-  #enginesOf(role: string): Iterable<Engine> {
-    return role === ALL_ROLES ? this.#engines.values() : [this.engine(role)]
+  async #renew(role: string, renew: (engine: Engine) => Promise<void>): Promise<void> {
+    const engines = role === ALL_ROLES ? [...this.#engines.values()] : [this.engine(role)]
+    const renewing = toTheEnd(engines.map(renew))
+    this.watch(renewing.catch(() => undefined))
+    await renewing
   }
 
   #defaultRole(): string {

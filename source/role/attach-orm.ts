@@ -90,7 +90,9 @@ function prepared(orm: AnyOrm, { role, onlyConnection, database }: Attachment): 
         },
     ),
     ...connectionsOf(driver).flatMap((connection) => guarded(connection, served, database)),
-    ...(onlyConnection ? connectionsOf(driver).flatMap((connection) => guardedClient(connection, served)) : []),
+    ...(onlyConnection
+      ? connectionsOf(driver).flatMap((connection) => guardedClient(connection, served, database))
+      : []),
     ...(onlyConnection ? [override(driver, 'createQueryBuilder', lockless)] : []),
   ])
   return served
@@ -192,12 +194,17 @@ function traced(connection: Connection, served: ServedOrm, { onlyConnection }: A
  * Guards the only connection: a request that holds it would wait for itself for ever. Kysely asks for connections through
  * the client's executor.
  */
-function guardedClient(connection: Connection, served: ServedOrm): (() => void)[] {
+function guardedClient(connection: Connection, served: ServedOrm, database: Database): (() => void)[] {
   const provideGuarded = (original: Method): Method =>
     async function (...args) {
+      if (isConnecting(connection)) return await original.apply(this, args)
       const role = served.roleThatHoldsConnection()
       if (role !== undefined) throw new OutsideTransactionError(role, 'A statement on a connection of its own')
-      return await original.apply(this, args)
+      while (database.reopening !== undefined || !isConnected(connection)) {
+        await database.reopening
+        await connection.ensureConnection()
+      }
+      return await provideByPresent(connection, original, this, args)
     }
   return preparedExecutors(connection, (executor) => override(executor, 'provideConnection', provideGuarded))
 }
@@ -226,7 +233,7 @@ function autocommitClient(connection: Connection, served: ServedOrm, attachment:
       if (here?.statements.streams === true && (await attachment.isExhausted())) throw new StreamUnderWayError(role)
       const { user } = here?.core.options.unit ?? {}
       const mayWait = user !== undefined && database.source.isTaken && (await wouldWait())
-      const provide: Provide = (lent) => original.call(this, lent, ...options)
+      const provide: Provide = (lent) => provideByPresent(connection, original, this, [lent, ...options])
       const send = (use: typeof consumer): Promise<unknown> => {
         const sent = (): Promise<unknown> => database.lend(connection as AbstractSqlConnection, provide, use)
         return onlyConnection ? oneAfterTheOther(connection, role, sent) : sent()
@@ -246,6 +253,14 @@ const prepareFirst = (original: Method): Method =>
     this.getClient()
     return original.apply(this, args)
   }
+
+/** Calls `provide`, or the method of the client that has taken the place of the one that `executor` is of. */
+function provideByPresent(connection: Connection, provide: Method, executor: object, args: any[]): Promise<any> {
+  const present: object = (connection as AbstractSqlConnection).getClient().getExecutor()
+  return present === executor
+    ? provide.apply(executor, args)
+    : Object.getPrototypeOf(present).provideConnection.apply(present, args)
+}
 
 /** Calls `prepare` once for each executor of the connection's clients. An ORM that reconnects makes a new client. */
 function preparedExecutors(connection: Connection, prepare: (executor: object) => void): (() => void)[] {

@@ -17,6 +17,11 @@ export function isConnected(connection: Connection): boolean {
   return (connection as unknown as { readonly connected?: boolean }).connected !== false
 }
 
+/** Has the next statement open a connection. */
+export function noteClosed(connection: Connection): void {
+  ;(connection as unknown as { connected: boolean }).connected = false
+}
+
 /**
  * Lets a unit of work open `connection` by its first statement. What is sent for that, such as foreign_keys and ATTACH on
  * SQLite, is of no unit, and others wait for all of it. MikroORM calls the connection open when half of it is done:

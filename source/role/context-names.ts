@@ -56,7 +56,11 @@ export function holdContextName(orm: AnyOrm, role: string): (() => void)[] {
   }
   takeName()
   holders.add(holder)
-  inUse.set(orm, { giveBack, reclaim })
+  const leave = (): void => {
+    giveBack()
+    holder.closed = true
+  }
+  inUse.set(orm, { giveBack: leave, reclaim })
   const connection = orm.driver.getConnection('write')
   return [
     () => {

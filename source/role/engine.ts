@@ -1,5 +1,5 @@
 import type { Connection, ForkOptions } from '@mikro-orm/core'
-import type { AbstractSqlDriver, SqlEntityManager } from '@mikro-orm/sql'
+import type { AbstractSqlConnection, AbstractSqlDriver, SqlEntityManager } from '@mikro-orm/sql'
 import type { Database } from '../database/database.ts'
 import type { DecisionSurvey } from '../database/decisions.ts'
 import { DecisionTableError } from '../database/errors.ts'
@@ -9,7 +9,7 @@ import { foreignEntityGuard } from '../session/entity-ownership.ts'
 import { Session } from '../session/session.ts'
 import type { SessionSettings, SessionUnit } from '../session/session-options.ts'
 import { sessionForks } from '../session/session-entity-manager.ts'
-import { isConnected } from './connecting.ts'
+import { isConnected, noteClosed } from './connecting.ts'
 import { connectionsOf } from './connections-of.ts'
 import { giveBackContextName, reclaimContextName } from './context-names.ts'
 import { databaseOf } from './database-of.ts'
@@ -165,11 +165,13 @@ export class Engine {
 
   /** Closes its ORM, when all connections are given back. */
   async close(): Promise<void> {
-    const letNext = await this.database.idle()
+    const end = await this.database.closing()
+    let isClosed = false
     try {
       await this.options.orm.close()
+      isClosed = true
     } finally {
-      letNext()
+      await end(isClosed)
     }
   }
 
@@ -179,22 +181,32 @@ export class Engine {
     await this.options.orm.close().catch(() => undefined)
   }
 
-  /** Drops the pool when all connections are given back; the next statement opens a new one. */
+  /** Drops the pool; the next statement opens a new one. Resolves when all connections of the old one are given back. */
   async dispose(): Promise<void> {
-    this.lookAgain()
-    const connections = connectionsOf(this.#driver)
-    // MikroORM forgets a connection's options when it closes. It would open a replica with the primary's:
-    // https://github.com/mikro-orm/mikro-orm/blob/v7.2.1/packages/core/src/connections/Connection.ts
-    const options = connections.map((connection) => ({ ...optionsOf(connection) }))
-    await this.options.orm.close()
-    giveBackContextName(this.options.orm)
-    for (const [index, connection] of connections.entries()) Object.assign(optionsOf(connection), options[index])
+    await this.#renew(false)
   }
 
   /** Drops the pool and opens a new one. */
   async reinit(): Promise<void> {
-    await this.dispose()
-    await this.options.orm.connect()
+    await this.#renew(true)
+  }
+
+  async #renew(opens: boolean): Promise<void> {
+    this.lookAgain()
+    const connections = connectionsOf(this.#driver) as AbstractSqlConnection[]
+    await Promise.all(
+      connections.map(async (connection) => {
+        const connect = opens ? (): Promise<void> => connection.connect() : undefined
+        if (!isConnected(connection)) return await connect?.()
+        const close = (): Promise<void> => closeKeepingOptions(connection)
+        const dropped = (): void => {
+          if (opens) return
+          noteClosed(connection)
+          giveBackContextName(this.options.orm)
+        }
+        await this.database.renew(connection, { close, dropped, connect })
+      }),
+    )
   }
 
   /** Its pool as it is now; undefined before it is connected, and on SQLite. */
@@ -231,8 +243,16 @@ function settingsOf(
   }
 }
 
-function optionsOf(connection: Connection): object {
-  return (connection as unknown as { readonly options: object }).options
+/**
+ * MikroORM forgets a connection's options when it closes. It would open a replica with the primary's:
+ * https://github.com/mikro-orm/mikro-orm/blob/v7.2.1/packages/core/src/connections/Connection.ts
+ */
+async function closeKeepingOptions(connection: Connection): Promise<void> {
+  const { options } = connection as unknown as { readonly options: object }
+  const kept = { ...options }
+  const closing = connection.close()
+  Object.assign(options, kept)
+  await closing
 }
 
 /**

@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { AbstractSqlConnection, SqlEntityManager } from '@mikro-orm/sql'
-import type { DatabaseConnection } from 'kysely'
+import type { DatabaseConnection, Kysely } from 'kysely'
 import type { Client, PoolClient } from 'pg'
 import { waitForConnection, type ConnectionSource, type ConnectionUser } from '../connection-waits.ts'
 import { heldElsewhere } from '../held-elsewhere.ts'
@@ -8,7 +8,7 @@ import { LentConnection, type Provide } from '../lent-connection.ts'
 import type { Relations } from '../relations.ts'
 import { ClientConnection } from './client-connection.ts'
 import { listenersOf } from './distrusted-pool.ts'
-import { drained } from './drained.ts'
+import { drained, ended } from './drained.ts'
 import { ConnectionHooks, hookedConnection } from './connection-hooks.ts'
 import { PooledClient, type ClientSurroundings } from './pooled-client.ts'
 import { isExhausted } from '../pool-report.ts'
@@ -19,7 +19,7 @@ import { reportOfPool, type PoolOfClients } from './side-connection.ts'
 interface KnownPool {
   readonly pool: PoolOfClients
   /** Of which Kysely client that pool is; the connection makes another when it is opened again. */
-  readonly kysely: unknown
+  readonly kysely: Kysely<any>
   readonly hooks: ConnectionHooks | undefined
   readonly around: ClientSurroundings
 }
@@ -36,6 +36,7 @@ export class ClientPool implements ConnectionSource {
   readonly #role: string
   readonly #relations: () => Relations
   #known: KnownPool | undefined
+  readonly #replaced = new Set<PoolOfClients>()
 
   constructor(connection: AbstractSqlConnection, role: string, relations: () => Relations) {
     this.#connection = connection
@@ -85,7 +86,9 @@ export class ClientPool implements ConnectionSource {
     consumer: (connection: DatabaseConnection) => Promise<T>,
     writes: boolean,
   ): Promise<T> {
-    const { pool, hooks, around } = this.#present() ?? (await this.#open())
+    let known = this.#present()
+    for (; known === undefined; known = this.#present()) await this.#open()
+    const { pool, hooks, around } = known
     notesTaken(pool)
     const taken: Taken = {}
     const answer = Promise.withResolvers<T>()
@@ -120,7 +123,13 @@ export class ClientPool implements ConnectionSource {
   }
 
   async #open(): Promise<KnownPool> {
-    const pool = (await this.#connection.getNativeClient()) as PoolOfClients
+    let kysely: Kysely<any>
+    let pool: PoolOfClients
+    do {
+      kysely = this.#connection.getClient()
+      pool = (await this.#connection.getNativeClient()) as PoolOfClients
+      // Both may have been replaced meanwhile.
+    } while (kysely !== this.#connection.getClient())
     const hooks = ConnectionHooks.of(this.#connection)
     const around = {
       pool,
@@ -132,25 +141,51 @@ export class ClientPool implements ConnectionSource {
         await hooks?.create(hookedConnection(held))
       },
     }
-    this.#known = { pool, kysely: this.#connection.getClient(), hooks, around }
+    this.#known = { pool, kysely, hooks, around }
     return this.#known
+  }
+
+  /**
+   * Has the connection lead to another pool, which opens clients when they are asked for. Returns what closes the old one,
+   * once all its clients are given back.
+   */
+  async replace(): Promise<() => Promise<void>> {
+    let old: KnownPool
+    do old = await this.#open()
+    while (old.kysely !== this.#connection.getClient())
+    await this.#connection.createKysely()
+    this.#replaced.add(old.pool)
+    return async () => {
+      await drained(old.pool)
+      this.#replaced.delete(old.pool)
+      await old.kysely.destroy()
+      await ended(old.pool)
+    }
+  }
+
+  /** The present one, and those that were replaced and are not closed. */
+  get #pools(): PoolOfClients[] {
+    const present = this.#present()
+    return present === undefined ? [...this.#replaced] : [present.pool, ...this.#replaced]
   }
 
   /** Whether somebody has one of its clients. */
   get isInUse(): boolean {
-    const pool = this.#present()?.pool
-    return pool !== undefined && pool.idleCount < pool.totalCount
+    return this.#pools.some(({ idleCount, totalCount }) => idleCount < totalCount)
   }
 
-  /** Waits until all clients are given back, and nobody waits for one. */
-  async drained(): Promise<void> {
-    const pool = this.#present()?.pool
-    if (pool !== undefined) await drained(pool)
+  /** Waits until all clients are given back, and nobody waits for one. Returns what ends the pools, behind their ORM. */
+  async drained(): Promise<() => Promise<void>> {
+    const pools = this.#pools
+    await Promise.all(pools.map(drained))
+    return async () => void (await Promise.all(pools.map(ended)))
   }
 
   /** Closes all clients, also those that somebody has. */
   breakOff(): void {
-    for (const client of this.#present()?.pool._clients ?? []) void (client as Client).end().catch(() => undefined)
+    for (const client of this.#pools.flatMap(({ _clients }) => _clients)) {
+      void (client as Client).end().catch(() => undefined)
+    }
   }
 
   /** Whether to ask for a client now is to wait until another one is given back. */

@@ -14,6 +14,11 @@ export async function drained(pool: PoolOfClients): Promise<void> {
   }
 }
 
+/** Ends a pool that Kysely has not ended: it does so only where it has sent a statement over it. */
+export async function ended(pool: PoolOfClients): Promise<void> {
+  if (!pool.ending) await pool.end()
+}
+
 function released(pool: PoolOfClients): Promise<void> {
   return new Promise((resolve) => {
     const done = (): void => {

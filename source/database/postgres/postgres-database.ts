@@ -3,7 +3,7 @@ import type { AbstractSqlConnection, AbstractSqlDriver, SqlEntityManager } from 
 import { connectionFor, type BeginOptions } from '../begin-options.ts'
 import type { ConnectionSource, ConnectionUser } from '../connection-waits.ts'
 import type { DatabaseConnection as KyselyConnection } from 'kysely'
-import type { Database, DatabaseConnection } from '../database.ts'
+import type { Database, DatabaseConnection, Renewal } from '../database.ts'
 import type { Provide } from '../lent-connection.ts'
 import { ClientPool } from './client-pool.ts'
 import type { PooledClient } from './pooled-client.ts'
@@ -82,9 +82,21 @@ export class PostgresDatabase implements Database {
     return Array.from(this.#sources.values()).some(({ isInUse }) => isInUse)
   }
 
-  async idle(): Promise<() => void> {
-    await Promise.all(Array.from(this.#sources.values(), (source) => source.drained()))
-    return () => undefined
+  readonly reopening = undefined
+
+  async renew(connection: AbstractSqlConnection, { dropped, connect }: Renewal): Promise<void> {
+    const closeOld = await this.#clientsOf(connection).replace()
+    dropped()
+    try {
+      await connect?.()
+    } finally {
+      await closeOld()
+    }
+  }
+
+  async closing(): Promise<(isClosed: boolean) => Promise<void>> {
+    const ends = await Promise.all(Array.from(this.#sources.values(), (source) => source.drained()))
+    return async (isClosed) => void (isClosed && (await Promise.all(ends.map((end) => end()))))
   }
 
   breakOff(): void {

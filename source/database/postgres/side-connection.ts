@@ -16,7 +16,10 @@ export interface PoolOfClients {
   readonly waitingCount: number
   /** All that are open or being opened: private, see tests/mikro-orm. */
   readonly _clients: readonly object[]
+  /** Whether it was ended. */
+  readonly ending: boolean
   connect(): Promise<PoolClient>
+  end(): Promise<void>
   listenerCount(event: 'connect'): number
   on(event: 'connect' | 'release', listener: (...args: any[]) => void): unknown
   off(event: 'release', listener: () => void): unknown

@@ -15,6 +15,7 @@ class HandleQueue implements ConnectionSource {
   readonly isSingle = true
   readonly #connection: object
   #count = 0
+  #reopening: Promise<void> | undefined
   #holder: ConnectionUser | undefined
   /** The role of the session that has the handle. */
   role: string | undefined
@@ -32,6 +33,20 @@ class HandleQueue implements ConnectionSource {
   /** Whether to ask for the handle now is to wait, as far as known. */
   get isTaken(): boolean {
     return this.#count > 0 || heldElsewhere(this.#connection).length > 0
+  }
+
+  /** Resolves when the handle that is being replaced is there. Undefined where none is. */
+  get reopening(): Promise<void> | undefined {
+    return this.#reopening
+  }
+
+  /** Does `work`, which replaces the handle. Who asks for it meanwhile waits for the new one. */
+  async reopen(work: () => Promise<void>): Promise<void> {
+    while (this.#reopening !== undefined) await this.#reopening
+    const done = work()
+    const over = done.catch(() => undefined).finally(() => (this.#reopening = undefined))
+    this.#reopening = over
+    await done
   }
 
   /** Waits for the handle that `acquiring` gets. Returns what gives it back. @throws ConnectionDeadlockError */

@@ -3,7 +3,7 @@ import type { Database as SqliteHandle } from 'better-sqlite3'
 import type { DatabaseConnection as KyselyConnection } from 'kysely'
 import type { BeginOptions } from '../begin-options.ts'
 import type { ConnectionSource, ConnectionUser } from '../connection-waits.ts'
-import type { Database, DatabaseConnection } from '../database.ts'
+import type { Database, DatabaseConnection, Renewal } from '../database.ts'
 import { handleQueueOf } from './handle-queue.ts'
 import { LentConnection, type Provide } from '../lent-connection.ts'
 import { SqliteDecisions } from './sqlite-decisions.ts'
@@ -51,8 +51,30 @@ export class SqliteDatabase implements Database {
     return this.source.isTaken
   }
 
-  async idle(): Promise<() => void> {
+  get reopening(): Promise<void> | undefined {
+    return handleQueueOf(this.#driver.getConnection('write')).reopening
+  }
+
+  /** Behind those who have asked for the handle before. */
+  async renew(connection: AbstractSqlConnection, { close, dropped, connect }: Renewal): Promise<void> {
+    await handleQueueOf(connection).reopen(async () => {
+      // It may have been dropped while this waited, and is opened when it is asked for.
+      if (!isOpen(connection)) return
+      const release = await acquire(connection)
+      try {
+        if (!isOpen(connection)) return
+        await close()
+        dropped()
+        await connect?.()
+      } finally {
+        release()
+      }
+    })
+  }
+
+  async closing(): Promise<() => void> {
     const connection = this.#driver.getConnection('write')
+    while (this.reopening !== undefined) await this.reopening
     return isOpen(connection) ? await acquire(connection) : () => undefined
   }
 
@@ -83,18 +105,28 @@ export class SqliteDatabase implements Database {
     user?: ConnectionUser,
   ): Promise<DatabaseConnection> {
     const connection = this.#driver.getConnection('write')
-    const handle = (await connection.getNativeClient()) as SqliteHandle
+    await opened(connection)
     const release = await handleQueueOf(connection).enter(acquire(connection), this.#role, user)
     try {
+      const handle = (await connection.getNativeClient()) as SqliteHandle
       await first?.(handle)
       // A transaction that reads first and writes later would fail with SQLITE_BUSY_SNAPSHOT once another connection wrote.
       await waitWhileBusy(handle, () => control(handle, readOnly === true ? 'begin' : 'begin immediate'))
+      return new SqliteConnection(handle, this.#role, release)
     } catch (error) {
       release()
       throw error
     }
-    return new SqliteConnection(handle, this.#role, release)
   }
+}
+
+/** Opens the connection, where it is not, and waits for the handle that takes the place of another. */
+async function opened(connection: AbstractSqlConnection): Promise<void> {
+  const queue = handleQueueOf(connection)
+  do {
+    if (queue.reopening !== undefined) await queue.reopening
+    await connection.ensureConnection()
+  } while (queue.reopening !== undefined)
 }
 
 function isOpen(connection: AbstractSqlConnection): boolean {

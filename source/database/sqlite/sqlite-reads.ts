@@ -18,9 +18,11 @@ export class SqliteReads implements Reads {
     admit: Admit,
     options?: AbortableOperationOptions,
   ): Promise<StatementResult> {
-    const handle = (await this.#connection.getNativeClient()) as SqliteHandle
+    await this.#connection.ensureConnection()
     const executor = this.#connection.getClient().getExecutor()
     return await executor.provideConnection(async () => {
+      // The one before may have been replaced while this waited.
+      const handle = (await this.#connection.getNativeClient()) as SqliteHandle
       return await waitOutsideOfWal(handle, () => {
         let statement: Statement | undefined
         const prepare = () => (statement ??= handle.prepare(sql))
