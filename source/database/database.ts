@@ -131,6 +131,8 @@ export interface Renewal {
   readonly dropped: () => void
   /** Missing where the next statement opens it. */
   readonly connect: (() => Promise<void>) | undefined
+  /** Waits until the old one is closed, unless the caller may be what keeps it open. */
+  readonly untilClosed: (closing: Promise<void>) => Promise<void>
 }
 
 /** The database behind one role, as far as sessions need it. */

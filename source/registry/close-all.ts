@@ -65,12 +65,6 @@ function detach({ detach: steps }: Closing): void {
   for (const step of steps.splice(0)) step()
 }
 
-/** Waits for all of `works`. @throws the first error among them */
-export async function toTheEnd(works: readonly Promise<void>[]): Promise<void> {
-  await Promise.allSettled(works)
-  await Promise.all(works)
-}
-
 function unitsIn({ count }: UnderWayCount): string[] {
   return count === 0 ? [] : [`${count} ${count === 1 ? 'unit' : 'units'} of work`]
 }

@@ -10,7 +10,7 @@ import {
 } from '../unit/db-sessions-container.ts'
 import { attachEngines } from './attach-engines.ts'
 import { transactionsDisabledByEnvironment } from './disable-transaction.ts'
-import { closeAll, toTheEnd } from './close-all.ts'
+import { closeAll } from './close-all.ts'
 import { Engine } from '../role/engine.ts'
 import { ConfigurationError } from '../role/errors.ts'
 import { RegistryClosedError, UnknownRoleError } from './errors.ts'
@@ -19,6 +19,7 @@ import type { RecoveryReport } from '../atomic/recovery.ts'
 import { resolveGraceOfOneRun, resolveRegistryOptions, type EngineRegistryOptions } from './registry-options.ts'
 import { OpenSessions } from './open-sessions.ts'
 import { reportOfPrepared, reportOfRole, type PreparedReport, type RegistryReport } from './registry-report.ts'
+import { renewPools } from './renew-pools.ts'
 import { defaultRole, resolveEngines } from './resolve-engines.ts'
 import { obstacleToRecovery, prepareForSeveral } from './several-databases.ts'
 import { DEFAULT_ANY_PREFERENCE } from '../unit/any-preference.ts'
@@ -176,12 +177,13 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
   /**
    * Drops the connection pool of a role, or of all (`'!all'`, the default), and opens a new one: for a process that was
    * forked, or a database that moved. What is under way ends over the old pool, which is closed then; what starts meanwhile
-   * uses the new one, for which it waits on SQLite. Waits until the old one is closed.
+   * uses the new one, for which it waits on SQLite. Waits until the old one is closed; not inside of a unit of work, nor
+   * while a `registry.session()` is in use, which may be what has its connections.
    * @throws UnknownRoleError; RegistryClosedError after `close()`; the first error of a pool
    */
   async reinit(role: RoleOf<E> | DefaultRole | AllRoles = ALL_ROLES): Promise<void> {
     if (this.#closing !== undefined) throw new RegistryClosedError()
-    await this.#renew(role, (engine) => engine.reinit())
+    await this.#renew(role, (engine, untilClosed) => engine.reinit(untilClosed))
   }
 
   /**
@@ -190,7 +192,7 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
    * @throws UnknownRoleError
    */
   async dispose(role: RoleOf<E> | DefaultRole | AllRoles = ALL_ROLES): Promise<void> {
-    await this.#renew(role, (engine) => engine.dispose())
+    await this.#renew(role, (engine, untilClosed) => engine.dispose(untilClosed))
   }
 
   /** The registry as it is now, with every role's options and pool, for a health check. Sends nothing. */
@@ -274,11 +276,9 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
     this.#units.remove()
   }
 
-  async #renew(role: string, renew: (engine: Engine) => Promise<void>): Promise<void> {
+  async #renew(role: string, renew: Parameters<typeof renewPools>[1]): Promise<void> {
     const engines = role === ALL_ROLES ? [...this.#engines.values()] : [this.engine(role)]
-    const renewing = toTheEnd(engines.map(renew))
-    this.watch(renewing.catch(() => undefined))
-    await renewing
+    await renewPools(engines, renew, { sessions: this.#sessions, watch: (work) => this.watch(work) })
   }
 
   #defaultRole(): string {

@@ -1,6 +1,6 @@
 import type { Connection, ForkOptions } from '@mikro-orm/core'
 import type { AbstractSqlConnection, AbstractSqlDriver, SqlEntityManager } from '@mikro-orm/sql'
-import type { Database } from '../database/database.ts'
+import type { Database, Renewal } from '../database/database.ts'
 import type { DecisionSurvey } from '../database/decisions.ts'
 import { DecisionTableError } from '../database/errors.ts'
 import type { PoolReport } from '../database/pool-report.ts'
@@ -181,17 +181,17 @@ export class Engine {
     await this.options.orm.close().catch(() => undefined)
   }
 
-  /** Drops the pool; the next statement opens a new one. Resolves when all connections of the old one are given back. */
-  async dispose(): Promise<void> {
-    await this.#renew(false)
+  /** Drops the pool, which is closed when all its connections are given back; the next statement opens a new one. */
+  async dispose(untilClosed: Renewal['untilClosed']): Promise<void> {
+    await this.#renew(false, untilClosed)
   }
 
   /** Drops the pool and opens a new one. */
-  async reinit(): Promise<void> {
-    await this.#renew(true)
+  async reinit(untilClosed: Renewal['untilClosed']): Promise<void> {
+    await this.#renew(true, untilClosed)
   }
 
-  async #renew(opens: boolean): Promise<void> {
+  async #renew(opens: boolean, untilClosed: Renewal['untilClosed']): Promise<void> {
     this.lookAgain()
     const connections = connectionsOf(this.#driver) as AbstractSqlConnection[]
     await Promise.all(
@@ -204,7 +204,7 @@ export class Engine {
           noteClosed(connection)
           giveBackContextName(this.options.orm)
         }
-        await this.database.renew(connection, { close, dropped, connect })
+        await this.database.renew(connection, { close, dropped, connect, untilClosed })
       }),
     )
   }

@@ -84,13 +84,13 @@ export class PostgresDatabase implements Database {
 
   readonly reopening = undefined
 
-  async renew(connection: AbstractSqlConnection, { dropped, connect }: Renewal): Promise<void> {
+  async renew(connection: AbstractSqlConnection, { dropped, connect, untilClosed }: Renewal): Promise<void> {
     const closeOld = await this.#clientsOf(connection).replace()
     dropped()
     try {
       await connect?.()
     } finally {
-      await closeOld()
+      await untilClosed(closeOld())
     }
   }
 

@@ -40,6 +40,14 @@ class HandleQueue implements ConnectionSource {
     return this.#reopening
   }
 
+  /** Waits for the handle that takes the place of another, if one does. @throws ConnectionDeadlockError */
+  async reopened(role: string, user: ConnectionUser | undefined): Promise<void> {
+    while (this.#reopening !== undefined) {
+      if (user === undefined) await this.#reopening
+      else await waitForConnection(this.#reopening, { user, role, source: this }, () => undefined)
+    }
+  }
+
   /** Does `work`, which replaces the handle. Who asks for it meanwhile waits for the new one. */
   async reopen(work: () => Promise<void>): Promise<void> {
     while (this.#reopening !== undefined) await this.#reopening

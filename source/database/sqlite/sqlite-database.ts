@@ -56,8 +56,8 @@ export class SqliteDatabase implements Database {
   }
 
   /** Behind those who have asked for the handle before. */
-  async renew(connection: AbstractSqlConnection, { close, dropped, connect }: Renewal): Promise<void> {
-    await handleQueueOf(connection).reopen(async () => {
+  async renew(connection: AbstractSqlConnection, { close, dropped, connect, untilClosed }: Renewal): Promise<void> {
+    const reopening = handleQueueOf(connection).reopen(async () => {
       // It may have been dropped while this waited, and is opened when it is asked for.
       if (!isOpen(connection)) return
       const release = await acquire(connection)
@@ -70,6 +70,7 @@ export class SqliteDatabase implements Database {
         release()
       }
     })
+    await untilClosed(reopening)
   }
 
   async closing(): Promise<() => void> {
@@ -105,8 +106,12 @@ export class SqliteDatabase implements Database {
     user?: ConnectionUser,
   ): Promise<DatabaseConnection> {
     const connection = this.#driver.getConnection('write')
-    await opened(connection)
-    const release = await handleQueueOf(connection).enter(acquire(connection), this.#role, user)
+    const queue = handleQueueOf(connection)
+    do {
+      if (queue.reopening !== undefined) await queue.reopened(this.#role, user)
+      await connection.ensureConnection()
+    } while (queue.reopening !== undefined)
+    const release = await queue.enter(acquire(connection), this.#role, user)
     try {
       const handle = (await connection.getNativeClient()) as SqliteHandle
       await first?.(handle)
@@ -118,15 +123,6 @@ export class SqliteDatabase implements Database {
       throw error
     }
   }
-}
-
-/** Opens the connection, where it is not, and waits for the handle that takes the place of another. */
-async function opened(connection: AbstractSqlConnection): Promise<void> {
-  const queue = handleQueueOf(connection)
-  do {
-    if (queue.reopening !== undefined) await queue.reopening
-    await connection.ensureConnection()
-  } while (queue.reopening !== undefined)
 }
 
 function isOpen(connection: AbstractSqlConnection): boolean {
