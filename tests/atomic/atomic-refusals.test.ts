@@ -61,19 +61,21 @@ async function refused({ registry }: World, roles: string[], work: (em: any) => 
   )
 }
 
-for (const [what, sql, says] of [
-  ['a temporary table', 'create temp table scratch (i int)', /temporary objects/],
-  ['NOTIFY', `notify somebody, 'something'`, /LISTEN, UNLISTEN, or NOTIFY/],
-  ['LISTEN', 'listen somebody', /LISTEN, UNLISTEN, or NOTIFY/],
-  ['a cursor WITH HOLD', 'declare held cursor with hold for select 1', /WITH HOLD/],
-  ['an exported snapshot', 'select pg_export_snapshot()', /exported snapshots/],
+for (const [what, sql] of [
+  ['a temporary table', 'create temp table scratch (i int)'],
+  ['NOTIFY', `notify somebody, 'something'`],
+  ['LISTEN', 'listen somebody'],
+  ['a cursor WITH HOLD', 'declare held cursor with hold for select 1'],
+  ['an exported snapshot', 'select pg_export_snapshot()'],
 ] as const) {
   test(`${what} cannot be prepared: the vote says so, and nothing is left anywhere`, async (world) => {
     const error = await refused(world, ['a', 'writer', 'file'], (em) => em.execute(sql))
     assert.instance(error, CannotPrepareError)
-    assert.match(error.message, says)
+    const cause = error.cause as Error & { code?: string }
+    assert.is(cause.code, '0A000')
+    // In the language of the server.
+    assert.ok(error.message.includes(`"a" cannot be prepared: ${cause.message}`), error.message)
     assert.match(error.message, /"a".*twoPhase: false/s)
-    assert.is((error.cause as { code?: string }).code, '0A000')
     await nothingAnywhere(world, 'refused')
   })
 

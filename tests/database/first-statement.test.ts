@@ -216,7 +216,7 @@ test('a BEGIN that fails in front of a statement with parameters: the statement 
     registry.run(async ({ dbSession }) => {
       const em: Em = dbSession.writer
       const insert = () => em.getKysely().insertInto('author').values({ name: 'autocommit?' }).execute()
-      assert.match((await rejection(insert())).message, /role "nobody" does not exist/)
+      assert.is(((await rejection(insert())) as Em).code, '22023')
       assert.is(((await rejection(insert())) as Em).code, '25P02')
     }),
   )

@@ -5,7 +5,7 @@ import { CommitOutcomeUnknownError, ConnectionLostError, EngineRegistry, isRetry
 import { Author } from '../support/entities.ts'
 import { poolIdle, listenersOf } from '../support/leaks.ts'
 import { newDatabase, openOrm, type TestOrm } from '../support/orms.ts'
-import { postgres } from '../support/postgres.ts'
+import { postgres, serverMajor } from '../support/postgres.ts'
 import { rejection } from '../support/rejection.ts'
 import { suite } from '../support/suite.ts'
 import { until } from '../support/until.ts'
@@ -103,7 +103,7 @@ for (const [what, meet] of Object.entries({
 
 const LIMITS = {
   '25P03': limit('idle_in_transaction_session_timeout'),
-  '25P04': limit('transaction_timeout'),
+  ...((await serverMajor()) >= 17 ? { '25P04': limit('transaction_timeout') } : {}),
   '57P01': terminate as (world: World, em: Em) => Promise<void>,
 }
 const ROLES: Readonly<Record<string, object>> = {

@@ -233,7 +233,7 @@ test('a statement that failed and was caught takes the validity of the reads bef
       })
       const error = await rejection(caught)
       assert.instance(error, TransactionAbortedError)
-      assert.match(String(error.cause), /division by zero/)
+      assert.is((error.cause as any).code, '22012')
       const undone = registry.run(async ({ dbSession: { report: em } }: any) => {
         await em.execute(first)
         await rejection(em.transactional((inner: Em) => inner.execute('select 1 / 0')))

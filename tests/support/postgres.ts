@@ -31,6 +31,13 @@ export async function createDatabase(label?: string): Promise<string> {
   return await server.createDatabase(label)
 }
 
+/** The major version of the run's server, for what not all have. */
+export async function serverMajor(): Promise<number> {
+  const server = await postgres()
+  const [row] = await server.adminQuery<{ server_version_num: string }>('show server_version_num')
+  return Math.trunc(Number(row?.server_version_num) / 10_000)
+}
+
 async function open(): Promise<Postgres> {
   const given = process.env['KOA_SQLASSIST_TEST_POSTGRES']
   if (given) {
