@@ -6,6 +6,7 @@ import { delimiter, dirname, join } from 'node:path'
 import process from 'node:process'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
+import { transform } from 'esbuild'
 
 /** What a run of tests or of a script came to. */
 export interface Run {
@@ -84,7 +85,19 @@ export class Checkouts {
     // MikroORM's packages pin one another, and not all have the newest version.
     const args = ['install', '--legacy-peer-deps', '--no-audit', '--no-fund']
     if (isChanged) execFileSync('npm', args, { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] })
+    if (packages['node']?.startsWith('22.') === true) await compileUsing(folder, files)
     return folder
+  }
+}
+
+/** Writes what Node 22 does not know yet, `await using`, in words that it knows. */
+async function compileUsing(folder: string, files: readonly string[]): Promise<void> {
+  for (const file of files.filter((name) => name.endsWith('.ts'))) {
+    const path = join(folder, file)
+    const code = await readFile(path, 'utf8')
+    if (!/^ *await using /m.test(code)) continue
+    const compiled = await transform(code, { loader: 'ts', supported: { using: false }, tsconfigRaw: {} })
+    await writeFile(path, compiled.code)
   }
 }
 
@@ -107,10 +120,10 @@ async function run(
   environment: NodeJS.ProcessEnv,
 ): Promise<{ output: string; code: number }> {
   const bin = join(folder, 'node_modules/.bin')
-  // The oldest of Node 22 runs TypeScript only when it is asked to.
+  // The oldest of Node 22 runs TypeScript only when it is asked to, and says each time that this is new.
   const env = {
     ...process.env,
-    NODE_OPTIONS: '--experimental-strip-types',
+    NODE_OPTIONS: '--experimental-strip-types --disable-warning=ExperimentalWarning',
     ...environment,
     PATH: `${bin}${delimiter}${process.env['PATH'] ?? ''}`,
   }

@@ -6,6 +6,7 @@ import process from 'node:process'
 import { promisify } from 'node:util'
 import Database from 'better-sqlite3'
 import * as assert from 'uvu/assert'
+import { oneAhead } from '../support/one-ahead.ts'
 import { createDatabase, postgres } from '../support/postgres.ts'
 import { secondLook } from '../support/second-look.ts'
 import { manifest, root, stranger } from '../support/stranger.ts'
@@ -96,18 +97,7 @@ async function exercise({ title, path }: { title: string; path: string }): Promi
   return stdout
 }
 
-const started: Promise<string>[] = []
-
-/** The output of the block with this number, and the next one is on its way: one process leaves half the machine idle. */
-async function outputOf(index: number): Promise<string> {
-  for (const each of [index, index + 1].filter((number) => number < blocks.length)) {
-    if (started[each] !== undefined) continue
-    started[each] = exercise(blocks[each]!)
-    // Its own test waits for it.
-    started[each].catch(() => undefined)
-  }
-  return await started[index]!
-}
+const outputOf = oneAhead(blocks.map((block) => () => exercise(block)))
 
 for (const [index, { title, file, line }] of blocks.entries()) {
   test(`${title} (${file}:${line}) does what it says`, async () => {

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 import * as assert from 'uvu/assert'
+import { oneAhead } from './one-ahead.ts'
 import { suite } from './suite.ts'
 import { until } from './until.ts'
 
@@ -21,15 +22,10 @@ function start(fixture: string, env: NodeJS.ProcessEnv = {}) {
   return run
 }
 
-async function expectRun(
-  fixture: string,
-  expected: { code: number; says: readonly (string | RegExp)[]; last: string },
-): Promise<void> {
+async function runOf(fixture: string): Promise<{ code: number | null; output: string }> {
   const run = start(fixture)
   const code = await run.ended
-  for (const text of expected.says) assert.match(run.output, text)
-  assert.is(run.output.trimEnd().split('\n').at(-1), expected.last, run.output)
-  assert.is(code, expected.code)
+  return { code, output: run.output }
 }
 
 const guards: readonly { rule: string; fixture: string; says: readonly (string | RegExp)[]; last: string }[] = [
@@ -101,12 +97,22 @@ const guards: readonly { rule: string; fixture: string; says: readonly (string |
   { rule: 'a file that is not there', fixture: 'no-such', says: ['no test file matches'], last: '0 passed, 1 failed' },
 ]
 
-for (const { rule, fixture, says, last } of guards) {
-  test(`${rule} fails the run`, () => expectRun(fixture, { code: 1, says, last }))
+const outcomeOf = oneAhead([...guards.map(({ fixture }) => fixture), 'passes'].map((fixture) => () => runOf(fixture)))
+
+for (const [index, { rule, says, last }] of guards.entries()) {
+  test(`${rule} fails the run`, async () => {
+    const { code, output } = await outcomeOf(index)
+    for (const text of says) assert.match(output, text)
+    assert.is(output.trimEnd().split('\n').at(-1), last, output)
+    assert.is(code, 1)
+  })
 }
 
-test('suites with hooks and state pass as they do under uvu', () =>
-  expectRun('passes', { code: 0, says: [], last: '3 passed, 0 failed' }))
+test('suites with hooks and state pass as they do under uvu', async () => {
+  const { code, output } = await outcomeOf(guards.length)
+  assert.is(output.trimEnd().split('\n').at(-1), '3 passed, 0 failed', output)
+  assert.is(code, 0)
+})
 
 for (const [ending, end] of [
   ['exits midway', (pid: number) => pid],
