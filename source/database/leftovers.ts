@@ -23,8 +23,11 @@ const LEAVES_NOTHING = new Set(
   'show fetch move close savepoint release rollback begin start commit end abort lock notify'.split(' '),
 )
 
-const WORD_BEFORE = /[\w$]+$/
-const LONGEST_NAME = 63
+const SPACE = 32
+const QUOTE = 34
+const LAST_OF_ASCII = 127
+/** Where the characters of a word are, which are those of unquoted names in ASCII. */
+const IN_WORD = Uint8Array.from({ length: 128 }, (_, code) => Number(/[\w$]/.test(String.fromCharCode(code))))
 
 /** What a statement leaves on a connection to PostgreSQL. `isRaw`: the program wrote it. */
 export function leftoversAmong(sql: string, isRaw: boolean, { tables, lively }: Relations): Leftovers {
@@ -38,11 +41,13 @@ export function leftoversAmong(sql: string, isRaw: boolean, { tables, lively }: 
 function looksLikeCall(sql: string): boolean {
   for (let at = sql.indexOf('('); at >= 0; at = sql.indexOf('(', at + 1)) {
     let end = at
-    while (sql[end - 1] === ' ') end--
+    while (sql.charCodeAt(end - 1) === SPACE) end--
+    const last = sql.charCodeAt(end - 1)
     // MikroORM writes a space between a table and the list of its columns.
-    if (end === at && sql[end - 1] === '"') return true
-    const word = WORD_BEFORE.exec(sql.slice(Math.max(0, end - LONGEST_NAME), end))?.[0]
-    if (word !== undefined && !HARMLESS_CALLS.has(word.toLowerCase())) return true
+    if (last > LAST_OF_ASCII || (end === at && last === QUOTE)) return true
+    let start = end
+    while (IN_WORD[sql.charCodeAt(start - 1)] === 1) start--
+    if (start < end && !HARMLESS_CALLS.has(sql.slice(start, end).toLowerCase())) return true
   }
   return false
 }

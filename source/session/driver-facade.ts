@@ -22,7 +22,8 @@ const OPTIONS_ARGUMENT: Readonly<Record<string, number>> = {
 /** Where the context itself stands. */
 const CONTEXT_ARGUMENT: Readonly<Record<string, number>> = { execute: 3, loadFromPivotTable: 4, createQueryBuilder: 1 }
 
-const facades = new WeakMap<SqlEntityManager, AbstractSqlDriver>()
+/** On an entity manager: what it answers, as a WeakMap would slow down the garbage collector. */
+const FACADE = Symbol('koa-sqlassist driver')
 
 /**
  * What `em.getDriver()` answers on a session: the ORM's driver. What would run without a transaction context runs in that of
@@ -31,27 +32,30 @@ const facades = new WeakMap<SqlEntityManager, AbstractSqlDriver>()
 export function driverOf(em: SqlEntityManager, driver: AbstractSqlDriver): AbstractSqlDriver {
   const session = sessionOfEntityManager(em)
   if (session === undefined || session.leavesTransactionsToMikroOrm) return driver
-  let facade = facades.get(em)
-  if (facade === undefined) facades.set(em, (facade = inOneTransaction(em, driver)))
-  return facade
+  return ((em as { [FACADE]?: AbstractSqlDriver })[FACADE] ??= new Proxy(driver, new InOneTransaction(em)))
 }
 
-function inOneTransaction(em: SqlEntityManager, driver: AbstractSqlDriver): AbstractSqlDriver {
-  return new Proxy(driver, {
-    get(target, name) {
-      if (name === 'getConnection') return (type?: 'read' | 'write') => em.getConnection(type)
-      const value: unknown = Reflect.get(target, name)
-      if (typeof value !== 'function' || name === 'constructor') return value
-      const options = OPTIONS_ARGUMENT[String(name)]
-      const position = options ?? CONTEXT_ARGUMENT[String(name)]
-      if (position === undefined) return value.bind(target)
-      return (...args: any[]) => {
-        while (args.length <= position) args.push(undefined)
-        const context = em.getTransactionContext()
-        if (options !== undefined) args[position] = { ...args[position], ctx: args[position]?.ctx ?? context }
-        else args[position] ??= name === 'execute' ? rawContextOf(context) : context
-        return Reflect.apply(value, target, args)
-      }
-    },
-  })
+class InOneTransaction implements ProxyHandler<AbstractSqlDriver> {
+  readonly #em: SqlEntityManager
+
+  constructor(em: SqlEntityManager) {
+    this.#em = em
+  }
+
+  get(target: AbstractSqlDriver, name: string | symbol): unknown {
+    const em = this.#em
+    if (name === 'getConnection') return (type?: 'read' | 'write') => em.getConnection(type)
+    const value: unknown = Reflect.get(target, name)
+    if (typeof value !== 'function' || name === 'constructor') return value
+    const options = OPTIONS_ARGUMENT[String(name)]
+    const position = options ?? CONTEXT_ARGUMENT[String(name)]
+    if (position === undefined) return value.bind(target)
+    return (...args: any[]) => {
+      while (args.length <= position) args.push(undefined)
+      const context = em.getTransactionContext()
+      if (options !== undefined) args[position] = { ...args[position], ctx: args[position]?.ctx ?? context }
+      else args[position] ??= name === 'execute' ? rawContextOf(context) : context
+      return Reflect.apply(value, target, args)
+    }
+  }
 }

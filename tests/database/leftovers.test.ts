@@ -107,6 +107,7 @@ test('a statement of MikroORM leaves something by a fragment, a view or a trigge
   const leaves = (sql: string): boolean => leftoversAmong(sql, false, relations) !== 'none'
   assert.ok(leaves('insert into "note" ("name") values (leak())'))
   assert.ok(leaves('select "n0".*, public . leak(1) as "a" from "note" as "n0"'))
+  assert.ok(leaves('select "n0".*, lücké(1) as "a" from "note" as "n0"'))
   assert.ok(leaves('select "s0".* from "seen" as "s0"'))
   assert.not(leaves(`insert into "note" ("name") values ('leak()'), ('b (c)') returning "id"`))
   assert.not(

@@ -243,7 +243,7 @@ export class PostgresConnection implements DatabaseConnection {
     this.#start = undefined
     // Of several statements in one string, one could end the transaction that only reads.
     const isAlone = parameters.length > 0 || (this.#isReading && sql.includes(';'))
-    const inFront = (isAlone ? '' : start.map((each) => `${each};`).join('')) + ahead
+    const inFront = isAlone || start.length === 0 ? ahead : `${start.join(';')};${ahead}`
     try {
       const isPlain = !isAlone || (start.length === 0 && parameters.length > 0)
       const results = isPlain

@@ -1,7 +1,7 @@
 import { refusesWrite } from '../refuses-write.ts'
 
 /** What the statements begin with that do not make a transaction read-only. */
-const ORDINARY = /^(?:select (?![^]*set_config)|insert into |update |delete from |savepoint |release )/i
+const ORDINARY = /^(?:begin;)?(?:select (?![^]*set_config)|insert into |update |delete from |savepoint |release )/i
 const MAKES_READ_ONLY = /(?:^|;)\s*(?:set|begin|start)\b[^;]*?\bread\s+only\b|transaction_read_only/i
 
 /** What a client that may write is allowed by the program; the server may allow less. */
