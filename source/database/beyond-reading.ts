@@ -13,7 +13,9 @@ const GIVE_ROWS = new Set(['select', 'with', 'values', 'table', 'show', 'explain
 const OF_TRANSACTION = new Set('set reset declare fetch move close savepoint release rollback'.split(' '))
 const ADVISORY_LOCK = /^pg_(?:try_)?advisory_/
 const OF_ADVISORY_TRANSACTION = /^pg_(?:try_)?advisory_xact_/
-const HINT = /;|advisory|set_config/i
+/** PostgreSQL before 16 lets them write in a transaction that only reads, and its ROLLBACK takes that away. */
+const WRITES_LARGE_OBJECT = /^(?:lo_(?:create?|import|unlink|put|from_bytea|truncate(?:64)?)|lowrite)$/
+const HINT = /;|advisory|set_config|lo_|lowrite/i
 /** Pragmas that take a name and answer about it; in this form others set something. */
 const ANSWERS_ABOUT =
   /^(?:table_x?info|table_list|index_(?:list|x?info)|foreign_key_(?:list|check)|(?:integrity|quick)_check)$/
@@ -55,6 +57,7 @@ function ofCall(name: string, scope: ReadingScope): BeyondReading | undefined {
     if (!OF_ADVISORY_TRANSACTION.test(name)) return 'outlives'
     return scope === 'statement' ? 'holds for no other' : undefined
   }
+  if (WRITES_LARGE_OBJECT.test(name)) return 'writes'
   return name === 'set_config' && scope === 'statement' ? 'holds for no other' : undefined
 }
 

@@ -35,7 +35,8 @@ const MAY_END_SAVEPOINT = /\b(?:release|rollback)\b/i
 
 /** @throws ReadOnlyTransactionError where a statement writes, or may end the savepoint that keeps the others to reading */
 export function assertOnlyReads(role: string, kind: StatementKind, sql: string): void {
-  if (kind === 'write') throw new ReadOnlyTransactionError(role, `"${shown(sql)}" would write`)
+  if (kind === 'write' || beyondReading(sql, 'any', 'transaction') === 'writes')
+    throw new ReadOnlyTransactionError(role, `"${shown(sql)}" would write`)
   if (!MAY_END_SAVEPOINT.test(sql)) return
   const tokens = new SqlTokens(sql, 'any')
   while (tokens.nextStatement()) {

@@ -211,6 +211,7 @@ for (const dialect of DIALECTS) {
         $$ begin insert into author (name) values ('hidden'); return 1; end $$`)
       const ways: ((em: Em) => unknown)[] = [
         (em) => em.execute('select hides()'),
+        (em) => em.execute('select lo_create(0)'),
         async (em) => {
           for await (const _ of em
             .getKysely()
@@ -224,11 +225,14 @@ for (const dialect of DIALECTS) {
         },
       ]
       for (const way of ways) {
-        await runs(orm, { rawWrites: 'commit' }, async (em) => {
-          const error = await rejection(em.transactional(way, READ_ONLY))
-          assert.instance(error, ReadOnlyTransactionError, String(error))
-          await em.execute('select 1')
-        })
+        for (const isFirst of [true, false]) {
+          await runs(orm, { rawWrites: 'commit' }, async (em) => {
+            if (!isFirst) await em.execute('select 1')
+            const error = await rejection(em.transactional(way, READ_ONLY))
+            assert.instance(error, ReadOnlyTransactionError, String(error))
+            await em.execute('select 1')
+          })
+        }
       }
       assert.equal(await authorNames(look), ['first'])
     })

@@ -1,6 +1,7 @@
 import { refusesWrite } from '../refuses-write.ts'
 
-/** What the statements begin with that do not make a transaction read-only. */
+const BEGIN = 'begin;'
+/** What a statement begins with that does not make its transaction read-only, where it is one alone. */
 const ORDINARY = /^(?:begin;)?(?:select (?![^]*set_config)|insert into |update |delete from |savepoint |release )/i
 const MAKES_READ_ONLY = /(?:^|;)\s*(?:set|begin|start)\b[^;]*?\bread\s+only\b|transaction_read_only/i
 
@@ -10,7 +11,8 @@ export class WriteAccess {
 
   /** Notes a statement, by which the program may have given up to write. */
   note(sql: string): void {
-    if (!ORDINARY.test(sql) && MAKES_READ_ONLY.test(sql)) this.#isGivenUp = true
+    if (ORDINARY.test(sql) && !sql.includes(';', BEGIN.length)) return
+    if (MAKES_READ_ONLY.test(sql)) this.#isGivenUp = true
   }
 
   /** Whether `error` means that the server cannot write any more, as the old primary after a failover. */
