@@ -90,7 +90,9 @@ function make(): Stranger {
       const args = [COMPILER, ...STRICT, '--skipLibCheck', 'false', '--pretty', 'false', ...options, ...files]
       const { stdout } = spawnSync(process.execPath, args, { cwd: home, encoding: 'utf8' })
       // Other packages have mistakes of their own.
-      return stdout.split('\n').filter((line) => /^(?:node_modules\/koa-sqlassist\/|[^/]+\().*\berror TS/.test(line))
+      return stdout
+        .split('\n')
+        .filter((line) => /^(?:node_modules\/koa-sqlassist\/|(?!node_modules\/|\.\.\/)\S+\().*\berror TS/.test(line))
     },
   }
 }
