@@ -152,11 +152,15 @@ export interface Database {
   begin(options: BeginOptions, em: SqlEntityManager, user: ConnectionUser | undefined): Promise<DatabaseConnection>
   /** Where the connections to the primary come from. */
   readonly source: ConnectionSource
-  /** Passes a connection that Kysely takes to `consumer`, so that it comes back in any case, and clean. */
+  /**
+   * Passes a connection that Kysely takes to `consumer`, so that it comes back in any case, and clean. `leftOpen`, for one that
+   * a session uses: the error where a statement has left a transaction open that others would be in.
+   */
   lend<T>(
     connection: AbstractSqlConnection,
     provide: Provide,
     consumer: (connection: KyselyConnection) => Promise<T>,
+    leftOpen?: () => Error,
   ): Promise<T>
   /** What was decided in it about commits over several databases. */
   readonly decisions: Decisions

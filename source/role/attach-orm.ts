@@ -7,7 +7,7 @@ import { sessionOfEntityManager } from '../session/session.ts'
 import { isNestedIn } from '../session/nested-transactions.ts'
 import { oneAfterTheOther } from '../session/one-after-the-other.ts'
 import { foreignEntityGuard } from '../session/entity-ownership.ts'
-import { OutsideTransactionError } from '../session/errors.ts'
+import { ManagedSessionError, OutsideTransactionError } from '../session/errors.ts'
 import { refuseLocks } from '../session/refuse-locks.ts'
 import { lettingFork } from '../session/forks.ts'
 import { StreamUnderWayError } from './errors.ts'
@@ -235,7 +235,8 @@ function autocommitClient(connection: Connection, served: ServedOrm, attachment:
       const mayWait = user !== undefined && database.source.isTaken && (await wouldWait())
       const provide: Provide = (lent) => provideByPresent(connection, original, this, [lent, ...options])
       const send = (use: typeof consumer): Promise<unknown> => {
-        const sent = (): Promise<unknown> => database.lend(connection as AbstractSqlConnection, provide, use)
+        const leftOpen = here && (() => new ManagedSessionError(role, 'A statement that begins a transaction', true))
+        const sent = (): Promise<unknown> => database.lend(connection as AbstractSqlConnection, provide, use, leftOpen)
         return onlyConnection ? oneAfterTheOther(connection, role, sent) : sent()
       }
       return await (mayWait ? provideInTurn(send, consumer, { user, role, source: database.source }) : send(consumer))

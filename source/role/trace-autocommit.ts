@@ -1,4 +1,7 @@
 import type { Session } from '../session/session.ts'
+import { ManagedSessionError } from '../session/errors.ts'
+import { isNestedIn } from '../session/nested-transactions.ts'
+import { shown } from '../session/raw-write-log.ts'
 import { statementKind } from '../database/statement-kind.ts'
 import { traceStatement, traceStream, type StatementDetails, type Traceable } from '../session/trace.ts'
 
@@ -24,10 +27,15 @@ export function tracedExecuteQuery(session: () => AutocommitSession | undefined)
     async function (this: unknown, sql: string, send: () => Promise<unknown>, logged: Logged) {
       const traceable = session()
       if (traceable === undefined) return await original.call(this, sql, send, logged)
+      const { dialect } = traceable.core.settings
+      const kind = statementKind(sql, dialect)
+      // It would end a transaction of MikroORM's, or begin one on the only connection.
+      if (kind === 'control' && (dialect === 'sqlite' || isInTransaction(traceable)))
+        throw new ManagedSessionError(traceable.role, `"${shown(sql)}"`, true)
       const query = { sql: logged.formatted ?? sql, parameters: [] }
       const sent = () => original.call(this, sql, send, logged)
       const result = await traceable.passing.noting(() => traceStatement(traceable, query, noTransaction, sent, rowsOf))
-      if (statementKind(sql) !== 'read') traceable.committed()
+      if (kind !== 'read') traceable.committed()
       return result
     }
 }
@@ -48,6 +56,10 @@ export function tracedStream(
       if (traceable === undefined) return yield* rows
       yield* traceStream(traceable, { sql: String(args[0]), parameters: [] }, noTransaction, rows, () => 1)
     }
+}
+
+function isInTransaction(session: AutocommitSession): boolean {
+  return isNestedIn(session) || session.em.isInTransaction()
 }
 
 function noTransaction(): StatementDetails {

@@ -39,19 +39,23 @@ export class ReadOnlySessionError extends SqlassistError {
   }
 }
 
-/** `em.begin()`, `em.commit()` or a statement that does the same was called on a session the transaction manager owns. */
+/**
+ * `em.begin()`, `em.commit()` or a statement that does the same was called on a session the transaction manager owns; or such a
+ * statement in a transaction, or on SQLite, where every flush commits.
+ */
 export class ManagedSessionError extends SqlassistError {
   static {
     this.prototype.name = 'ManagedSessionError'
   }
   override readonly code = 'SQLASSIST_MANAGED_SESSION'
 
-  constructor(role: string, what: string) {
-    super(
-      `${what} was called on the session of role "${role}", whose transaction belongs to the transaction manager. ` +
-        `Leave it to the end of the request, or call ctx.txn.commit() or ctx.txn.abort(); ` +
-        `em.transactional() nests by savepoint.`,
-    )
+  /** `commitsAtOnce`: it is one where every flush and statement commits. */
+  constructor(role: string, what: string, commitsAtOnce = false) {
+    const fix = commitsAtOnce
+      ? `where every flush and statement commits. Use em.transactional(), or em.begin() with em.commit() or em.rollback().`
+      : `whose transaction belongs to the transaction manager. Leave it to the end of the request, or call ` +
+        `ctx.txn.commit() or ctx.txn.abort(); em.transactional() nests by savepoint.`
+    super(`${what} was called on the session of role "${role}", ${fix}`)
   }
 }
 

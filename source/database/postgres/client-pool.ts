@@ -85,6 +85,7 @@ export class ClientPool implements ConnectionSource {
     provide: Provide,
     consumer: (connection: DatabaseConnection) => Promise<T>,
     writes: boolean,
+    isOfSession = false,
   ): Promise<T> {
     let known = this.#present()
     for (; known === undefined; known = this.#present()) await this.#open()
@@ -97,7 +98,8 @@ export class ClientPool implements ConnectionSource {
         const held = new PooledClient(taken.client as PoolClient, around, { writes, isLent: true })
         delete taken.client
         if (hooks !== undefined) held.takeSettings()
-        const used = LentConnection.lend(new ClientConnection(connection, held), consumer)
+        const borrower = isOfSession ? { role: this.#role, isInTransaction: () => held.isInTransaction } : undefined
+        const used = LentConnection.lend(new ClientConnection(connection, held), consumer, borrower)
         try {
           return await used
         } finally {

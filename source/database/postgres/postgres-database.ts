@@ -73,9 +73,10 @@ export class PostgresDatabase implements Database {
     connection: AbstractSqlConnection,
     provide: Provide,
     consumer: (connection: KyselyConnection) => Promise<T>,
+    leftOpen?: () => Error,
   ): Promise<T> {
     const writes = connection === this.#driver.getConnection('write')
-    return await this.#clientsOf(connection).lend(provide, consumer, writes)
+    return await this.#clientsOf(connection).lend(provide, consumer, writes, leftOpen !== undefined)
   }
 
   get isInUse(): boolean {

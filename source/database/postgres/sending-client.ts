@@ -60,6 +60,12 @@ export class SendingClient {
     return this.#statusIsStale || this.isLost ? null : this.client.getTransactionStatus()
   }
 
+  /** Whether a transaction is open; undefined where that is not known. */
+  get isInTransaction(): boolean | undefined {
+    const { status } = this
+    return status === null ? undefined : status !== 'I'
+  }
+
   /** The status, asked of the server where it is not known. @throws ConnectionLostError */
   async freshStatus(): Promise<string | null> {
     // The empty query is allowed in a failed transaction and brings the state with its answer.

@@ -84,11 +84,21 @@ export class SqliteDatabase implements Database {
   }
 
   async lend<T>(
-    _connection: AbstractSqlConnection,
+    owner: AbstractSqlConnection,
     provide: Provide,
     consumer: (connection: KyselyConnection) => Promise<T>,
+    leftOpen?: () => Error,
   ): Promise<T> {
-    return await provide((connection) => LentConnection.lend(connection, consumer))
+    return await provide(async (connection) => {
+      if (leftOpen === undefined) return await LentConnection.lend(connection, consumer)
+      const handle = (await owner.getNativeClient()) as SqliteHandle
+      const endLeftOpen = (): Error => {
+        control(handle, 'rollback')
+        return leftOpen()
+      }
+      const borrower = { role: this.#role, isInTransaction: () => handle.inTransaction, endLeftOpen }
+      return await LentConnection.lend(connection, consumer, borrower)
+    })
   }
 
   async begin(
