@@ -135,6 +135,13 @@ export interface Renewal {
   readonly untilClosed: (closing: Promise<void>) => Promise<void>
 }
 
+/** How many connections a pool may open, and to which server. */
+export interface PoolSize {
+  /** Host and port. */
+  readonly server: string
+  readonly max: number
+}
+
 /** The database behind one role, as far as sessions need it. */
 export interface Database {
   readonly dialect: 'postgresql' | 'sqlite'
@@ -170,6 +177,13 @@ export interface Database {
   pool(): Promise<PoolReport | undefined>
   /** The role whose session has the only connection now, if there is only one. */
   readonly holder?: string | undefined
+  /** Of the pool to the primary, as it is configured. Undefined where there is none. */
+  readonly poolSize: PoolSize | undefined
+  /**
+   * How many connections its server allows to those who are not superusers. Undefined where it has none to count, or behind a
+   * pooler, which is at another port. @throws the driver's error
+   */
+  allowedConnections(): Promise<number | undefined>
   /** Whether somebody has one of its connections, as far as known. */
   readonly isInUse: boolean
   /** Resolves when the only connection is there that takes the place of another. Undefined where none does. */

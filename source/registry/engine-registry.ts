@@ -12,15 +12,15 @@ import { attachEngines } from './attach-engines.ts'
 import { transactionsDisabledByEnvironment } from './disable-transaction.ts'
 import { closeAll } from './close-all.ts'
 import { Engine } from '../role/engine.ts'
-import { ConfigurationError } from '../role/errors.ts'
 import { RegistryClosedError, UnknownRoleError } from './errors.ts'
 import { RecoverySchedule } from '../atomic/recovery-schedule.ts'
 import type { RecoveryReport } from '../atomic/recovery.ts'
 import { resolveGraceOfOneRun, resolveRegistryOptions, type EngineRegistryOptions } from './registry-options.ts'
 import { OpenSessions } from './open-sessions.ts'
 import { reportOfPrepared, reportOfRole, type PreparedReport, type RegistryReport } from './registry-report.ts'
+import { warnOfPoolSizes } from './pool-sizes.ts'
 import { renewPools } from './renew-pools.ts'
-import { defaultRole, resolveEngines } from './resolve-engines.ts'
+import { assertDefault, defaultRole, resolveEngines } from './resolve-engines.ts'
 import { obstacleToRecovery, prepareForSeveral } from './several-databases.ts'
 import { DEFAULT_ANY_PREFERENCE } from '../unit/any-preference.ts'
 import { run, type RunContext, type RunOptions } from '../unit/run.ts'
@@ -43,9 +43,10 @@ type AllRoles = typeof ALL_ROLES
 /**
  * The roles of an application and the databases behind them.
  *
- * Creating one sends nothing to any database, unless several roles can be changed together: then it asks, in the
- * background, what they can prepare, and settles what a crash left prepared. Each ORM without a `contextName` gets the role's
- * name. The global `orm.em` of a scoped role resolves to the session of the request or run the code is in.
+ * Creating one sends nothing to any database, unless several roles can be changed together: then it asks, in the background,
+ * what they can prepare, and settles what a crash left prepared; or unless the pools may open more than 20 connections to one
+ * server: then it asks how many that allows. Each ORM without a `contextName` gets the role's name. The global `orm.em` of a
+ * scoped role resolves to the session of the request or run the code is in.
  *
  * @throws ConfigurationError for anything that cannot work, naming role, option, the value found and the fix
  */
@@ -73,6 +74,7 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
       graceMs,
       name,
       closeTimeoutMs,
+      processes,
       containerClass: Base,
     } = resolveRegistryOptions(registryOptions)
     this.#unitDefaults = {
@@ -101,6 +103,7 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
       this.watch(warnOfJournalMode(sharing.map(({ role }) => this.engine(role))).catch(() => undefined))
     }
     const engineList = [...this.#engines.values()]
+    this.watch(warnOfPoolSizes(engineList, processes))
     this.#recovery = new RecoverySchedule(
       {
         application: name,
@@ -266,7 +269,7 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
 
   /** @throws UnknownRoleError; ConfigurationError for `'!default'` where no role is the default. @internal */
   engine(role: string): Engine {
-    const engine = this.#engines.get(role === DEFAULT_ROLE ? this.#defaultRole() : role)
+    const engine = this.#engines.get(role === DEFAULT_ROLE ? assertDefault(this.#default, this.names) : role)
     if (engine === undefined) throw new UnknownRoleError(role, this.#engines.keys())
     return engine
   }
@@ -279,14 +282,6 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
   async #renew(role: string, renew: Parameters<typeof renewPools>[1]): Promise<void> {
     const engines = role === ALL_ROLES ? [...this.#engines.values()] : [this.engine(role)]
     await renewPools(engines, renew, { sessions: this.#sessions, watch: (work) => this.watch(work) })
-  }
-
-  #defaultRole(): string {
-    if (this.#default !== undefined) return this.#default
-    throw new ConfigurationError(
-      `No role is the default among ${this.names.map((name) => `"${name}"`).join(', ')}. ` +
-        `Give one of them default: true, or name one "writer".`,
-    )
   }
 
   /** Owns a promise that nobody waits for. It must not reject. For the rooms above and below. @internal */

@@ -31,6 +31,11 @@ export interface EngineRegistryOptions<Sessions extends object = any> {
    * RegistryCloseTimeoutError. Default 30000.
    */
   readonly closeTimeoutMs?: number | undefined
+  /**
+   * How many processes run the application, each with pools of its own. A server that allows fewer connections than all of them
+   * may open is warned of at the start; up to 20 in all it is not asked. Default 1.
+   */
+  readonly processes?: number | undefined
   /** The class of `ctx.dbSession`, one that extends `DbSessionsContainer`. Default: `DbSessionsContainer` itself. */
   readonly containerClass?: ContainerClass<Sessions> | undefined
 }
@@ -44,10 +49,11 @@ export interface ResolvedRegistryOptions {
   readonly graceMs: number
   readonly name: string
   readonly closeTimeoutMs: number
+  readonly processes: number
   readonly containerClass: ContainerClass | undefined
 }
 
-const OPTIONS = ['disableTransaction', 'atomic', 'recover', 'name', 'closeTimeoutMs', 'containerClass']
+const OPTIONS = ['disableTransaction', 'atomic', 'recover', 'name', 'closeTimeoutMs', 'processes', 'containerClass']
 const NAME = new RegExp(`^[\\w.-]{1,${LONGEST_APPLICATION}}$`)
 const DEFAULT_CLOSE_TIMEOUT_MS = 30_000
 /** The longest wait of a timer of Node. */
@@ -62,6 +68,7 @@ export function resolveRegistryOptions(options: EngineRegistryOptions): Resolved
     recover,
     name = 'app',
     closeTimeoutMs: close,
+    processes = 1,
     containerClass,
   } = options
   if (disableTransaction !== undefined && typeof disableTransaction !== 'boolean') {
@@ -77,9 +84,12 @@ export function resolveRegistryOptions(options: EngineRegistryOptions): Resolved
       `name is ${JSON.stringify(name)}. It can be up to ${LONGEST_APPLICATION} letters, digits, "_", "." and "-".`,
     )
   }
+  if (!Number.isInteger(processes) || processes < 1) {
+    throw new ConfigurationError(`processes is ${String(processes)}. It can be a whole number from 1.`)
+  }
   const closeTimeoutMs = resolveMs('closeTimeoutMs', close ?? DEFAULT_CLOSE_TIMEOUT_MS, 0)
   const recovery = recover === false ? { everyMs: undefined, graceMs: DEFAULT_GRACE_MS } : resolveRecover(recover)
-  return { disableTransaction, atomic, ...recovery, name, closeTimeoutMs, containerClass }
+  return { disableTransaction, atomic, ...recovery, name, closeTimeoutMs, processes, containerClass }
 }
 
 function resolveRecover(recover: RecoverOptions = {}): { everyMs: number; graceMs: number } {

@@ -58,3 +58,12 @@ export function assertRoleLength(role: string): void {
       `transactions and can have ${LONGEST_ROLE} at most.`,
   )
 }
+
+/** @throws ConfigurationError where no role is the default */
+export function assertDefault(role: string | undefined, names: readonly string[]): string {
+  if (role !== undefined) return role
+  throw new ConfigurationError(
+    `No role is the default among ${names.map((name) => `"${name}"`).join(', ')}. ` +
+      `Give one of them default: true, or name one "writer".`,
+  )
+}

@@ -1,6 +1,6 @@
 import type { Connection, ForkOptions } from '@mikro-orm/core'
 import type { AbstractSqlConnection, AbstractSqlDriver, SqlEntityManager } from '@mikro-orm/sql'
-import type { Database, Renewal } from '../database/database.ts'
+import type { Database, PoolSize, Renewal } from '../database/database.ts'
 import type { DecisionSurvey } from '../database/decisions.ts'
 import { DecisionTableError } from '../database/errors.ts'
 import type { PoolReport } from '../database/pool-report.ts'
@@ -76,6 +76,16 @@ export class Engine {
   /** Whether its ORM has connected and was not closed since. */
   get connected(): boolean {
     return isConnected(this.#driver.getConnection('write'))
+  }
+
+  /** That of the pool to its primary, as it is configured. */
+  get poolSize(): PoolSize | undefined {
+    return this.database.poolSize
+  }
+
+  /** How many connections its server allows. @throws the driver's error */
+  async allowedConnections(): Promise<number | undefined> {
+    return await this.database.allowedConnections()
   }
 
   /** Whether its transactions can be prepared if the server lets them. */

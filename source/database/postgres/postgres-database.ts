@@ -3,8 +3,9 @@ import type { AbstractSqlConnection, AbstractSqlDriver, SqlEntityManager } from 
 import { connectionFor, type BeginOptions } from '../begin-options.ts'
 import type { ConnectionSource, ConnectionUser } from '../connection-waits.ts'
 import type { DatabaseConnection as KyselyConnection } from 'kysely'
-import type { Database, DatabaseConnection, Renewal } from '../database.ts'
+import type { Database, DatabaseConnection, PoolSize, Renewal } from '../database.ts'
 import type { Provide } from '../lent-connection.ts'
+import { ALLOWED_CONNECTIONS, configuredPool } from './configured-pool.ts'
 import { ClientPool } from './client-pool.ts'
 import type { PooledClient } from './pooled-client.ts'
 import type { PoolReport } from '../pool-report.ts'
@@ -22,6 +23,7 @@ export class PostgresDatabase implements Database {
   readonly dialect = 'postgresql'
   readonly decisions: PostgresDecisions
   readonly prepared: PostgresPrepared
+  readonly #aside: Aside
   readonly #role: string
   readonly #driver: AbstractSqlDriver
   readonly #relations: () => Relations
@@ -34,9 +36,9 @@ export class PostgresDatabase implements Database {
     this.#role = role
     this.#driver = driver
     this.#relations = relations
-    const besidePool: Aside = async (work) => await aside(await this.#primary().poolAside(), work)
-    this.decisions = new PostgresDecisions(role, besidePool)
-    this.prepared = new PostgresPrepared(besidePool)
+    this.#aside = async (work) => await aside(await this.#primary().poolAside(), work)
+    this.decisions = new PostgresDecisions(role, this.#aside)
+    this.prepared = new PostgresPrepared(this.#aside)
   }
 
   mayDecide(): void {
@@ -77,6 +79,19 @@ export class PostgresDatabase implements Database {
   ): Promise<T> {
     const writes = connection === this.#driver.getConnection('write')
     return await this.#clientsOf(connection).lend(provide, consumer, writes, leftOpen !== undefined)
+  }
+
+  get poolSize(): PoolSize {
+    const { host, port, max } = configuredPool(this.#driver)
+    return { server: `${host}:${port}`, max }
+  }
+
+  async allowedConnections(): Promise<number | undefined> {
+    const { port } = configuredPool(this.#driver)
+    return await this.#aside(async (client) => {
+      const { rows } = await client.query<{ port: number | null; allowed: number }>(ALLOWED_CONNECTIONS)
+      return rows[0]?.port === port ? rows[0].allowed : undefined
+    })
   }
 
   get isInUse(): boolean {

@@ -26,7 +26,7 @@ export interface PoolOfClients {
 }
 
 /** pg-pool's own. */
-const DEFAULT_POOL_MAX = 10
+export const DEFAULT_POOL_MAX = 10
 
 const LIMITS = { connectionTimeoutMillis: 5000, query_timeout: 30_000 }
 

@@ -47,6 +47,12 @@ export class SqliteDatabase implements Database {
     return undefined
   }
 
+  readonly poolSize = undefined
+
+  async allowedConnections(): Promise<undefined> {
+    // A file has no server.
+  }
+
   get isInUse(): boolean {
     return this.source.isTaken
   }
