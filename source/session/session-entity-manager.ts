@@ -190,7 +190,9 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
         const work = this.isInTransaction() ? cb : inOwnTransaction(session, cb)
         const nest = (): Promise<any> =>
           undoneInMemory(session, this, work, (callback) => this.#nestBeforeFlushes(callback, options))
-        return await oneAfterTheOther(session.onlyConnection ?? this, session.role, nest)
+        // The transaction of em.begin() has the only connection, and has it to the end.
+        const queue = this.isInTransaction() ? this : (session.onlyConnection ?? this)
+        return await oneAfterTheOther(queue, session.role, nest)
       }
       return await (em === this ? oneAfterTheOther(this, session.role, run) : run())
     }
