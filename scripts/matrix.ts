@@ -1,5 +1,5 @@
 /**
- * Runs the tests that concern a version on the versions that the package allows, and prints the table of the README:
+ * Runs the tests that concern a version on the versions that the package allows, and prints the table of docs/compatibility.md:
  * `node scripts/matrix.ts [part of a row's name ...]`. Node, Koa, MikroORM and PostgreSQL come from npm; a PostgreSQL that
  * speaks German and PgBouncer from Debian, by apt-get where root runs it. What cannot be had is named. The exit code is 1
  * when a row failed or could not be run.

@@ -16,7 +16,7 @@ export interface RoleRules {
   readonly readsLate: boolean
 }
 
-/** The five kinds of roles; the README has the same table. */
+/** The five kinds of roles; docs/roles.md has the same table. */
 export const ROLE_KINDS = {
   joined: {
     writes: true,

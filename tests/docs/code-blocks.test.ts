@@ -152,12 +152,12 @@ test('name only scripts and files that are there', () => {
   }
 })
 
-test('the versions that the README gives are those that are tested', () => {
-  const readme = readFileSync(join(root, 'README.md'), 'utf8')
+test('the versions that docs/compatibility.md gives are those that are tested', () => {
+  const page = readFileSync(join(root, 'docs/compatibility.md'), 'utf8')
   const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
     devDependencies: Record<string, string>
   }
-  const row = (name: string) => new RegExp(`^\\| ${name} \\| (.*) \\|$`, 'm').exec(readme)?.[1] ?? ''
+  const row = (name: string) => new RegExp(`^\\| ${name} \\| (.*) \\|$`, 'm').exec(page)?.[1] ?? ''
   assert.match(row('Node'), devDependencies['node'] ?? '?')
   assert.match(row('Koa'), `${devDependencies['koa']} all tests, ${manifest.peerDependencies['koa']?.slice(1)} `)
   assert.match(row('MikroORM'), `${devDependencies['@mikro-orm/core']}: `)

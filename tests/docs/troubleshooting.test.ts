@@ -1,4 +1,4 @@
-/** Each heading of "Troubleshooting" in the README is a message that the code really has; here is what brings it up. */
+/** Each heading of docs/troubleshooting.md is a message that the code really has; here is what brings it up. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import Koa from 'koa'
@@ -18,9 +18,9 @@ import { root } from '../support/stranger.ts'
 import { suite } from '../support/suite.ts'
 import { warnings } from '../support/warnings.ts'
 
-const test = suite('the troubleshooting section of the README')
-const [, section = ''] = readFileSync(join(root, 'README.md'), 'utf8').split(/^## Troubleshooting$/m)
-const headings = [...(section.split(/^## /m)[0] ?? '').matchAll(/^### (.*)$/gm)].map(([, heading = '']) => heading)
+const test = suite('docs/troubleshooting.md')
+const page = readFileSync(join(root, 'docs/troubleshooting.md'), 'utf8')
+const headings = [...page.matchAll(/^## (.*)$/gm)].map(([, heading = '']) => heading)
 
 let reader: TestOrm
 let writer: TestOrm
@@ -103,6 +103,7 @@ const triggers: Readonly<Record<string, () => Promise<string>>> = {
     return error.message
   },
   'This entity manager is no session': () => messageOf(() => markChanged(writer.em)),
+  'em.fork(), which Seeder.call()': () => thrown(({ dbSession }) => dbSession.writer.fork()),
   'em.persist()': () =>
     thrown(async ({ dbSession }) => {
       dbSession.writer.persist(await dbSession.reader.findOneOrFail(Author, { name: 'stored' }))

@@ -1,4 +1,4 @@
-/** A program written for RequestContext, moved here by the one line that README names: nobody notices. */
+/** A program written for RequestContext, moved here by the one line that docs/coming-from-mikro-orm.md names: nobody notices. */
 import { bodyParser } from '@koa/bodyparser'
 import Router from '@koa/router'
 import { RequestContext, wrap } from '@mikro-orm/core'

@@ -1,6 +1,6 @@
 /** The package as a stranger sees it: built, packed, installed into an empty folder, imported and compiled against. */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { copyFileSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join, normalize, relative } from 'node:path'
 import process from 'node:process'
 import { publint } from 'publint'
@@ -225,14 +225,6 @@ test('the declarations compile without skipLibCheck, for a consumer and for ever
     ['--module', 'nodenext', '--target', 'es2024', '--exactOptionalPropertyTypes', '--noUncheckedIndexedAccess'],
   ]) {
     assert.equal(stranger().complaints(['consumer.ts', 'entries.ts'], options), [], options.join(' '))
-  }
-})
-
-test('the relative links of what is published lead to files of the checkout', () => {
-  for (const file of filesIn(installed).filter((name) => name.endsWith('.md'))) {
-    for (const [, target = ''] of readFileSync(join(installed, file), 'utf8').matchAll(/\]\((?!\w+:|#)([^)#]+)/g)) {
-      assert.ok(existsSync(join(root, dirname(file), target)), `${file} links to ${target}`)
-    }
   }
 })
 

@@ -5,7 +5,7 @@ import { ROLE_KINDS, rulesOf, type RoleKind } from '../../source/role/role-kinds
 import { resolveEngineOptions } from '../../source/role/engine-options.ts'
 import { suite } from '../support/suite.ts'
 
-const README = new URL('../../README.md', import.meta.url)
+const PAGE = new URL('../../docs/roles.md', import.meta.url)
 const FIRST_COLUMN = '| kind of role |'
 
 const test = suite('kinds of roles')
@@ -18,7 +18,7 @@ interface Row {
 }
 
 function rows(): Row[] {
-  const lines = readFileSync(README, 'utf8').split('\n')
+  const lines = readFileSync(PAGE, 'utf8').split('\n')
   const start = lines.findIndex((line) => line.startsWith(FIRST_COLUMN)) + 2
   const table = lines.slice(start, lines.indexOf('', start))
   return table.map((line) => {
@@ -34,14 +34,14 @@ function yesOrNo(value: boolean): string {
   return value ? 'yes' : 'no'
 }
 
-test('the README has a row for each kind of role, in the order of the code', () => {
+test('docs/roles.md has a row for each kind of role, in the order of the code', () => {
   assert.equal(
     rows().map(({ kind }) => kind),
     Object.keys(ROLE_KINDS),
   )
 })
 
-test('the README says of each kind of role what the code does', () => {
+test('docs/roles.md says of each kind of role what the code does', () => {
   for (const { kind, transaction, others } of rows()) {
     const { scope, begin, writes, commits, abortsWithUnit, readsLate } = rulesOf(kind)
     const isolation = begin.isolationLevel?.toUpperCase()
@@ -54,7 +54,7 @@ test('the README says of each kind of role what the code does', () => {
   }
 })
 
-test('the options in the README make the kind of role that they stand beside', async () => {
+test('the options in docs/roles.md make the kind of role that they stand beside', async () => {
   const orm = await MikroORM.init({ entities: [], dbName: ':memory:', discovery: { warnWhenNoEntities: false } })
   for (const { kind, options } of rows()) {
     const [, name, value] = /^`(\w+): (.+)`$/.exec(options) ?? []

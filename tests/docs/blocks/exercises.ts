@@ -1,7 +1,9 @@
 /** What is done with each TypeScript block once it was imported, and what has to come of it. */
 import assert from 'node:assert/strict'
 import { channel } from 'node:diagnostics_channel'
+import process from 'node:process'
 import { after } from 'node:test'
+import { setImmediate as turn } from 'node:timers/promises'
 import { dbSessions, EngineRegistry, NoTransactionError, TransientError, type Engines } from 'koa-sqlassist'
 import Koa, { type Middleware } from 'koa'
 import type * as prelude from './prelude.ts'
@@ -43,10 +45,25 @@ export const exercises: Readonly<Record<string, Exercise>> = {
   'README.md › A server': async (load) => {
     await load()
     const url = await urlOf(servers[0])
-    assert.equal((await request(`${url}/?text=hello`, 'POST')).status, 201)
+    assert.deepEqual(await request(url), { status: 200, body: [] })
+    assert.deepEqual(await request(`${url}/?text=hello`, 'POST'), { status: 201, body: { id: 1, text: 'hello' } })
     assert.deepEqual((await request(url)).body, [{ id: 1, text: 'hello' }])
   },
-  'README.md › The life of a request': async (load, prelude) => {
+  'README.md › The usual roles': async (load, prelude) => {
+    const { app, loggerOrm, LogEntry } = prelude
+    await load()
+    await serving(app, async (url) => {
+      assert.equal((await request(`${url}/articles/one`, 'POST')).status, 201)
+      assert.equal((await request(`${url}/articles/one`, 'POST')).status, 500)
+    })
+    assert.deepEqual(await titles(prelude), ['one'])
+    assert.equal(await loggerOrm.em.fork().count(LogEntry), 2)
+  },
+  'README.md › Jobs': async (load, prelude) => {
+    assert.equal((await load())['id'], 1)
+    assert.deepEqual(await titles(prelude), ['from a job'])
+  },
+  'docs/request-life.md › Veto and attempts': async (load, prelude) => {
     const { app, router, Article } = prelude
     let runs = 0
     router.post('/articles/:title', async (ctx) => {
@@ -63,17 +80,7 @@ export const exercises: Readonly<Record<string, Exercise>> = {
     })
     assert.deepEqual(await titles(prelude), ['one'])
   },
-  'README.md › Roles and options': async (load, prelude) => {
-    const { app, loggerOrm, LogEntry } = prelude
-    await load()
-    await serving(app, async (url) => {
-      await request(`${url}/?title=one`)
-      assert.equal((await request(`${url}/?title=one`)).status, 500)
-    })
-    assert.deepEqual(await titles(prelude), ['one'])
-    assert.equal(await loggerOrm.em.fork().count(LogEntry), 2)
-  },
-  'README.md › Roles and options #2': async (load, prelude) => {
+  'docs/request-life.md › Savepoints and hooks': async (load, prelude) => {
     const { engines, router, mailed } = prelude
     await addArticle(prelude, 'Draft')
     await load()
@@ -96,7 +103,7 @@ export const exercises: Readonly<Record<string, Exercise>> = {
     })
     assert.equal((await writerOrm.em.fork().findOneOrFail(Article, 1)).views, 1)
   },
-  'README.md › Several databases in one request': async (load, { app, Article, LogEntry, billingOrm }) => {
+  'README.md › Several databases': async (load, { app, Article, LogEntry, billingOrm }) => {
     await load()
     await serving(app, async (url) => {
       await request(url)
@@ -107,13 +114,22 @@ export const exercises: Readonly<Record<string, Exercise>> = {
     assert.equal(await billingOrm.em.fork().count(LogEntry), 1)
     await shopOrm.close()
   },
-  'README.md › Testing your app': async (load, prelude) => {
+  'README.md › Testing': async (load, prelude) => {
     const tested = new Promise((resolve) => after(resolve as () => void))
     await load()
     await tested
     assert.deepEqual(await titles(prelude), [])
   },
-  'README.md › Testing your app #2': async (load, prelude) => {
+  'docs/jobs.md › Jobs': async (load, prelude) => {
+    await load()
+    const orm = await prelude.openOrm('app.sqlite')
+    const found = await orm.em.fork().find(prelude.Article, {}, { orderBy: { id: 'asc' } })
+    assert.deepEqual(
+      found.map(({ title }) => title),
+      ['from a job', 'one article'],
+    )
+  },
+  'docs/testing.md › Testing your app': async (load, prelude) => {
     const { router, Article } = prelude
     let stored = 0
     router.post('/articles/:title', async (ctx) => {
@@ -125,36 +141,76 @@ export const exercises: Readonly<Record<string, Exercise>> = {
     const tested = new Promise((resolve) => after(resolve as () => void))
     await load()
     await tested
+    assert.equal(process.exitCode, undefined)
     assert.equal(stored, 1)
     assert.deepEqual(await titles(prelude), [])
   },
-  'README.md › Testing your app #3': async (load, { Article }) => {
-    const { newRegistry } = await load()
-    const registry: EngineRegistry<{ writer: Prelude['writerOrm'] }> = await newRegistry()
-    await registry.run(({ dbSession }) => void dbSession.writer.create(Article, { title: 'stays' }))
-    assert.equal(await registry.run(({ dbSession }) => dbSession.writer.count(Article)), 1)
-    await registry.close()
-  },
-  'README.md › Jobs': async (load, prelude) => {
+  'docs/roles.md › What happens inside a session': async (load, prelude) => {
+    const { engines, router } = prelude
     await load()
-    const orm = await prelude.openOrm('app.sqlite')
-    const found = await orm.em.fork().find(prelude.Article, {}, { orderBy: { id: 'asc' } })
-    assert.deepEqual(
-      found.map(({ title }) => title),
-      ['from a job', 'one article'],
-    )
+    await serving(appOf(engines, router.routes()), async (url) => {
+      assert.equal((await request(`${url}/articles/one`, 'PUT')).status, 201)
+      const again = await request(`${url}/articles/one`, 'PUT')
+      assert.deepEqual([again.status, again.body.title], [200, 'one'])
+    })
+    assert.deepEqual(await titles(prelude), ['one'])
   },
-  'README.md › The debug panel': async (load, { app, Article }) => {
+  'docs/roles.md › Libraries that fork': async (load, prelude) => {
+    const { app, loggerOrm, LogEntry } = prelude
     await load()
-    app.use((ctx) => void ctx.dbSession.writer.create(Article, { title: 'watched' }))
+    await serving(app, async (url) => void (await request(url)))
+    assert.deepEqual(await titles(prelude), [])
+    assert.equal(await loggerOrm.em.fork().count(LogEntry), 1)
+  },
+  'docs/middleware-order.md › An application': async (load, prelude) => {
+    const { router, Article } = prelude
+    router.post('/articles/:title', (ctx) => {
+      ctx.dbSession.writer.create(Article, { title: ctx.params['title'] ?? '' })
+      ctx.status = 201
+    })
+    router.post('/graphql', (ctx) => {
+      ctx.dbSession.writer.create(Article, { title: 'from a resolver' })
+      ctx.body = ctx.query['failing'] === undefined ? { data: {} } : JSON.stringify({ errors: [{ message: 'failed' }] })
+    })
+    const { app } = await load()
     await serving(app, async (url) => {
-      await request(`${url}/stored`)
-      const page = await request(`${url}/_sqlassist`)
-      assert.equal(page.status, 200)
-      assert.match(page.body, /\/stored/)
+      assert.equal((await request(`${url}/articles/one`, 'POST')).status, 201)
+      assert.equal((await request(`${url}/articles/one`, 'POST')).status, 409)
+      assert.equal((await request(`${url}/graphql?failing`, 'POST')).status, 200)
+      assert.deepEqual(await titles(prelude), ['one'])
+      assert.equal((await request(`${url}/graphql`, 'POST')).status, 200)
+      assert.deepEqual(await titles(prelude), ['one', 'from a resolver'])
     })
   },
-  'README.md › Model helpers': async (load, { engines, readerOrm, writerOrm, router }) => {
+  'docs/typing.md › A router': async (load, prelude) => {
+    const { openRegistry, refused } = await load()
+    await addArticle(prelude, 'Typed')
+    await serving(prelude.app, async (url) => {
+      assert.equal((await request(`${url}/articles/1`)).body.title, 'Typed')
+    })
+    assert.ok(refused() instanceof EngineRegistry)
+    const registry: EngineRegistry<any, any> = openRegistry()
+    assert.equal(await registry.run(({ dbSession }) => dbSession.articles.count()), 1)
+  },
+  'docs/typing.md › Every ctx at once': async (load, prelude) => {
+    const { app } = await load()
+    await addArticle(prelude, 'Typed')
+    await serving(app, async (url) => assert.equal((await request(url)).body.length, 1))
+  },
+  'docs/deployment.md › Shutdown': async (load, prelude) => {
+    const { router, Article, writerOrm } = prelude
+    router.post('/slow', async (ctx) => {
+      process.emit('SIGTERM')
+      await ctx.dbSession.writer.insert(Article, { title: 'still answered' })
+      ctx.status = 201
+    })
+    await load()
+    assert.equal((await request(`${await urlOf(servers[0])}/slow`, 'POST')).status, 201)
+    while (await writerOrm.isConnected()) await turn()
+    await writerOrm.connect()
+    assert.deepEqual(await titles(prelude), ['still answered'])
+  },
+  'docs/models.md › Model helpers': async (load, { engines, readerOrm, writerOrm, router }) => {
     const { Book } = await load()
     for (const orm of [readerOrm, writerOrm]) orm.discoverEntity(Book)
     await writerOrm.schema.update()
