@@ -170,7 +170,8 @@ export const exercises: Readonly<Record<string, Exercise>> = {
     })
     router.post('/graphql', (ctx) => {
       ctx.dbSession.writer.create(Article, { title: 'from a resolver' })
-      ctx.body = ctx.query['failing'] === undefined ? { data: {} } : JSON.stringify({ errors: [{ message: 'failed' }] })
+      ctx.body = JSON.stringify(ctx.query['failing'] === undefined ? { data: {} } : { errors: [{ message: 'failed' }] })
+      ctx.type = 'application/graphql-response+json'
     })
     const { app } = await load()
     await serving(app, async (url) => {
