@@ -19,7 +19,7 @@ export class AnsweredTooEarlyError extends SqlassistError {
     super(
       `The response to ${method} ${path} was sent before the handler was done, so its transaction was aborted. ` +
         `A middleware above dbSessions calls next() without awaiting or returning it, or races it against a timeout: ` +
-        `write "await next()".`,
+        `write "await next()". Or the handler answers by ctx.res itself: let it say ctx.respond = false.`,
     )
   }
 }
