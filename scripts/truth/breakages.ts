@@ -1,4 +1,7 @@
 /** The library made wrong on purpose: a guard that cannot fail is worse than none. */
+import { LeftBehind } from '../../source/database/left-behind.ts'
+import { RawWriteLog } from '../../source/session/raw-write-log.ts'
+import { TransactionStatements } from '../../source/session/transaction-statements.ts'
 import { IndependentSessions } from '../../source/unit/independent-sessions.ts'
 import { DisconnectWatch } from '../../source/koa/disconnect.ts'
 import { SessionSnapshot } from '../../source/memory/session-snapshot.ts'
@@ -49,5 +52,17 @@ export const BREAKAGES: Readonly<Record<string, () => void>> = {
     Session.prototype.rollbackDatabase = async function () {
       if (this.state !== 'readonly') await rollbackDatabase.call(this)
     }
+  },
+  /** Connections go back with what was set and taken on them. */
+  'connections-not-cleaned'() {
+    LeftBehind.prototype.note = () => undefined
+  },
+  /** Nobody asks PostgreSQL whether a function has written. */
+  'functions-believed'() {
+    Object.defineProperty(RawWriteLog.prototype, 'mayHideWrites', { get: () => false })
+  },
+  /** What em.transactional() with readOnly sends is looked at by nobody. */
+  'read-only-ignored'() {
+    Object.defineProperty(TransactionStatements.prototype, 'isReadOnly', { get: () => false })
   },
 }

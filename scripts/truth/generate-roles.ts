@@ -17,6 +17,18 @@ const JOINED_POSTGRES: readonly Options[] = [
   { pipelineCommit: true, keepSession: true },
   { isolationLevel: 'serializable' },
   { isolationLevel: 'repeatable read' },
+  { isolationLevel: 'serializable', rawWrites: 'commit' },
+  { server: 'serializable' },
+  { server: 'repeatable read', rawWrites: 'error' },
+]
+const READERS: readonly Options[] = [{ readOnly: true }]
+const READERS_POSTGRES: readonly Options[] = [
+  { readOnly: true },
+  { readOnly: true },
+  { readOnly: true, isolationLevel: 'serializable' },
+  { readOnly: 'snapshot' },
+  { readOnly: 'snapshot' },
+  { readOnly: 'snapshot', isolationLevel: 'repeatable read' },
 ]
 const INDEPENDENT: readonly Options[] = [
   { commit: 'autonomous' },
@@ -45,5 +57,5 @@ function dealWriter(random: Random, dialect: Dialect, joinedTo1: number): Option
 }
 
 function dealReader(random: Random, dialect: Dialect): Options {
-  return dialect === 'postgresql' && random.below(2) === 0 ? { readOnly: 'snapshot' } : { readOnly: true }
+  return random.pick(dialect === 'postgresql' ? READERS_POSTGRES : READERS)
 }

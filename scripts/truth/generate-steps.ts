@@ -1,11 +1,17 @@
 import type { Random } from '../crash/random.ts'
 import {
+  ENDINGS,
   FAILURES,
+  HIDDEN_WRITES,
   killable,
+  leavable,
+  LEFTOVERS,
   MOMENTS,
   READS,
   WRITES,
   type Action,
+  type Asked,
+  type Dialect,
   type Frame,
   type Handling,
   type Role,
@@ -34,8 +40,17 @@ const MAY_BE_FORGOTTEN = new Set<Action['do']>([
   'commit',
   'commit role',
   'stream',
+  'ending',
 ])
-const MAY_BE_CAUGHT = new Set<Action['do']>([...MAY_BE_FORGOTTEN, 'savepoint', 'abort', 'roll back role', 'nested run'])
+const MAY_BE_CAUGHT = new Set<Action['do']>([
+  ...MAY_BE_FORGOTTEN,
+  'savepoint',
+  'abort',
+  'roll back role',
+  'nested run',
+  'own begin',
+  'leave behind',
+])
 
 export class Dealer {
   readonly #random: Random
@@ -99,6 +114,19 @@ export class Dealer {
         return this.#step({ do: kind, role: this.#any(place), how: random.pick(READS) })
       case 'fail':
         return this.#step({ do: kind, role: this.#writer(place), how: random.pick(FAILURES) })
+      case 'own begin': {
+        const steps = this.#list(1 + random.below(2), { ...place, depth: place.depth + 1 })
+        const asks = this.#asks()
+        return this.#step({ do: kind, role: this.#any(place), asks, steps, commits: random.below(3) > 0 })
+      }
+      case 'leave behind': {
+        const role = place.nested === 'other' ? 'writer' : random.pick(leavable(this.#frame)).name
+        return this.#step({ do: kind, role: this.#orReader(role, place), how: random.pick(LEFTOVERS) })
+      }
+      case 'ending': {
+        const role = this.#any(place)
+        return this.#step({ do: kind, role, how: random.pick(ENDINGS[this.#dialect(role)]) })
+      }
       case 'compare':
         return this.#step({ do: kind, role: this.#writer(place), again: random.below(2) === 0 })
       case 'parallel': {
@@ -146,12 +174,26 @@ export class Dealer {
 
   #write(place: Place): Step {
     const random = this.#random
+    if (random.below(4) === 0) return this.#hiddenWrite(place)
     const how = random.pick(WRITES)
     const shared =
       how === 'change' && !place.branch && random.below(3) > 0 ? { shared: random.below(SHARED_NOTES) } : {}
     const flush = random.below(2) === 0 && ['create', 'change', 'remove'].includes(how)
     const via = random.below(4) === 0 ? 'global' : 'session'
     return this.#step({ do: 'write', role: this.#any(place), how, via, flush, ...shared })
+  }
+
+  #hiddenWrite(place: Place): Step {
+    const role = this.#orReader(this.#any(place), place)
+    const how = this.#random.pick(HIDDEN_WRITES[this.#dialect(role)])
+    return this.#step({ do: 'write', role, how, via: this.#random.below(6) === 0 ? 'global' : 'session', flush: false })
+  }
+
+  #asks(): Asked {
+    const isolationLevel = this.#random.pick(['read committed', 'repeatable read', 'serializable'] as const)
+    const choice = this.#random.below(4)
+    if (choice === 0) return { isolationLevel, readOnly: true }
+    return choice < 3 ? { isolationLevel } : { readOnly: true }
   }
 
   /** Entities that are loaded, changed in something that may be rolled back, and looked at again. */
@@ -172,7 +214,9 @@ export class Dealer {
 
   #scope(place: Place): Step & { readonly do: 'scope' } {
     const steps = this.#list(1 + this.#random.below(3), { ...place, depth: place.depth + 1 })
-    const action = { do: 'scope', role: this.#writer(place), steps, throws: this.#random.below(3) === 0 } as const
+    const throws = this.#random.below(3) === 0
+    const asks = this.#random.below(3) === 0 ? { asks: this.#asks() } : {}
+    const action = { do: 'scope', role: this.#writer(place), steps, throws, ...asks } as const
     return this.#step(action) as Step & { readonly do: 'scope' }
   }
 
@@ -204,6 +248,16 @@ export class Dealer {
   #writer({ nested }: Partial<Place> = {}): Slot {
     if (nested === 'other') return 'writer'
     return this.#random.pick(this.#frame.roles.filter(({ readOnly }) => readOnly === undefined)).name
+  }
+
+  /** In a third of the cases the role that only reads, where there is one. */
+  #orReader(role: Slot, { nested }: Place): Slot {
+    const reader = this.#frame.roles.find(({ readOnly }) => readOnly !== undefined)
+    return nested === undefined && reader !== undefined && this.#random.below(3) === 0 ? reader.name : role
+  }
+
+  #dialect(slot: Slot): Dialect {
+    return this.#frame.roles.find(({ name }) => name === slot)!.dialect
   }
 
   #killable(): Role[] {

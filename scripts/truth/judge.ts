@@ -2,8 +2,10 @@
 import { isDeepStrictEqual } from 'node:util'
 import { outcomeOf } from './end-outcome.ts'
 import { shown } from './errors.ts'
+import { judgeReaders, judgeViews } from './judge-readers.ts'
 import { fateOf, mayFail, swallowed, type Fate } from './oracle.ts'
-import type { Cell, Journal, Unit, Value, Write } from './record.ts'
+import { joins, type Slot } from './program.ts'
+import type { Cell, End, Journal, Unit, Value, Write } from './record.ts'
 
 export function judge(journal: Journal, stored: ReadonlyMap<Cell, Value>): void {
   for (const unit of journal.units) unit.finalEnd = finalEnd(unit)
@@ -11,6 +13,8 @@ export function judge(journal: Journal, stored: ReadonlyMap<Cell, Value>): void 
   judgeCells(journal, fates, stored)
   judgeGroups(journal, fates, stored)
   for (const write of journal.writes) judgeAnswer(journal, write)
+  judgeReaders(journal, stored)
+  judgeViews(journal, fates)
   for (const unit of journal.units) judgeUnit(journal, fates, unit)
 }
 
@@ -110,6 +114,10 @@ function judgeUnit(journal: Journal, fates: ReadonlyMap<Write, Fate>, unit: Unit
     journal.lie('error lost', `the program threw ${shown(unit.threw)}, and its caller was told that all is well`)
   }
   if (unit.outcome === 'resolved') for (const each of unit.stuck) journal.lie('entity stuck', each)
+  const ended = unit.ends.find((end) => end.byStatement === true && isLastOf(end, unit))
+  if (ended !== undefined && unit.outcome === 'resolved' && !unit.doomed && !unit.vetoed && !unit.left) {
+    journal.lie('ended and resolved', `a statement ended the transaction of ${ended.roles}, and the unit is done`)
+  }
   const kept = journal.writes.find((write) => {
     return write.unit === unit && write.role.commit !== 'autocommit' && fates.get(write)!.is === 'stored'
   })
@@ -120,6 +128,15 @@ function judgeUnit(journal: Journal, fates: ReadonlyMap<Write, Fate>, unit: Unit
     journal.lie('failure swallowed', `${failure.role ?? 'a role'}: ${failure.what}; and the unit is committed`)
   }
   for (const hook of unit.hooks) if (hook.when === 'afterCommit') judgeHook(journal, unit, hook)
+}
+
+/** Whether what a statement ended was the last transaction of a joined role. */
+function isLastOf(end: End, unit: Unit): boolean {
+  const role = unit.roles.get(end.roles as Slot)!
+  const mayGoOn = unit.ends.some(
+    ({ called, roles }) => called > end.called && (roles === 'joined' || roles === role.name),
+  )
+  return joins(role) && !mayGoOn
 }
 
 function judgeHook(journal: Journal, unit: Unit, { transaction, calls }: Unit['hooks'][number]): void {

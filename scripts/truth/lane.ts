@@ -9,9 +9,10 @@ import { createDatabase, postgres } from '../../tests/support/postgres.ts'
 import { temporaryFolder } from '../../tests/support/sqlite.ts'
 import { EngineRegistry } from '../../source/index.ts'
 import { DECISION_TABLE } from '../../source/database/decisions.ts'
-import { Fact, Note, SCHEMA } from './entities.ts'
+import { Echo, Fact, Inbox, Note, SCHEMA, Setting } from './entities.ts'
 import { postgresLook, sqliteLook, until, type Look } from './look.ts'
-import { databaseOf, type Dialect, type Frame, type Role, type Slot } from './program.ts'
+import { CONNECTION, type Found } from './connection-state.ts'
+import { databaseOf, type Dialect, type Frame, type IsolationLevel, type Role, type Slot } from './program.ts'
 
 /** Of either database. */
 export type Orm = MikroORM<any, any, any>
@@ -47,7 +48,7 @@ export class Lane {
     if (registry === undefined) {
       const engines: Record<string, unknown> = {}
       for (const role of roles) {
-        const { name, dialect: _, ...options } = role
+        const { name, dialect: _, server: __, ...options } = role
         engines[name] = { ...options, orm: await this.orm(role, databaseOf(role)), default: name === 'writer' }
       }
       registry = new EngineRegistry<any, any>(engines, { recover: false, disableTransaction: disabled })
@@ -66,15 +67,15 @@ export class Lane {
     return { registry, orm, role }
   }
 
-  async orm({ name, dialect }: Pick<Role, 'name' | 'dialect'>, database: string): Promise<Orm> {
-    const key = `${name} ${database}`
+  async orm({ name, dialect, server }: Omit<Role, 'readOnly'>, database: string): Promise<Orm> {
+    const key = `${name} ${database}${server === undefined ? '' : ` ${server}`}`
     let orm = this.#orms.get(key)
     if (orm === undefined) {
       const { target } = await this.store(database)
       const onCreate = ({ meta }: EventArgs<object>): void => {
         if (meta.className === 'Fact') this.onCreate?.(name)
       }
-      orm = await openOrm(dialect, target, onCreate)
+      orm = await openOrm(dialect, target, onCreate, server)
       await orm.em.fork().count(Note)
       this.#orms.set(key, orm)
     }
@@ -86,7 +87,9 @@ export class Lane {
     const values = notes.map((text) => `('${text}', 'first')`).join(', ')
     for (const database of databases) {
       const { look } = await this.store(database)
-      await look.run(`delete from fact; delete from note; insert into note (text, mark) values ${values}`)
+      await look.run(
+        `delete from fact; delete from note; delete from inbox; insert into note (text, mark) values ${values}`,
+      )
     }
   }
 
@@ -105,6 +108,23 @@ export class Lane {
       busy.push(`${key}: ${pool.totalCount - pool.idleCount} out of the pool, ${pool.waitingCount} wait`)
     }
     return busy
+  }
+
+  /** What the connections in the pools of these databases still have, which nobody is using. */
+  async leftBehind(): Promise<string[]> {
+    const left: string[] = []
+    for (const [key, orm] of this.#orms) {
+      if (!(orm instanceof PostgresOrm)) continue
+      const pool = await (orm as PostgresOrm).em.getConnection().getNativeClient()
+      const clients = await Promise.all(Array.from({ length: pool.idleCount }, () => pool.connect()))
+      for (const client of clients) {
+        const { rows } = await client.query<Found>(CONNECTION)
+        client.release()
+        const { mark, things } = rows[0]!
+        if (mark !== null || things !== '') left.push(`on a connection of ${key}: ${mark ?? ''} ${things}`)
+      }
+    }
+    return left
   }
 
   /** After a program that left something behind: the next one gets connections, files and registries of its own. */
@@ -173,15 +193,30 @@ async function openStore(database: string): Promise<Store> {
   return { dialect: 'sqlite', target, look }
 }
 
-async function openOrm(dialect: Dialect, target: string, afterCreate: (args: EventArgs<object>) => void): Promise<Orm> {
+async function openOrm(
+  dialect: Dialect,
+  target: string,
+  afterCreate: (args: EventArgs<object>) => void,
+  server: IsolationLevel | undefined,
+): Promise<Orm> {
   const common = {
-    entities: [Fact, Note],
+    entities: dialect === 'postgresql' ? [Fact, Note, Inbox, Echo, Setting] : [Fact, Note, Inbox],
     schemaGenerator: { skipTables: [DECISION_TABLE] },
     subscribers: [{ afterCreate: async (args: EventArgs<object>) => afterCreate(args) }],
   }
   return dialect === 'postgresql'
-    ? await PostgresOrm.init({ ...common, clientUrl: target, pool: { min: 0, max: 6 } })
+    ? await PostgresOrm.init({
+        ...common,
+        clientUrl: target,
+        pool: { min: 0, max: 6 },
+        driverOptions: serverOptions(server),
+      })
     : await SqliteOrm.init({ ...common, dbName: target, driverOptions: { timeout: 0 } })
+}
+
+/** The server's default for the connections of one pool. */
+function serverOptions(level: IsolationLevel | undefined): object {
+  return level === undefined ? {} : { options: `-c default_transaction_isolation=${level.replace(' ', '\\ ')}` }
 }
 
 /** Terminates a backend and waits until it is gone. */

@@ -8,6 +8,8 @@
  * - `maybe marked`: raw SQL beside a write of which nobody knows whether it counts;
  * - `meanwhile`: what was assigned to an entity while a flush that nobody awaited was under way, or since its transaction
  *   ended;
+ * - `ended by a statement`: what was in memory when one committed, and may have been flushed;
+ * - `broken off`: a stream that failed, whose statement may have run before;
  * - `as the unit ended`: what a forgotten branch only had in memory when its unit, or em.transactional(), was over;
  * - `never answered`: reported as a hang.
  */
@@ -25,10 +27,12 @@ const open = (why: string, group?: string): Fate => ({ is: 'open', why, ...(grou
 
 export function fateOf(write: Write, all: readonly Write[]): Fate {
   const { unit, role } = write
-  if (write.answer === 'refused') return GONE
+  if (write.answer === 'refused') return write.streamed ? open('broken off') : GONE
   if (write.issued > unit.endAnswered) return GONE
   if (write.meanwhile || isAssignedLater(write)) return open('meanwhile')
   if (isLate(write)) return open('as the unit ended')
+  const ended = endedByStatement(write)
+  if (ended !== undefined) return ended
   const undone = undoneBy(write)
   if (undone !== undefined) return undone
   if (role.readOnly !== undefined) return ofReader(write)
@@ -37,6 +41,24 @@ export function fateOf(write: Write, all: readonly Write[]): Fate {
   if (write.answer === 'pending' && fate.is === 'stored') return open('never answered')
   if (!write.unmarked || fate.is === 'gone') return fate
   return fate.is === 'stored' ? ofUnmarked(write, all) : open('maybe marked')
+}
+
+/** By a statement that ended the transaction, with what was sent until then. */
+function endedByStatement(write: Write): Fate | undefined {
+  const end = endsFor(write).find(({ called }) => write.answered < called)
+  if (end?.byStatement !== true) return undefined
+  const { role: of, scopes, unit } = write
+  const isRolledBack = scopes.some(({ role, outcome, answered }) => {
+    return role === of.name && outcome === 'rolled back' && answered < end.called
+  })
+  if (isRolledBack) return GONE
+  const isUndone = unit.savepoints.some(
+    (each) => each.rolledBack < end.called && bySavepoint(write, each) !== undefined,
+  )
+  if (isUndone) return undefined
+  // A read, or the end of a nested transaction, may have flushed it.
+  const isUnsure = write.buffered && !write.flushed && end.outcome !== 'aborted'
+  return isUnsure ? open('ended by a statement') : byEnd(write, end)
 }
 
 /** By the rollback of a nested transaction or a savepoint. */
@@ -185,7 +207,13 @@ function isCommittedWith(write: Write, { role, issued, at }: Failure, unit: Unit
   const isBesideAnEnd = ({ called, answered }: End): boolean =>
     overlaps(write, called, answered) || overlaps({ issued, answered: at }, called, answered)
   const sameEnd = end !== undefined && ends.find(({ called }) => write.answered < called) === end
-  if (!sameEnd || ends.some(isBesideAnEnd) || end.outcome !== 'committed' || end.except.has(write.role.name))
+  if (
+    !sameEnd ||
+    end.byStatement === true ||
+    ends.some(isBesideAnEnd) ||
+    end.outcome !== 'committed' ||
+    end.except.has(write.role.name)
+  )
     return false
   return fateOf(write, all).is === 'stored'
 }

@@ -1,5 +1,6 @@
 /** Nested transactions, savepoints and runs. */
 import { Deliberate } from './errors.ts'
+import { assertGiven } from './perform-asked.ts'
 import { otherDatabase } from './lane.ts'
 import { joins, type Step, type StepOf } from './program.ts'
 import { Unit, type Level, type SavepointRecord, type Scope } from './record.ts'
@@ -10,7 +11,16 @@ type PerformAll = (stage: Stage, steps: readonly Step[]) => Promise<void>
 
 export async function performScope(stage: Stage, step: StepOf<'scope'>, performAll: PerformAll): Promise<void> {
   const outer = stage.level(step.role)
-  const scope: Scope = { role: step.role, called: stage.now(), left: Infinity, answered: Infinity, outcome: 'open' }
+  const { asks } = step
+  const reads = asks?.readOnly === true
+  const scope: Scope = {
+    role: step.role,
+    called: stage.now(),
+    left: Infinity,
+    answered: Infinity,
+    outcome: 'open',
+    reads,
+  }
   stage.unit.scopes.push(scope)
   const sent = [...outer.pending]
   let entered = false
@@ -21,12 +31,14 @@ export async function performScope(stage: Stage, step: StepOf<'scope'>, performA
       if (stage.role(step.role).commit !== 'autocommit') stage.sent(outer, sent)
       const level: Level = { em, pending: [], busy: 0, entities: new Map() }
       try {
-        await performAll(stage.nested(scope, level), step.steps)
+        const inner = stage.nested(scope, level)
+        if (asks !== undefined) await assertGiven(inner, step.role, asks)
+        await performAll(inner, step.steps)
       } finally {
         scope.left = stage.now()
       }
       if (step.throws) throw new Deliberate(`step ${step.id}`)
-    })
+    }, asks)
     scope.outcome = 'kept'
   } catch (error) {
     scope.outcome = 'rolled back'

@@ -1,5 +1,7 @@
 /** Steps that read, and statements that fail. */
 import { Fact, Note } from './entities.ts'
+import { readFacts, readMode } from './perform-asked.ts'
+import { readConnection } from './perform-left-behind.ts'
 import type { StepOf } from './program.ts'
 import type { Stage } from './stage.ts'
 
@@ -12,6 +14,12 @@ export async function performRead(stage: Stage, { role, how }: StepOf<'read'>): 
       return void (await stage.ask(role, () => em.count(Fact)))
     case 'raw':
       return void (await stage.ask(role, () => em.execute('select count(*) from note')))
+    case 'all facts':
+      return await readFacts(stage, role)
+    case 'its mode':
+      return await readMode(stage, role)
+    case 'its connection':
+      return await readConnection(stage, role)
     case 'by id':
       return void (await stage.ask(role, () => em.findOne(Fact, 1)))
   }

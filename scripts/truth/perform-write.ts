@@ -1,4 +1,5 @@
 import { Fact, Note } from './entities.ts'
+import { isDeclared, isHidden, sendHidden } from './perform-hidden-write.ts'
 import type { StepOf } from './program.ts'
 import type { Stage } from './stage.ts'
 
@@ -17,6 +18,11 @@ export async function performWrite(stage: Stage, step: WriteStep): Promise<void>
   const fact = stage.cell(role, 'fact', mark)
   const noteCell = stage.cell(role, 'note', note)
   const since = stage.now()
+  if (isHidden(how)) {
+    const write = stage.write(step, role, fact, 1, { unmarked: !isDeclared(how), streamed: how.endsWith('stream') })
+    const name = mark.replace('.', '_')
+    return await stage.send(role, [write], () => sendHidden(how, { em, mark, note, name }))
+  }
   switch (how) {
     case 'create':
       em.create(Fact, { text: mark })

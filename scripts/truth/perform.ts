@@ -1,4 +1,7 @@
 /** Carries out the steps of a program. */
+import { performOwnBegin } from './perform-asked.ts'
+import { performEnding } from './perform-ending.ts'
+import { leaveBehind } from './perform-left-behind.ts'
 import { performEnd } from './perform-end.ts'
 import { performFailure, performRead, performStream } from './perform-read.ts'
 import { compare, load } from './perform-compare.ts'
@@ -49,6 +52,12 @@ async function perform(stage: Stage, step: Step): Promise<void> {
       return await performStream(stage, step)
     case 'scope':
       return await performScope(stage, step, performAll)
+    case 'own begin':
+      return await performOwnBegin(stage, step, performAll)
+    case 'leave behind':
+      return await leaveBehind(stage, step)
+    case 'ending':
+      return await performEnding(stage, step)
     case 'savepoint':
       return await performSavepoint(stage, step, performAll)
     case 'nested run':

@@ -27,6 +27,8 @@ export interface Played {
   readonly writes: number
 }
 
+/** Steps behind which the connections are looked at. */
+const LEAVES: readonly string[] = ['leave behind', 'ending']
 const CLOSED = Promise.resolve()
 
 export async function play(program: Program, { lane, servers, patienceMs }: Theatre): Promise<Played> {
@@ -73,12 +75,15 @@ export async function play(program: Program, { lane, servers, patienceMs }: Thea
     return { lies: journal.lies, hung, leaked: false, outcome: 'pending', writes: journal.writes.length }
   }
   const leaked = await leftOpen(journal, lane, databases, patienceMs)
+  const leaves = !leaked && [...everyStep(program.steps)].some(({ do: what }) => LEAVES.includes(what))
+  const left = leaves ? await lane.leftBehind() : []
+  for (const each of left) journal.lie('left behind', each)
   const found = new Map<Cell, Value>()
   for (const database of databases) {
     for (const [cell, value] of await stored((await lane.store(database)).look, database)) found.set(cell, value)
   }
   judge(journal, found)
-  if (leaked) await lane.renew()
+  if (leaked || left.length > 0) await lane.renew()
   const outcome = journal.units.findLast(({ isNested }) => !isNested)?.outcome ?? 'pending'
   return { lies: journal.lies, hung, leaked, outcome, writes: journal.writes.length }
 }

@@ -41,7 +41,13 @@ function phrase(step: Step): string {
     case 'fail':
       return `${step.role}: a statement that fails (${step.how})`
     case 'scope':
-      return `${step.role}.transactional()${step.throws ? ' that throws at its end' : ''}`
+      return `${step.role}.transactional(${step.asks ? JSON.stringify(step.asks) : ''})${step.throws ? ' that throws at its end' : ''}`
+    case 'own begin':
+      return `${step.role}.begin(${JSON.stringify(step.asks)}), ${step.commits ? 'committed' : 'rolled back'} after`
+    case 'leave behind':
+      return `${step.role}: leaves something behind (${step.how})`
+    case 'ending':
+      return `${step.role}: a statement that ends its transaction (${step.how})`
     case 'savepoint':
       return `txn.savepoint()${step.rollback ? ', rolled back after' : ', kept'}`
     case 'compare':

@@ -18,6 +18,16 @@ export interface Role {
   readonly pipelineCommit?: true
   readonly isolationLevel?: 'serializable' | 'repeatable read'
   readonly rawWrites?: 'commit' | 'error'
+  /** What the server gives transactions of which nobody says more. */
+  readonly server?: IsolationLevel
+}
+
+export type IsolationLevel = 'read committed' | 'repeatable read' | 'serializable'
+
+/** What em.transactional() and em.begin() ask of their transaction. */
+export interface Asked {
+  readonly isolationLevel?: IsolationLevel
+  readonly readOnly?: true
 }
 
 export const ENTRIES = ['run', 'http/1', 'http/2'] as const
@@ -56,9 +66,91 @@ export const WRITES = [
   'kysely update',
   'remove',
 ] as const
-export type WriteHow = (typeof WRITES)[number]
 
-export const READS = ['find', 'count', 'raw', 'by id'] as const
+/** Inserts by code of the database's own, or whose text hides them. */
+export const HIDDEN_WRITES = {
+  postgresql: [
+    'function',
+    'function of sql',
+    'function by kysely',
+    'function in find',
+    'function in a stream',
+    'function in explain',
+    'function in a cursor',
+    'procedure',
+    'do',
+    'with',
+    'explain',
+    'comment',
+    'trigger',
+    'trigger by insert',
+    'view',
+    'view by kysely',
+    'rule',
+    'reading view',
+    'reading view by find',
+  ],
+  sqlite: ['with', 'comment', 'returning', 'trigger', 'trigger by insert', 'view', 'view by kysely'],
+} as const
+export type HiddenHow = (typeof HIDDEN_WRITES)[Dialect][number]
+export type WriteHow = (typeof WRITES)[number] | HiddenHow
+
+export const READS = ['find', 'count', 'raw', 'by id', 'all facts', 'its mode', 'its connection'] as const
+
+/** What would outlive its unit on the connection to PostgreSQL. */
+export const LEFTOVERS = [
+  'set',
+  'set local',
+  'set_config',
+  'set_config local',
+  'set role',
+  'function that sets',
+  'find that sets',
+  'view that sets',
+  'procedure that sets',
+  'temporary table',
+  'function with a temporary table',
+  'lock',
+  'function that locks',
+  'find that locks',
+  'listen',
+  'prepare',
+  'cursor with hold',
+] as const
+
+/** Statements that would end or leave their transaction. */
+export const ENDINGS = {
+  postgresql: [
+    'commit',
+    'rollback',
+    'begin',
+    'end',
+    'abort',
+    'commit and chain',
+    'prepare transaction',
+    'behind a comment',
+    'behind a nested comment',
+    'behind a select',
+    'behind an insert',
+    'behind dollars',
+    'procedure',
+    'do',
+    'backslash and commit',
+    'backslash and rollback',
+    'backslash and another',
+  ],
+  sqlite: [
+    'commit',
+    'rollback',
+    'begin',
+    'end',
+    'behind a comment',
+    'behind a select',
+    'behind an insert',
+    'behind a line',
+  ],
+} as const
+export type EndingHow = (typeof ENDINGS)[Dialect][number]
 export const FAILURES = ['unique', 'division', 'validation', 'unique at flush', 'late'] as const
 export const MOMENTS = ['beforeCommit', 'afterCommit', 'beforeAbort', 'afterAbort'] as const
 
@@ -79,7 +171,23 @@ export type Action =
   | { readonly do: 'read'; readonly role: Slot; readonly how: (typeof READS)[number] }
   | { readonly do: 'fail'; readonly role: Slot; readonly how: (typeof FAILURES)[number] }
   /** em.transactional() */
-  | { readonly do: 'scope'; readonly role: Slot; readonly steps: readonly Step[]; readonly throws: boolean }
+  | {
+      readonly do: 'scope'
+      readonly role: Slot
+      readonly steps: readonly Step[]
+      readonly throws: boolean
+      readonly asks?: Asked
+    }
+  /** em.begin() of the program's own, up to its em.commit() or em.rollback() */
+  | {
+      readonly do: 'own begin'
+      readonly role: Slot
+      readonly asks: Asked
+      readonly steps: readonly Step[]
+      readonly commits: boolean
+    }
+  | { readonly do: 'leave behind'; readonly role: Slot; readonly how: (typeof LEFTOVERS)[number] }
+  | { readonly do: 'ending'; readonly role: Slot; readonly how: EndingHow }
   /** txn.savepoint(), and its rollback */
   | { readonly do: 'savepoint'; readonly steps: readonly Step[]; readonly rollback: boolean }
   /** Compares the entities in memory with their rows; `again` changes one of them and looks once more. */
@@ -136,4 +244,9 @@ export function joins(role: Role): boolean {
 /** The roles whose backend can be terminated. */
 export function killable({ roles }: Frame): Role[] {
   return roles.filter((role) => role.dialect === 'postgresql' && (joins(role) || role.commit === 'autonomous'))
+}
+
+/** The roles whose connection something can be left on. */
+export function leavable({ roles }: Frame): Role[] {
+  return roles.filter(({ dialect }) => dialect === 'postgresql')
 }

@@ -25,6 +25,8 @@ export interface Write {
   readonly byProgram: boolean
   /** In a branch that nobody awaited. */
   readonly isForgotten: boolean
+  /** By a stream, which may be broken off when its statement has run. */
+  readonly streamed: boolean
   /** Raw SQL that nobody declared. */
   readonly unmarked: boolean
   /** Assigned to an entity while something of its session was under way. */
@@ -37,7 +39,7 @@ export interface Write {
   shaky: boolean
 }
 
-/** An em.transactional(). */
+/** An em.transactional(), or an em.begin() where MikroORM carries that out. */
 export interface Scope {
   readonly role: Slot
   readonly called: number
@@ -45,6 +47,8 @@ export interface Scope {
   left: number
   answered: number
   outcome: 'open' | 'kept' | 'rolled back'
+  /** Whether nothing is to be written in it. */
+  readonly reads: boolean
 }
 
 export interface SavepointRecord {
@@ -63,6 +67,18 @@ export interface End {
   outcome: 'pending' | 'committed' | 'aborted' | 'unknown' | 'refused'
   /** Roles that were rolled back although the others were committed, or the other way round, as the error says. */
   readonly except: Map<Slot, 'committed' | 'aborted' | 'unknown'>
+  /** A statement has ended it, which the library noticed: nothing undoes that. */
+  readonly byStatement?: true
+}
+
+/** What a role saw when it read all facts. */
+export interface View {
+  readonly unit: Unit
+  readonly role: Role
+  readonly issued: number
+  readonly answered: number
+  readonly database: string
+  readonly cells: ReadonlySet<Cell>
 }
 
 /** A statement or a flush that failed. `role` is undefined where it may be any that joined. */
@@ -102,6 +118,10 @@ export class Unit {
   readonly scopes: Scope[] = []
   /** Entities that were changed and flushed, and whose row is as before: a lie where the unit resolves. */
   readonly stuck: string[] = []
+  /** What was to be left on a connection. */
+  readonly leftBehind: { readonly role: Slot; readonly mark: string }[] = []
+  /** Isolation levels that were asked for, and not refused. */
+  readonly levels: { readonly role: Slot; readonly level: string }[] = []
   readonly base = new Map<Slot, Level>()
   /** Roles whose own commit may fail by what the program did. */
   readonly poisoned = new Set<Slot>()
@@ -140,6 +160,7 @@ export interface Lie {
 /** All of one play of a program. */
 export class Journal {
   readonly writes: Write[] = []
+  readonly views: View[] = []
   readonly units: Unit[] = []
   readonly lies: Lie[] = []
   #now = 0

@@ -84,6 +84,10 @@ function* simplified(steps: readonly Step[]): Generator<readonly Step[]> {
 
 function* simplerSteps(step: Step): Generator<Step> {
   if (step.handling !== 'awaited') yield { ...step, handling: 'awaited' }
+  if (step.do === 'scope' && step.asks !== undefined) {
+    const { asks: _, ...plain } = step
+    yield plain
+  }
   if (step.do !== 'write') return
   if (step.via === 'global') yield { ...step, via: 'session' }
   if (step.flush) yield { ...step, flush: false }

@@ -1,5 +1,5 @@
 /** How often each kind of step is dealt, and where it can stand. */
-import { killable, type Action, type Frame } from './program.ts'
+import { killable, leavable, type Action, type Frame } from './program.ts'
 
 export type Kind = Exclude<Action['do'], 'begin' | 'throw'>
 
@@ -29,6 +29,9 @@ export const WEIGHTS: Readonly<Record<Kind, { readonly weight: number; readonly 
   read: { weight: 6, where: anywhere },
   fail: { weight: 6, where: anywhere },
   scope: { weight: 9, where: nests },
+  'own begin': { weight: 3, where: (place) => nests(place) && !place.branch },
+  'leave behind': { weight: 5, where: (place) => leavable(place.frame).length > 0 },
+  ending: { weight: 3, where: anywhere },
   savepoint: { weight: 5, where: (place) => mainLine(place) && nests(place) },
   compare: { weight: 3, where: mainLine },
   parallel: { weight: 4, where: (place) => nests(place) && inOwnUnit(place) },

@@ -37,11 +37,13 @@ const RUNS = [
 /** Each with a run that is known to find it, and the kind of lie it shows as. */
 const BROKEN = [
   ['entities-stay', 'sqlite', '1', 'entity shows'],
-  ['commit-believed', 'postgresql', '6', 'committed but missing'],
-  ['second-commit-skipped', 'postgresql', '1', 'leak'],
-  ['earlier-attempt-kept', 'sqlite', '3', 'of an earlier attempt'],
-  ['client-ignored', 'sqlite', '8', 'aborted but stored'],
-  ['reader-left-open', 'postgresql', '6', 'leak'],
+  ['commit-believed', 'postgresql', '2', 'committed but missing'],
+  ['second-commit-skipped', 'postgresql', '2', 'leak'],
+  ['earlier-attempt-kept', 'sqlite', '1', 'of an earlier attempt'],
+  ['client-ignored', 'sqlite', '7', 'aborted but stored'],
+  ['reader-left-open', 'postgresql', '1', 'leak'],
+  ['connections-not-cleaned', 'postgresql', '1', 'left behind'],
+  ['read-only-ignored', 'sqlite', '2', 'accepted by a reader'],
 ] as const
 
 const resultOf = oneAhead([
