@@ -114,7 +114,7 @@ function judgeUnit(journal: Journal, fates: ReadonlyMap<Write, Fate>, unit: Unit
     journal.lie('error lost', `the program threw ${shown(unit.threw)}, and its caller was told that all is well`)
   }
   if (unit.outcome === 'resolved') for (const each of unit.stuck) journal.lie('entity stuck', each)
-  const ended = unit.ends.find((end) => end.byStatement === true && isLastOf(end, unit))
+  const ended = unit.ends.find((end) => end.byStatement !== undefined && isLastOf(end, unit))
   if (ended !== undefined && unit.outcome === 'resolved' && !unit.doomed && !unit.vetoed && !unit.left) {
     journal.lie('ended and resolved', `a statement ended the transaction of ${ended.roles}, and the unit is done`)
   }
@@ -133,9 +133,9 @@ function judgeUnit(journal: Journal, fates: ReadonlyMap<Write, Fate>, unit: Unit
 /** Whether what a statement ended was the last transaction of a joined role. */
 function isLastOf(end: End, unit: Unit): boolean {
   const role = unit.roles.get(end.roles as Slot)!
-  const mayGoOn = unit.ends.some(
-    ({ called, roles }) => called > end.called && (roles === 'joined' || roles === role.name),
-  )
+  const mayGoOn = unit.ends.some((other) => {
+    return other !== end && other.answered > end.byStatement! && (other.roles === 'joined' || other.roles === role.name)
+  })
   return joins(role) && !mayGoOn
 }
 

@@ -9,7 +9,7 @@
  * - `meanwhile`: what was assigned to an entity while a flush that nobody awaited was under way, or since its transaction
  *   ended;
  * - `ended by a statement`: what was in memory when one committed, and may have been flushed;
- * - `broken off`: a stream that failed, whose statement may have run before;
+ * - `broken off`: a stream that failed, or a find that committed at once, whose statement may have run before;
  * - `as the unit ended`: what a forgotten branch only had in memory when its unit, or em.transactional(), was over;
  * - `never answered`: reported as a hang.
  */
@@ -27,7 +27,7 @@ const open = (why: string, group?: string): Fate => ({ is: 'open', why, ...(grou
 
 export function fateOf(write: Write, all: readonly Write[]): Fate {
   const { unit, role } = write
-  if (write.answer === 'refused') return write.streamed ? open('broken off') : GONE
+  if (write.answer === 'refused') return write.mayBreakOff ? open('broken off') : GONE
   if (write.issued > unit.endAnswered) return GONE
   if (write.meanwhile || isAssignedLater(write)) return open('meanwhile')
   if (isLate(write)) return open('as the unit ended')
@@ -46,7 +46,7 @@ export function fateOf(write: Write, all: readonly Write[]): Fate {
 /** By a statement that ended the transaction, with what was sent until then. */
 function endedByStatement(write: Write): Fate | undefined {
   const end = endsFor(write).find(({ called }) => write.answered < called)
-  if (end?.byStatement !== true) return undefined
+  if (end?.byStatement === undefined) return undefined
   const { role: of, scopes, unit } = write
   const isRolledBack = scopes.some(({ role, outcome, answered }) => {
     return role === of.name && outcome === 'rolled back' && answered < end.called
@@ -209,7 +209,7 @@ function isCommittedWith(write: Write, { role, issued, at }: Failure, unit: Unit
   const sameEnd = end !== undefined && ends.find(({ called }) => write.answered < called) === end
   if (
     !sameEnd ||
-    end.byStatement === true ||
+    end.byStatement !== undefined ||
     ends.some(isBesideAnEnd) ||
     end.outcome !== 'committed' ||
     end.except.has(write.role.name)

@@ -37,10 +37,11 @@ export async function performEnding(stage: Stage, step: StepOf<'ending'>): Promi
   const sql = TEXTS[how](mark)
   const write = sql.includes(mark) && how !== 'prepare transaction' ? stage.cell(slot, 'fact', mark) : undefined
   const writes = write === undefined ? [] : [stage.write(step, slot, write, 1, { unmarked: true })]
+  const issued = stage.now()
   try {
     await stage.send(slot, writes, () => em.execute(sql))
   } catch (error) {
-    if (error instanceof EndedByStatementError) noteEnd(stage, step, error.outcome, writes)
+    if (error instanceof EndedByStatementError) noteEnd(stage, step, issued, error.outcome, writes)
     throw error
   }
   // Where each statement commits, a procedure may do so itself, and one that ends nothing does no harm.
@@ -49,7 +50,13 @@ export async function performEnding(stage: Stage, step: StepOf<'ending'>): Promi
 }
 
 /** The error says what has become of all that was sent before. */
-function noteEnd(stage: Stage, { role }: StepOf<'ending'>, said: string, writes: readonly Write[]): void {
+function noteEnd(
+  stage: Stage,
+  { role }: StepOf<'ending'>,
+  issued: number,
+  said: string,
+  writes: readonly Write[],
+): void {
   for (const write of writes) Object.assign(write, { answer: 'done', answered: stage.now() })
   const outcome: End['outcome'] = said === 'committed' ? said : said === 'rolled back' ? 'aborted' : 'unknown'
   stage.unit.poisoned.add(role)
@@ -60,6 +67,6 @@ function noteEnd(stage: Stage, { role }: StepOf<'ending'>, said: string, writes:
     answered: stage.now(),
     outcome,
     except: new Map(),
-    byStatement: true,
+    byStatement: issued,
   })
 }

@@ -1,5 +1,5 @@
 import { Fact, Note } from './entities.ts'
-import { isDeclared, isHidden, sendHidden } from './perform-hidden-write.ts'
+import { isDeclared, isHidden, mayBreakOff, sendHidden } from './perform-hidden-write.ts'
 import type { StepOf } from './program.ts'
 import type { Stage } from './stage.ts'
 
@@ -19,7 +19,10 @@ export async function performWrite(stage: Stage, step: WriteStep): Promise<void>
   const noteCell = stage.cell(role, 'note', note)
   const since = stage.now()
   if (isHidden(how)) {
-    const write = stage.write(step, role, fact, 1, { unmarked: !isDeclared(how), streamed: how.endsWith('stream') })
+    const write = stage.write(step, role, fact, 1, {
+      unmarked: !isDeclared(how),
+      mayBreakOff: mayBreakOff(how, stage.role(role)),
+    })
     const name = mark.replace('.', '_')
     return await stage.send(role, [write], () => sendHidden(how, { em, mark, note, name }))
   }

@@ -25,8 +25,8 @@ export interface Write {
   readonly byProgram: boolean
   /** In a branch that nobody awaited. */
   readonly isForgotten: boolean
-  /** By a stream, which may be broken off when its statement has run. */
-  readonly streamed: boolean
+  /** Whether its error may come when its statement has run. */
+  readonly mayBreakOff: boolean
   /** Raw SQL that nobody declared. */
   readonly unmarked: boolean
   /** Assigned to an entity while something of its session was under way. */
@@ -67,8 +67,8 @@ export interface End {
   outcome: 'pending' | 'committed' | 'aborted' | 'unknown' | 'refused'
   /** Roles that were rolled back although the others were committed, or the other way round, as the error says. */
   readonly except: Map<Slot, 'committed' | 'aborted' | 'unknown'>
-  /** A statement has ended it, which the library noticed: nothing undoes that. */
-  readonly byStatement?: true
+  /** When a statement was sent that has ended it, which the library noticed: nothing undoes that. */
+  readonly byStatement?: number
 }
 
 /** What a role saw when it read all facts. */

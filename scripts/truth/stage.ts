@@ -128,10 +128,10 @@ export class Stage {
     slot: Slot,
     cell: Cell,
     value: Value,
-    how: { buffered?: boolean; unmarked?: boolean; byProgram?: boolean; since?: number; streamed?: boolean } = {},
+    how: { buffered?: boolean; unmarked?: boolean; byProgram?: boolean; since?: number; mayBreakOff?: boolean } = {},
   ): Write {
     const issued = this.now()
-    const { buffered = false, unmarked = false, byProgram = true, since = issued, streamed = false } = how
+    const { buffered = false, unmarked = false, byProgram = true, since = issued, mayBreakOff = false } = how
     const write: Write = {
       cell,
       value,
@@ -145,7 +145,7 @@ export class Stage {
       byProgram,
       isForgotten: this.isForgotten,
       unmarked,
-      streamed,
+      mayBreakOff,
       meanwhile: buffered && typeof value === 'string' && this.level(slot).busy > 0,
       answered: buffered ? issued : Infinity,
       answer: buffered ? 'done' : 'pending',
