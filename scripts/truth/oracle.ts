@@ -66,6 +66,7 @@ function undoneBy(write: Write): Fate | undefined {
   const { unit, role } = write
   for (const scope of write.scopes) {
     if (scope.outcome !== 'rolled back' || scope.role !== role.name || write.issued > scope.answered) continue
+    if (scope.byHand === true && write.buffered && !write.flushed) return open('at the same time')
     return write.answered > scope.left && write.answered < Infinity ? open('at the same time') : GONE
   }
   for (const scope of unit.scopes) {

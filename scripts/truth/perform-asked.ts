@@ -82,6 +82,7 @@ export async function performOwnBegin(
     answered: Infinity,
     outcome: 'open',
     reads: asks.readOnly === true,
+    byHand: true,
   }
   await stage.ask(slot, () => em.begin(asks))
   if (!isScope && !unit.disabled && role.commit !== 'autonomous') {

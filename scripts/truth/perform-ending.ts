@@ -41,7 +41,8 @@ export async function performEnding(stage: Stage, step: StepOf<'ending'>): Promi
   try {
     await stage.send(slot, writes, () => em.execute(sql))
   } catch (error) {
-    if (error instanceof EndedByStatementError) noteEnd(stage, step, issued, error.outcome, writes)
+    // Behind the end, all statements get the error of it.
+    if (error instanceof EndedByStatementError && !known.has(error)) noteEnd(stage, step, issued, error, writes)
     throw error
   }
   // Where each statement commits, a procedure may do so itself, and one that ends nothing does no harm.
@@ -49,15 +50,20 @@ export async function performEnding(stage: Stage, step: StepOf<'ending'>): Promi
     stage.play.journal.lie('ending accepted', `${mark} in ${slot}: ${how}`)
 }
 
+/** Errors that were taken note of. */
+const known = new WeakSet<EndedByStatementError>()
+
 /** The error says what has become of all that was sent before. */
 function noteEnd(
   stage: Stage,
   { role }: StepOf<'ending'>,
   issued: number,
-  said: string,
+  error: EndedByStatementError,
   writes: readonly Write[],
 ): void {
   for (const write of writes) Object.assign(write, { answer: 'done', answered: stage.now() })
+  known.add(error)
+  const said = error.outcome
   const outcome: End['outcome'] = said === 'committed' ? said : said === 'rolled back' ? 'aborted' : 'unknown'
   stage.unit.poisoned.add(role)
   stage.unit.ends.push({

@@ -1,5 +1,5 @@
 /** Nested transactions, savepoints and runs. */
-import { Deliberate } from './errors.ts'
+import { Deliberate, hasCode } from './errors.ts'
 import { assertGiven } from './perform-asked.ts'
 import { otherDatabase } from './lane.ts'
 import { joins, type Step, type StepOf } from './program.ts'
@@ -44,6 +44,8 @@ export async function performScope(stage: Stage, step: StepOf<'scope'>, performA
     scope.outcome = 'rolled back'
     // What was written beside it is undone with it, and the role can no longer commit.
     if (outer.busy > 0 || isWrittenBeside(stage, scope)) stage.unit.poisoned.add(step.role)
+    // One that outlived the one around it keeps the role from its own commit.
+    if (hasCode(error, 'SQLASSIST_NESTED_TRANSACTION_ENDED')) stage.unit.poisoned.add(step.role)
     if (!entered) stage.fail(step.role, error)
     throw error
   } finally {

@@ -49,6 +49,8 @@ export interface Scope {
   outcome: 'open' | 'kept' | 'rolled back'
   /** Whether nothing is to be written in it. */
   readonly reads: boolean
+  /** By em.begin(): what was only in memory stays there when it is rolled back. */
+  readonly byHand?: true
 }
 
 export interface SavepointRecord {
