@@ -54,7 +54,7 @@ const resultOf = oneAhead([
   ),
   ...BROKEN.map(([name, database, seed]) => () => {
     const options = ['--programs', '24', '--seed', seed, '--database', database, '--break', name]
-    return truth(...options, '--show', '0', '--patience', '1000')
+    return truth(...options, '--show', '0', '--patience', '2000')
   }),
 ])
 
