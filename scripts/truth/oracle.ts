@@ -9,12 +9,12 @@
  * - `meanwhile`: what was assigned to an entity while a flush that nobody awaited was under way, or since its transaction
  *   ended;
  * - `ended by a statement`: what was in memory when one committed, and may have been flushed;
- * - `broken off`: a stream that failed, or a find that committed at once, whose statement may have run before;
+ * - `broken off`: a stream or a find that failed, whose statement may have run before;
  * - `as the unit ended`: what a forgotten branch only had in memory when its unit, or em.transactional(), was over;
  * - `never answered`: reported as a hang.
  */
 import { joins } from './program.ts'
-import type { End, Failure, SavepointRecord, Unit, Write } from './record.ts'
+import type { End, Failure, SavepointRecord, Scope, Unit, Write } from './record.ts'
 
 /** Writes of one group are all stored, or none. */
 export type Fate =
@@ -47,34 +47,30 @@ export function fateOf(write: Write, all: readonly Write[]): Fate {
 function endedByStatement(write: Write): Fate | undefined {
   const end = endsFor(write).find(({ called }) => write.answered < called)
   if (end?.byStatement === undefined) return undefined
-  const { role: of, scopes, unit } = write
-  const isRolledBack = scopes.some(({ role, outcome, answered }) => {
-    return role === of.name && outcome === 'rolled back' && answered < end.called
-  })
-  if (isRolledBack) return GONE
-  const isUndone = unit.savepoints.some(
-    (each) => each.rolledBack < end.called && bySavepoint(write, each) !== undefined,
-  )
-  if (isUndone) return undefined
+  const undone = undoneBy(write, end.called)
+  if (undone !== undefined) return undone
   // A read, or the end of a nested transaction, may have flushed it.
   const isUnsure = write.buffered && !write.flushed && end.outcome !== 'aborted'
   return isUnsure ? open('ended by a statement') : byEnd(write, end)
 }
 
-/** By the rollback of a nested transaction or a savepoint. */
-function undoneBy(write: Write): Fate | undefined {
+/** By the rollback of a nested transaction or a savepoint, which was over before that. */
+function undoneBy(write: Write, before = Infinity): Fate | undefined {
   const { unit, role } = write
+  const isUndone = ({ outcome, answered, role: of }: Scope): boolean => {
+    return outcome === 'rolled back' && of === role.name && (answered < before || before === Infinity)
+  }
   for (const scope of write.scopes) {
-    if (scope.outcome !== 'rolled back' || scope.role !== role.name || write.issued > scope.answered) continue
+    if (!isUndone(scope) || write.issued > scope.answered) continue
     if (scope.byHand === true && write.buffered && !write.flushed) return open('at the same time')
     return write.answered > scope.left && write.answered < Infinity ? open('at the same time') : GONE
   }
   for (const scope of unit.scopes) {
-    const isRolledBack = scope.outcome === 'rolled back' && scope.role === role.name
-    if (isRolledBack && overlaps(write, scope.called, scope.answered)) return open('at the same time')
+    if (isUndone(scope) && overlaps(write, scope.called, scope.answered)) return open('at the same time')
   }
   if (!joins(role)) return undefined
   for (const savepoint of unit.savepoints) {
+    if (before < Infinity && savepoint.rolledBack > before) continue
     const fate = bySavepoint(write, savepoint)
     if (fate !== undefined) return fate
   }

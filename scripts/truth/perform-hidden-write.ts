@@ -2,7 +2,7 @@
 import { raw, type SqlEntityManager } from '@mikro-orm/sql'
 import { sql } from 'kysely'
 import { Echo, Inbox, Note } from './entities.ts'
-import { HIDDEN_WRITES, type HiddenHow, type Role, type WriteHow } from './program.ts'
+import { HIDDEN_WRITES, type HiddenHow, type WriteHow } from './program.ts'
 
 interface Hidden {
   readonly em: SqlEntityManager
@@ -44,8 +44,8 @@ export function isDeclared(how: HiddenHow): boolean {
 }
 
 /** Whether an error may come when its statement has run: MikroORM still works on what a find has read. */
-export function mayBreakOff(how: HiddenHow, { commit }: Role): boolean {
-  return how.endsWith('stream') || (how.endsWith('find') && commit === 'autocommit')
+export function mayBreakOff(how: HiddenHow): boolean {
+  return how.endsWith('stream') || how.endsWith('find')
 }
 
 function isText(how: HiddenHow): how is keyof typeof TEXTS {

@@ -21,7 +21,7 @@ export async function performWrite(stage: Stage, step: WriteStep): Promise<void>
   if (isHidden(how)) {
     const write = stage.write(step, role, fact, 1, {
       unmarked: !isDeclared(how),
-      mayBreakOff: mayBreakOff(how, stage.role(role)),
+      mayBreakOff: mayBreakOff(how),
     })
     const name = mark.replace('.', '_')
     return await stage.send(role, [write], () => sendHidden(how, { em, mark, note, name }))
