@@ -61,8 +61,25 @@ addEventListener('DOMContentLoaded', () => {
     live.textContent = text
   }
 
+  // News for a screen reader, gathered: requests may come faster than they can be read out.
+  const NEWS_MS = 1500
+  const news = document.querySelector('[data-news]')
+  let newRequests = 0
+  let latestNews
+  let telling
+  function announce(text) {
+    latestNews = text
+    telling ??= setTimeout(() => {
+      telling = undefined
+      news.textContent = latestNews()
+    }, NEWS_MS)
+  }
+  const keysShown = () => new Set([...document.querySelectorAll('.request')].map((request) => request.dataset.key))
+  const verdictShown = () => [...document.querySelectorAll('.verdict-text')].at(-1)?.textContent
+
   // Filters: all words have to match, and one of the tags.
   function applyFilters() {
+    const inWords = []
     for (const box of document.querySelectorAll('input[data-filter]')) {
       const name = box.dataset.filter
       const words = box.value.toLowerCase().split(/\\s+/).filter(Boolean)
@@ -77,13 +94,25 @@ addEventListener('DOMContentLoaded', () => {
         item.hidden = !matches
         if (matches) shown += 1
       }
+      inWords.push(shown + ' of ' + items.length)
       const none = (group.closest('.card') ?? document).querySelector('[data-none]')
       if (none) none.hidden = shown > 0 || items.length === 0
     }
+    return inWords.join(', ') + ' shown'
+  }
+  function filter() {
+    const shown = applyFilters()
+    announce(() => shown)
   }
   document.addEventListener('input', (event) => {
-    if (event.target.matches('input[data-filter]')) applyFilters()
+    if (event.target.matches('input[data-filter]')) filter()
   })
+
+  function newRequestsInWords() {
+    const text = newRequests === 1 ? '1 new request' : newRequests + ' new requests'
+    newRequests = 0
+    return text
+  }
 
   // Live: loads changes again, one load at a time.
   let loading = false
@@ -99,8 +128,13 @@ addEventListener('DOMContentLoaded', () => {
       if (response.status === 404) showLive('lost', 'no longer kept')
       if (!response.ok || paused) return
       const page = new DOMParser().parseFromString(await response.text(), 'text/html')
+      const keysBefore = keysShown()
+      const verdictBefore = verdictShown()
       morph(document.querySelector('main'), page.querySelector('main'))
       applyFilters()
+      newRequests += [...keysShown()].filter((key) => !keysBefore.has(key)).length
+      if (newRequests > 0) announce(newRequestsInWords)
+      if (verdictShown() !== verdictBefore) announce(verdictShown)
     } catch {
       showLive('lost', 'connection lost')
     } finally {
@@ -132,6 +166,11 @@ addEventListener('DOMContentLoaded', () => {
   // Buttons
   const actions = {
     theme: nextTheme,
+    keys() {
+      hasKeys = !hasKeys
+      store('keys', hasKeys ? 'on' : 'off')
+      showKeys()
+    },
     pause(button) {
       paused = !paused
       button.setAttribute('aria-pressed', String(paused))
@@ -156,11 +195,16 @@ addEventListener('DOMContentLoaded', () => {
     if (button.dataset.do) actions[button.dataset.do](button)
     if (button.dataset.tag) {
       button.setAttribute('aria-pressed', String(button.getAttribute('aria-pressed') !== 'true'))
-      applyFilters()
+      filter()
     }
   })
 
-  // Keys
+  // Keys of one letter, which can be switched off: a program that types what is spoken would press them.
+  let hasKeys = stored('keys') !== 'off'
+  function showKeys() {
+    for (const state of document.querySelectorAll('[data-keys]')) state.textContent = hasKeys ? 'on' : 'off'
+  }
+  showKeys()
   function move(step) {
     const stops = [...document.querySelectorAll('.request:not([hidden]) .cover, .row:not([hidden]) > details > summary')]
     const at = stops.indexOf(document.activeElement)
@@ -184,7 +228,7 @@ addEventListener('DOMContentLoaded', () => {
       }
       return
     }
-    const action = keys[event.key]
+    const action = hasKeys && keys[event.key]
     if (!action) return
     event.preventDefault()
     action()

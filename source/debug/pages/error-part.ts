@@ -24,7 +24,7 @@ export function errorPart({ name, message, code, frames, cause }: RecordedError)
 function stack(frames: readonly string[]): Html {
   return html`<details class="stack">
     <summary>${frames.find((line) => !isForeign(line)) ?? frames[0]}</summary>
-    <pre class="frames" tabindex="0" aria-label="Stack">${frames.map(frame)}</pre>
+    <pre class="frames" tabindex="0" role="group" aria-label="Stack">${frames.map(frame)}</pre>
   </details>`
 }
 

@@ -33,7 +33,8 @@ export function layout({ base, nonce }: Place, { title, current, follows, conten
         <a class="skip" href="#main">Skip to the content</a>
         <header class="bar">
           <a class="brand" href="${base}"
-            ><svg class="logo" viewBox="0 0 16 16" aria-hidden="true">${LOGO}</svg>sqlassist</a
+            ><svg class="logo" viewBox="0 0 16 16" aria-hidden="true">${LOGO}</svg
+            ><span class="brand-name">sqlassist</span></a
           >
           <nav aria-label="Pages">${link('requests', '', 'Requests')}${link('registry', '/registry', 'Registry')}</nav>
           <span class="live" role="status" data-live="off">${follows === undefined ? '' : 'not live'}</span>
@@ -42,7 +43,11 @@ export function layout({ base, nonce }: Place, { title, current, follows, conten
           </button>
         </header>
         <main id="main" tabindex="-1">${content}</main>
+        <p class="unseen" role="status" data-news></p>
         <footer class="keys" aria-label="Keys">
+          <button type="button" class="quiet" data-do="keys" title="Switch these keys on or off">
+            Keys: <span data-keys>on</span>
+          </button>
           <kbd>/</kbd> filter <kbd>j</kbd> <kbd>k</kbd> move <kbd>↵</kbd> open <kbd>b</kbd> back <kbd>t</kbd> theme
         </footer>
       </body>

@@ -21,7 +21,7 @@ const OPTIONS = {
 /** The roles of the registry with their options. */
 export function registryPart({ roles, unitsUnderWay, disablesTransactions }: RegistryReport): Html {
   const names = roles.map(({ role }) => role)
-  return html`<section class="card" aria-label="Registry">
+  return html`<section class="card">
     <div class="card-head">
       <h2>Registry <span class="muted">${plural(unitsUnderWay, 'unit')} of work under way</span></h2>
       ${disablesTransactions && html`<span class="badge warn">transactions are disabled</span>`}
@@ -60,7 +60,7 @@ function roleRow(role: RoleReport, names: readonly string[]): Html {
 
 /** Prepared transactions that wait for their end, role by role; undefined where no database was asked. */
 export function inDoubtPart(reports: readonly PreparedReport[] | undefined | 'no answer'): Html {
-  return html`<section class="card" aria-label="In doubt" data-keep="in-doubt">
+  return html`<section class="card" data-keep="in-doubt">
     <div class="card-head">
       <h2>In doubt <span class="muted">prepared transactions of this application that wait for their end</span></h2>
     </div>

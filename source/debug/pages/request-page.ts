@@ -2,7 +2,7 @@ import type { PreparedReport, RegistryReport } from '../../registry/registry-rep
 import type { RecordedAttempt, RecordedRequest } from '../record.ts'
 import { repeatedIn } from '../repeated.ts'
 import { totalsOf } from '../totals.ts'
-import { changesPart } from './changes-part.ts'
+import { changedByReadAdvice, changesPart } from './changes-part.ts'
 import { errorPart } from './error-part.ts'
 import { duration, plural, timeOfDay } from './format.ts'
 import { html, type Html } from './html.ts'
@@ -41,7 +41,7 @@ function head({ base, request, newer, older }: RequestPageFacts): Html {
   const last = attempts.at(-1)
   const neighbour = (to: RecordedRequest | undefined, label: string, rel: string): Html =>
     to === undefined
-      ? html`<span class="quiet off">${label}</span>`
+      ? html`<a class="quiet off" role="link" aria-disabled="true">${label}</a>`
       : html`<a class="quiet" rel="${rel}" href="${base}/requests/${to.id}" title="${titleOf(to)}">${label}</a>`
   const tries = attempts.length + droppedAttempts
   return html`<nav class="trail" aria-label="Requests">
@@ -87,7 +87,7 @@ function head({ base, request, newer, older }: RequestPageFacts): Html {
 
 function attemptPart(facts: RequestPageFacts, attempt: RecordedAttempt, isLast: boolean): Html {
   const { request, roles, report, nowMs } = facts
-  const content = html` ${verdict(request, attempt)} ${advice(attempt, roles)}
+  const content = html` ${verdict(request, attempt)} ${changedByReadAdvice(request, attempt)} ${advice(attempt, roles)}
     <div class="columns">
       ${timeLine(attempt, roles, nowMs)}
       <div class="side">${rolesPart(attempt, roles, report)}${changesPart(attempt, roles)}${storyPart(attempt)}</div>
@@ -105,7 +105,7 @@ function attemptPart(facts: RequestPageFacts, attempt: RecordedAttempt, isLast: 
 function verdict(request: RecordedRequest, attempt: RecordedAttempt): Html {
   const tone = { committed: 'good', aborted: 'bad', ended: 'plain' } as const
   const { outcome, error } = attempt
-  return html`<section class="verdict ${outcome === undefined ? 'busy' : tone[outcome]}" aria-label="Outcome">
+  return html`<section class="verdict ${outcome === undefined ? 'busy' : tone[outcome]}">
     <p class="verdict-text">${outcomeSentence(request, attempt)}</p>
     ${error !== undefined && errorPart(error)}
   </section>`
@@ -115,14 +115,14 @@ function advice(attempt: RecordedAttempt, roles: readonly string[]): Html {
   const left = leftPrepared(attempt)
   return html` ${
     left.length > 0 &&
-    html`<section class="advice bad" aria-label="Left prepared">
+    html`<section class="advice bad">
       <h2>Left prepared</h2>
       <p>Recovery is to finish ${left.map((gid) => html`<code>${gid}</code> `)}</p>
     </section>`
   }
   ${repeatedIn(attempt).map(
     ({ role, shape, times, tookMs }) =>
-      html`<section class="advice ${roleColour(roles, role)}" aria-label="Repeated statement">
+      html`<section class="advice ${roleColour(roles, role)}">
         <h2>${times} times the same statement <span class="muted">role ${role}, ${duration(tookMs)} together</span></h2>
         <p><code>${shape}</code></p>
         <p class="muted">With other values each time${remedy(shape)}</p>

@@ -2,6 +2,8 @@ import type { RegistryReport } from '../../registry/registry-report.ts'
 import type { RecordedRequest } from '../record.ts'
 import { repeatedIn } from '../repeated.ts'
 import { totalsOf } from '../totals.ts'
+import { changedByReadBadge } from './changes-part.ts'
+import { emptyPart } from './empty-part.ts'
 import { enginesPart } from './engines-part.ts'
 import { duration, percent, plural, timeOfDay } from './format.ts'
 import { html, type Html } from './html.ts'
@@ -32,16 +34,7 @@ export function requestsPage(
       </div>
       <button type="button" class="quiet" data-do="pause" aria-pressed="false">Pause</button>
     </div>
-    ${
-      requests.length === 0 &&
-      html`<div class="empty">
-        <p>Nothing yet.</p>
-        <p>
-          Requests that pass through <code>dbSessions</code>, and runs of <code>registry.run</code>, appear here as they
-          come.
-        </p>
-      </div>`
-    }
+    ${requests.length === 0 && emptyPart()}
     <ol class="requests" aria-label="Latest requests">
       ${requests.map((request) => row(base, request, roles, longestMs))}
     </ol>
@@ -73,10 +66,10 @@ function row(base: string, request: RecordedRequest, roles: readonly string[], l
     >
     <span class="status">${statusBadge(request)}</span>
     <span class="outcome"
-      >${last !== undefined && outcomeBadge(last)}${tries > 1 && html`<span class="badge warn">${tries} attempts</span>`}</span
+      >${last !== undefined && outcomeBadge(last)}${tries > 1 && html`<span class="badge warn">${tries} attempts</span>`}${changedByReadBadge(request)}</span
     >
     <span class="roles"
-      >${opened.map(({ role, state }) => html`<span class="role-tag ${roleColour(roles, role)}" title="${role}: ${state}"><i class="dot"></i>${role}${state === 'changed' && html`<b aria-label="changed">•</b>`}</span>`)}</span
+      >${opened.map(({ role, state }) => html`<span class="role-tag ${roleColour(roles, role)}" title="${role}: ${state}"><i class="dot"></i>${role}${state === 'changed' && html`<b aria-hidden="true">•</b><span class="unseen"> changed</span>`}</span>`)}</span
     >
     <span class="count"
       >${repeated[0] !== undefined && html`<span class="badge warn" title="The same statement, ${repeated[0].times} times">N+1 ×${repeated[0].times}</span>`}<span

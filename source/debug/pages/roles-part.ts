@@ -10,7 +10,7 @@ export function rolesPart(
   names: readonly string[],
   report: RegistryReport | undefined,
 ): Html {
-  return html`<section class="card roles-card" aria-label="Roles">
+  return html`<section class="card roles-card">
     <div class="card-head"><h2>Roles</h2></div>
     <ul class="role-list">
       ${roles.map((role) => rolePart(role, names, report))}

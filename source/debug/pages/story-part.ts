@@ -7,7 +7,7 @@ import { markText } from './time-line.ts'
 /** Steps of an attempt's transactions, in their order. */
 export function storyPart(attempt: RecordedAttempt): Html {
   const { steps, transactions, dropped } = attempt
-  return html`<section class="card story" aria-label="Transaction">
+  return html`<section class="card story">
     <div class="card-head"><h2>Transaction</h2></div>
     ${transactions.map(
       ({ description, user, status }, index) =>

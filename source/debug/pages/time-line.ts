@@ -4,6 +4,7 @@ import { errorPart } from './error-part.ts'
 import { duration, percent, plural } from './format.ts'
 import { html, type Html } from './html.ts'
 import { roleColour } from './role-colour.ts'
+import { sqlLines } from './sql-lines.ts'
 import { sql } from './sql.ts'
 
 const TICKS = 2
@@ -25,7 +26,7 @@ export function timeLine(attempt: RecordedAttempt, roles: readonly string[], now
   const scale = { fromMs: attempt.atMs, lengthMs: Math.max(lengthOf(attempt, rows, nowMs), 0.001) }
   const used = [...new Set(attempt.statements.map(({ role }) => role))]
   const { statements, dropped } = attempt
-  return html`<section class="card lines" aria-label="Time line">
+  return html`<section class="card lines">
     <div class="card-head">
       <h2>Time line <span class="muted">${plural(statements.length + dropped.statements, 'statement')}</span></h2>
       ${rows.length > 0 && html`<input type="search" class="filter" data-filter="row-${attempt.attempt}" placeholder="Filter statements…" aria-label="Filter statements" />`}
@@ -98,11 +99,10 @@ function rowPart(row: Row, index: number, { attempt, roles, scale }: Around): Ht
     <details>
       <summary>
         <span class="index">${index + 1}</span>
-        <span class="role"
+        <span class="role" title="${role}"
           >${role === undefined ? html`<span class="muted">transaction</span>` : html`<i class="dot"></i>${role}`}</span
         >
-        <span class="text">${textOf(row)}</span>
-        <span class="flags">${flags(row)}</span>
+        <span class="said"><span class="text">${textOf(row)}</span><span class="flags">${flags(row)}</span></span>
         <span class="rows-count">${rowsShown(row)}</span>
         <span class="took">${span.tookMs === undefined ? '…' : duration(span.tookMs)}</span>
         ${bar(span, scale)}
@@ -204,8 +204,8 @@ function detail(row: Row): Html {
 
 function statementDetail({ sql: text, cutCharacters, parameters, shape }: RecordedStatement, times: number): Html {
   return html`<div class="sql-box">
-      <pre class="sql" tabindex="0" aria-label="Statement">
-${sql(text)}${cutCharacters > 0 && html`<span class="muted">… ${plural(cutCharacters, 'more character')}</span>`}</pre>
+      <pre class="sql" tabindex="0" role="group" aria-label="Statement">
+${sql(sqlLines(text))}${cutCharacters > 0 && html`<span class="muted">… ${plural(cutCharacters, 'more character')}</span>`}</pre>
       <button type="button" class="quiet copy" data-do="copy">Copy</button>
     </div>
     ${
