@@ -75,10 +75,6 @@ const unfold = ({ page }: Context): Promise<void> =>
 const PAGES: Readonly<Record<string, Open>> = {
   'the empty list': async ({ page, empty }) => void (await page.goto(`${empty.server.url}/_sqlassist`)),
   'the list': (context) => open(context, ''),
-  'the list, filtered to nothing': async (context) => {
-    await open(context, '')
-    await context.page.getByLabel('Filter requests').fill('nowhere')
-  },
   'a request, with everything opened': async (context) => {
     await open(context, await pathOf(context.world, 'publish-everything'))
     await unfold(context)

@@ -92,7 +92,6 @@ test('the list shows the latest requests as they come, and the page of one shows
   assert.match(await page.locator('.verdict').innerText(), /Aborted: an error was thrown.*could not be read/s)
   assert.match(await page.locator('.advice').first().innerText(), /24 times the same statement/)
   assert.match(await page.locator('.summary').innerText(), /ctx\.dbSession/)
-  await shoot(page, 'panel-request-light')
 
   await page.locator('.row', { hasText: 'quota' }).locator('summary').first().click()
   const detail = page.locator('.row', { hasText: 'quota' }).locator('.detail')
@@ -120,7 +119,6 @@ test('a request under way is followed to its end, and what the reader opened sta
   await page.locator('.row', { hasText: 'audit' }).waitFor()
   assert.match(await page.locator('.roles-card').innerText(), /audit START/)
   assert.is(await first.locator('details').getAttribute('open'), '')
-  await shoot(page, 'panel-live-light')
 
   gates[1].resolve()
   await page.locator('.verdict', { hasText: 'Committed: writer.' }).waitFor()
@@ -174,28 +172,23 @@ test('the panel is dark where the system is, or where the reader says so, which 
   await openRequest(dark, world, 'publish-everything')
   await dark.locator('.row', { hasText: 'quota' }).locator('summary').first().click()
   await shoot(dark, 'panel-request-dark')
-  await dark.goto('/_sqlassist/registry')
-  await shoot(dark, 'panel-registry-dark')
   await dark.context().close()
   assert.ok(browser.isConnected())
 })
 
-test('the panel fits a narrow window', async (context) => {
-  for (const colorScheme of ['light', 'dark'] as const) {
-    const page = await newPage(context, { viewport: { width: 390, height: 844 }, colorScheme })
-    await page.goto('/_sqlassist')
-    await page.locator('.live[data-live="on"]').waitFor()
-    await shoot(page, `panel-list-narrow-${colorScheme}`)
-    assert.is(await page.evaluate('document.documentElement.scrollWidth'), 390)
-    await openRequest(page, context.world, 'publish-everything')
-    await page.locator('.row', { hasText: 'quota' }).locator('summary').first().click()
-    await shoot(page, `panel-request-narrow-${colorScheme}`)
-    await shoot(page, `panel-request-narrow-top-${colorScheme}`, false)
-    assert.is(await page.evaluate('document.documentElement.scrollWidth'), 390)
-    await page.goto('/_sqlassist/registry')
-    assert.is(await page.evaluate('document.documentElement.scrollWidth'), 390)
-    await page.context().close()
-  }
+test('the panel fits a narrow window', async ({ page, world }) => {
+  await page.setViewportSize({ width: 390, height: 844 })
+  await page.goto('/_sqlassist')
+  await page.locator('.live[data-live="on"]').waitFor()
+  await shoot(page, 'panel-list-narrow-light')
+  assert.is(await page.evaluate('document.documentElement.scrollWidth'), 390)
+  await page.emulateMedia({ colorScheme: 'dark' })
+  await openRequest(page, world, 'publish-everything')
+  await page.locator('.row', { hasText: 'quota' }).locator('summary').first().click()
+  await shoot(page, 'panel-request-narrow-dark', false)
+  assert.is(await page.evaluate('document.documentElement.scrollWidth'), 390)
+  await page.goto('/_sqlassist/registry')
+  assert.is(await page.evaluate('document.documentElement.scrollWidth'), 390)
 })
 
 test('the panel can be used by keyboard alone', async ({ page }) => {

@@ -35,9 +35,9 @@ export const WIDTH_STYLES = `
   .keys { padding: 0 12px 20px }
   .toolbar h1 { flex: 1 1 100% }
   .filter { flex: 1 1 160px }
-  .requests { grid-template-columns: minmax(0, 1fr) auto; gap: 0 10px }
+  .requests { grid-template-columns: minmax(0, 1fr) }
   .request .count { flex-wrap: wrap }
-  .request { row-gap: 3px; padding: 9px 12px }
+  .request { grid-template-columns: minmax(0, 1fr) auto; gap: 3px 10px; padding: 9px 12px }
   .request .what { grid-column: 1; grid-row: 1 }
   .request .status { grid-column: 2; grid-row: 1; justify-self: end }
   .request .outcome { grid-column: 1; grid-row: 2 }
