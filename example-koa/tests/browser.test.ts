@@ -1,9 +1,9 @@
-/** The example as a person meets it, in a real browser; what it looked like is left in tests/output. */
-import { fileURLToPath } from 'node:url'
+/** The example as a person meets it, in a real browser; pictures of it are left in tests/output where they are asked for. */
 import type { Browser, Page } from 'playwright-core'
 import * as assert from 'uvu/assert'
 import { openBrowser } from '../../tests/support/browser.ts'
 import { DIALECTS } from '../../tests/support/orms.ts'
+import { picture } from '../../tests/support/picture.ts'
 import { suite } from '../../tests/support/suite.ts'
 import { openExample, type Example } from './example.ts'
 
@@ -14,8 +14,6 @@ interface World {
   /** What the browser complained about, such as something that the Content-Security-Policy forbids. */
   complaints: string[]
 }
-
-const OUTPUT = fileURLToPath(new URL('../../tests/output/', import.meta.url))
 
 for (const dialect of DIALECTS) {
   const test = suite<World>(`a person and the example on ${dialect}`)
@@ -34,8 +32,7 @@ for (const dialect of DIALECTS) {
     await example?.close()
   })
 
-  const shoot = (page: Page, name: string) =>
-    page.screenshot({ path: `${OUTPUT}example-${dialect}-${name}.png`, fullPage: true })
+  const shoot = (page: Page, name: string) => picture(page, `example-${dialect}-${name}`)
 
   async function counts({ example: { look } }: World): Promise<number[]> {
     const tables = ['users', 'articles'].map((table) => look.value(`select count(*) from ${table}`))

@@ -87,7 +87,9 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
     override async begin(options: Parameters<SqlEntityManager['begin']>[0] = {}): Promise<void> {
       const session = managedSession(this)
       if (session === undefined) {
-        askMikroOrmToBegin(this, sessionOfEntityManager(this), options)
+        const own = sessionOfEntityManager(this)
+        if (own?.em === this) own.statements.assertNotNested('em.begin()')
+        askMikroOrmToBegin(this, own, options)
         return await begunByHand(this, () => super.begin({ ...options }))
       }
       // Where nobody coordinates, the first statement begins the transaction as it always does.

@@ -1,15 +1,12 @@
-import { mkdirSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import * as assert from 'uvu/assert'
 import type { Browser, Page } from 'playwright-core'
 import { Author } from '../support/entities.ts'
 import { suite } from '../support/suite.ts'
 import { until } from '../support/until.ts'
 import { openBrowser } from '../support/browser.ts'
+import { picture } from '../support/picture.ts'
 import { publishes, workingDay } from './busy-requests.ts'
 import { openPanelWorld, type PanelWorld } from './panel-world.ts'
-
-const OUTPUT = fileURLToPath(new URL('../output/', import.meta.url))
 
 interface Context {
   world: PanelWorld
@@ -22,7 +19,6 @@ interface Context {
 const test = suite<Context>('the debug panel in a browser')
 
 test.before(async (context) => {
-  mkdirSync(OUTPUT, { recursive: true })
   context.browser = await openBrowser()
   context.world = await openPanelWorld('postgresql', { roles: { audit: {} } })
   await workingDay(context.world)
@@ -59,7 +55,7 @@ async function newPage(
 
 async function shoot(page: Page, name: string, fullPage = true): Promise<void> {
   await page.evaluate('scrollTo(0, 0)')
-  await page.screenshot({ path: `${OUTPUT}${name}.png`, fullPage })
+  await picture(page, name, fullPage)
 }
 
 /** The page of the request with that in its name. */

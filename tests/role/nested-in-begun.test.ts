@@ -40,6 +40,27 @@ for (const dialect of DIALECTS) {
     assert.equal(await authorNames(world.look), ['one', 'two'])
   })
 
+  test('em.begin() beside em.transactional() is refused, and that ends as it would alone', async (world) => {
+    await run(world, async (em) => {
+      const [inside, goOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+      const nested = em.transactional(async (own: Em) => {
+        await insert(own, 'undone')
+        inside.resolve()
+        await goOn.promise
+        throw new Error('on purpose')
+      })
+      await inside.promise
+      const error: any = await rejection(em.begin())
+      assert.is(error.code, 'SQLASSIST_NESTED_TRANSACTION_OPEN')
+      goOn.resolve()
+      assert.is((await rejection(nested)).message, 'on purpose')
+      await em.begin()
+      await insert(em, 'kept')
+      await em.commit()
+    })
+    assert.equal(await authorNames(world.look), ['kept'])
+  })
+
   test('its error leaves by the end of the unit, which rolls the rest back', async (world) => {
     const failing = async (em: Em): Promise<void> => {
       await em.begin()

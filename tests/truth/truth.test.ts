@@ -29,9 +29,8 @@ async function truth(...options: string[]): Promise<Result & { code: number; log
 }
 
 const RUNS = [
-  ['postgresql', '60'],
-  ['sqlite', '150'],
-  ['both', '50'],
+  ['sqlite', '100'],
+  ['both', '100'],
 ] as const
 
 /** Each with a run that is known to find it, and the kind of lie it shows as. */
