@@ -23,7 +23,7 @@ test('a real write skew under serializable converges by retrying: one of the two
   const leave = (id: number) =>
     registry.run(
       async ({ dbSession, tm }) => {
-        const em: any = dbSession.writer
+        const em = dbSession.writer
         tries++
         const onCall = await em.count(Author, { name: 'on call' })
         if (tm.attempt === 1) await meet()
@@ -43,7 +43,7 @@ test('without retrying the second one fails with the serialization error itself,
   const meet = barrier(2)
   const leave = (id: number) =>
     registry.run(async ({ dbSession }) => {
-      const em: any = dbSession.writer
+      const em = dbSession.writer
       await em.count(Author, { name: 'on call' })
       await meet()
       await em.nativeUpdate(Author, { id }, { name: 'gone' })
@@ -60,7 +60,7 @@ test('a deadlock and a lock that is not to be had are worth retrying', async ({ 
   const meet = barrier(2)
   const lockBoth = (first: number, second: number) =>
     registry.run(async ({ dbSession }) => {
-      const em: any = dbSession.writer
+      const em = dbSession.writer
       await em.nativeUpdate(Author, { id: first }, { name: 'a' })
       await meet()
       await em.nativeUpdate(Author, { id: second }, { name: 'b' })
@@ -72,9 +72,9 @@ test('a deadlock and a lock that is not to be had are worth retrying', async ({ 
 
   const notAvailable = await rejection(
     registry.run(async ({ dbSession }) => {
-      await (dbSession.writer as any).nativeUpdate(Author, { id: 1 }, { name: 'a' })
+      await dbSession.writer.nativeUpdate(Author, { id: 1 }, { name: 'a' })
       await registry.run(({ dbSession: inner }) =>
-        (inner.writer as any).execute('select * from author where id = 1 for update nowait'),
+        inner.writer.execute('select * from author where id = 1 for update nowait'),
       )
     }),
   )
@@ -96,7 +96,7 @@ test('constraint violations, syntax errors and whatever else happened are not', 
       registry.run(
         ({ dbSession }) => {
           tries++
-          return (dbSession.writer as any).execute(sql)
+          return dbSession.writer.execute(sql)
         },
         { attempts: 3 },
       ),
@@ -119,7 +119,7 @@ test('a try that failed leaves nothing: sessions are new, its entities and rows 
   const managers = new Set()
   await registry.run(
     async ({ dbSession, tm }) => {
-      const em: any = dbSession.writer
+      const em = dbSession.writer
       managers.add(em)
       em.create(Book, { title: 'the same title each time' })
       await em.flush()
@@ -144,10 +144,10 @@ sqlite('SQLITE_BUSY is worth retrying', async ({ orm, target }) => {
   await registry.run(
     async ({ dbSession, tm }) => {
       tries = tm.attempt
-      const busy = (dbSession.writer as any).insert(Author, { name: 'x' })
+      const busy = dbSession.writer.insert(Author, { name: 'x' })
       const error = await busy.then(
         () => undefined,
-        (reason: unknown) => reason,
+        (reason: Error & { code?: string }) => reason,
       )
       if (error === undefined) return
       assert.is(error.code, 'SQLITE_BUSY')

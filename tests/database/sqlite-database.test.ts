@@ -35,7 +35,7 @@ test('a writer begins immediate, so that reading first and writing later cannot 
   look,
 }) => {
   await new EngineRegistry({ writer: orm }).run(async ({ dbSession }) => {
-    const em: any = dbSession.writer
+    const em = dbSession.writer
     await em.count(Author)
     const blocked = await rejection(look.rows(`insert into author (name) values ('other')`))
     assert.is((blocked as { code?: string }).code, 'SQLITE_BUSY')
@@ -49,7 +49,7 @@ test('a second transaction on the same ORM waits for the first, however the two 
   const opened = Promise.withResolvers<void>()
   const order: string[] = []
   const first = registry.run(async ({ dbSession }) => {
-    await (dbSession.writer as any).insert(Author, { name: 'first' })
+    await dbSession.writer.insert(Author, { name: 'first' })
     opened.resolve()
     for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate)
     order.push('first')
@@ -57,7 +57,7 @@ test('a second transaction on the same ORM waits for the first, however the two 
   await opened.promise
   const later = [1, 2, 3].map((number) =>
     registry.run(async ({ dbSession }) => {
-      await (dbSession.writer as any).insert(Author, { name: `later ${number}` })
+      await dbSession.writer.insert(Author, { name: `later ${number}` })
       order.push('later')
     }),
   )
@@ -69,8 +69,8 @@ test('a second transaction on the same ORM waits for the first, however the two 
 test('a read-only role reads while a writer has its transaction open', async ({ orm, reader, look }) => {
   const registry = new EngineRegistry({ writer: orm, reader: { orm: reader, readOnly: true } })
   await registry.run(async ({ dbSession }) => {
-    await (dbSession.writer as any).insert(Author, { name: 'not yet' })
-    assert.is(await (dbSession.reader as any).count(Author), 0)
+    await dbSession.writer.insert(Author, { name: 'not yet' })
+    assert.is(await dbSession.reader.count(Author), 0)
   })
   assert.is(await look.value('select count(*) from author'), 1)
 })
@@ -82,9 +82,7 @@ test('while another process holds the write lock the event loop goes on, and the
     ticks++
     if (ticks === 20) void lock.release()
   }, 1)
-  await new EngineRegistry({ writer: world.orm }).run(({ dbSession }) =>
-    (dbSession.writer as any).insert(Author, { name: 'x' }),
-  )
+  await new EngineRegistry({ writer: world.orm }).run(({ dbSession }) => dbSession.writer.insert(Author, { name: 'x' }))
   clearInterval(timer)
   assert.ok(ticks >= 20, `only ${ticks} ticks`)
   assert.is(await world.look.value('select count(*) from author'), 1)
@@ -94,9 +92,7 @@ test('the wait for a lock ends after busy_timeout, with SQLITE_BUSY', async ({ t
   const impatient = await openOrm(target, { config: { driverOptions: { timeout: 30 } } })
   await look.rows('begin immediate')
   const error = await rejection(
-    new EngineRegistry({ writer: impatient }).run(({ dbSession }) =>
-      (dbSession.writer as any).insert(Author, { name: 'x' }),
-    ),
+    new EngineRegistry({ writer: impatient }).run(({ dbSession }) => dbSession.writer.insert(Author, { name: 'x' })),
   )
   assert.is((error as { code?: string }).code, 'SQLITE_BUSY')
   await look.rows('rollback')
@@ -117,9 +113,7 @@ test('a commit that a reader holds up outside WAL waits without stopping the eve
     ticks++
     if (ticks === 20) void other.rows('rollback')
   }, 1)
-  await new EngineRegistry({ writer: orm }).run(({ dbSession }) =>
-    (dbSession.writer as any).insert(Author, { name: 'x' }),
-  )
+  await new EngineRegistry({ writer: orm }).run(({ dbSession }) => dbSession.writer.insert(Author, { name: 'x' }))
   clearInterval(timer)
   assert.ok(ticks >= 20, `only ${ticks} ticks`)
   assert.is(await other.value('select count(*) from author'), 1)
@@ -155,7 +149,7 @@ test('what would wait for itself for ever is an error at once', async ({ orm }) 
     const registry = new EngineRegistry({ writer: { orm, scoped } })
     const outside: any = orm.em.fork()
     await registry.run(async ({ dbSession }) => {
-      await (dbSession.writer as any).insert(Author, { name: 'holds the connection' })
+      await dbSession.writer.insert(Author, { name: 'holds the connection' })
       const stuck: (() => Promise<unknown>)[] = [
         () => outside.find(Author, {}),
         () => outside.persist(outside.create(Author, { name: 'x' })).flush(),

@@ -31,6 +31,16 @@ export async function busyAndFailing(ctx: Context): Promise<void> {
   }
 }
 
+/** A GET that takes the author of a book away, and so writes. */
+export async function changesByReading(ctx: Context): Promise<void> {
+  const { writer } = ctx.dbSession
+  const author = await writer.findOneOrFail(Author, 1)
+  const book = writer.create(Book, { title: 'kept', author })
+  await writer.flush()
+  book.author = null
+  ctx.body = book.title
+}
+
 export async function publishes(ctx: Context): Promise<void> {
   const { reader, writer } = ctx.dbSession
   await reader.findOne(Author, 1)

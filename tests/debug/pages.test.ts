@@ -1,8 +1,9 @@
 import type { Context } from 'koa'
 import * as assert from 'uvu/assert'
-import { Author, Book } from '../support/entities.ts'
+import { Author } from '../support/entities.ts'
 import { DIALECTS } from '../support/orms.ts'
 import { suite } from '../support/suite.ts'
+import { changesByReading } from './busy-requests.ts'
 import { openPanelWorld, type PanelWorld } from './panel-world.ts'
 
 /** The text of a page, without tags and with single spaces. */
@@ -30,14 +31,7 @@ for (const dialect of DIALECTS) {
   test('a GET that changed entities is marked in the list, and its page says how to leave things out', async ({
     world,
   }) => {
-    const { id } = await world.record(async (ctx) => {
-      const { writer } = ctx.dbSession
-      const author = await writer.findOneOrFail(Author, 1)
-      const book = writer.create(Book, { title: 'kept', author })
-      await writer.flush()
-      book.author = null
-      ctx.body = book.title
-    })
+    const { id } = await world.record(changesByReading)
     const list = (await world.server.request('GET', '/_sqlassist')).text
     assert.match(list, /title="A GET that wrote create Book[^"]*; update Book \d+ \(author = NULL\)"\s*>changed</)
     const text = await textOf(world, `/requests/${id}`)
