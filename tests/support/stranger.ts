@@ -9,6 +9,7 @@ import { temporaryFolder } from './sqlite.ts'
 
 interface Manifest {
   readonly exports: Readonly<Record<string, string | { types: string; development: string; default: string }>>
+  readonly engines: Readonly<Record<string, string>>
   readonly peerDependencies: Readonly<Record<string, string>>
   readonly peerDependenciesMeta: Readonly<Record<string, unknown>>
 }
