@@ -8,3 +8,21 @@ export async function testFiles(parts: readonly string[] = []): Promise<string[]
   const matching = found.filter((file) => parts.length === 0 || parts.some((part) => file.includes(part)))
   return [...new Set([...matching, ...given])].toSorted()
 }
+
+/** Those that look at programs, pages and the packed package: what runs of source/ in their own process runs elsewhere too. */
+const FROM_OUTSIDE = [
+  'example-koa/',
+  'tests/bench/',
+  'tests/crash/',
+  'tests/debug/accessibility.test.ts',
+  'tests/debug/browser.test.ts',
+  'tests/docs/',
+  'tests/package/',
+  'tests/support/',
+  'tests/truth/',
+]
+
+/** Whether a test file counts for the coverage of source/. */
+export function hasCoverage(file: string): boolean {
+  return !FROM_OUTSIDE.some((start) => file.startsWith(start))
+}
