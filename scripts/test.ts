@@ -19,6 +19,7 @@ import { guarded, installGuard, takeStray } from './test/guard.ts'
 import { describeFailure } from './test/report.ts'
 import { runSuite, withoutStack, type Failure, type SuiteResult } from './test/run-suite.ts'
 import { strictSuite, takeSuites } from './test/suites.ts'
+import { useFastTemporaryFolder } from './test/temporary-folder.ts'
 
 const example = new URL('../example-koa/', import.meta.url).href
 registerHooks({
@@ -28,12 +29,15 @@ registerHooks({
     return next(specifier, isOwn ? { ...context, parentURL: pathToFileURL(stranger().tarball).href } : context)
   },
 })
+useFastTemporaryFolder()
 const obstacle = obstacleToServer()
 if (obstacle !== undefined) {
   process.stderr.write(`${obstacle}\n`)
   process.exit(1)
 }
 useSuites(strictSuite)
+// Processes that tests start would each leave the coverage of all that they load.
+delete process.env['NODE_V8_COVERAGE']
 installGuard()
 const warnings = collectWarnings()
 const openBefore = openHandles()

@@ -2,7 +2,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
-import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 import * as assert from 'uvu/assert'
 import type { Result } from '../../scripts/crash/run.ts'
@@ -12,10 +11,7 @@ const test = suite('crash')
 const SCRIPT = fileURLToPath(new URL('../../scripts/crash.ts', import.meta.url))
 
 async function crash(...options: string[]): Promise<Result & { code: number; log: string }> {
-  const child = spawn(process.execPath, [SCRIPT, ...options], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, NODE_V8_COVERAGE: '' },
-  })
+  const child = spawn(process.execPath, [SCRIPT, ...options], { stdio: ['ignore', 'pipe', 'pipe'] })
   const [out, log, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')])
   const line = out.trimEnd().split('\n').at(-1) ?? ''
   assert.ok(line.startsWith('{'), `no JSON line at the end: ${out}\n${log}`)

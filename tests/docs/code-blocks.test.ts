@@ -88,7 +88,7 @@ async function exercise({ title, path }: { title: string; path: string }): Promi
   const options = {
     cwd,
     timeout: 50_000,
-    env: { ...process.env, NODE_V8_COVERAGE: '', DATABASE_URL: needsPostgres ? await createDatabase('docs') : '' },
+    env: { ...process.env, DATABASE_URL: needsPostgres ? await createDatabase('docs') : '' },
   }
   const args = [join(folder, 'run-block.ts'), title, join(folder, path)]
   const { stdout } = await run(process.execPath, args, options).catch((error: { stdout: string; stderr: string }) => {

@@ -11,7 +11,6 @@ import { temporaryFolder } from '../support/sqlite.ts'
 import { manifest, root, stranger } from '../support/stranger.ts'
 
 const run = promisify(execFile)
-const { NODE_V8_COVERAGE: _, ...env } = process.env
 
 export const shellBlocks: Readonly<Record<string, (code: string) => Promise<void> | void>> = {
   // the installation itself is that of tests/support/stranger.ts, from the packed file
@@ -32,14 +31,14 @@ export const shellBlocks: Readonly<Record<string, (code: string) => Promise<void
       join(home, 'server.js'),
       `import { TransactionManager } from 'koa-sqlassist/transaction'\nawait new TransactionManager().run(() => undefined)\n`,
     )
-    const { stderr } = await run('bash', ['-euc', code], { cwd: home, env })
+    const { stderr } = await run('bash', ['-euc', code], { cwd: home })
     assert.match(stderr, /^SQLASSIST \d+: transaction 1: begin$/m)
   },
   'example-koa/README.md › The example application': startExample,
   'example-koa/README.md › The example application #2': (code) =>
     withExample(async (url) => {
       const commands = code.replaceAll('http://127.0.0.1:3000', url)
-      const { stdout } = await run('bash', ['-euo', 'pipefail', '-c', commands], { env })
+      const { stdout } = await run('bash', ['-euo', 'pipefail', '-c', commands])
       assert.not.match(stdout, /"errors"/)
       assert.match(stdout, /HTTP\/1\.1 20\d /)
       assert.match(stdout, /\{"article":\{[^\n]*"title":"Notes"[^\n]*$/)
@@ -59,7 +58,7 @@ async function withExample(work: (url: string) => Promise<void>): Promise<void> 
   stranger()
   const child = spawn(process.execPath, ['example-koa/server.ts'], {
     cwd: root,
-    env: { ...env, PORT: '0', DATA_DIR: join(temporaryFolder(), `example-${Date.now()}`), DATABASE_URL: '' },
+    env: { ...process.env, PORT: '0', DATA_DIR: join(temporaryFolder(), `example-${Date.now()}`), DATABASE_URL: '' },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const closed = once(child, 'close')

@@ -29,7 +29,7 @@ test.before(() => {
 function start(args: readonly string[], env: NodeJS.ProcessEnv) {
   return spawn(process.execPath, args, {
     cwd,
-    env: { ...process.env, NODE_V8_COVERAGE: '', ...env },
+    env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
 }

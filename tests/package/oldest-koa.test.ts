@@ -23,11 +23,9 @@ test('is the one that is tested here', () => {
 const files = globSync('tests/koa/*.test.ts', { cwd: root }).toSorted()
 
 test('passes the tests of koa/, on the database that takes less time: Koa knows of none', async () => {
-  // the coverage of the newest counts
-  const { NODE_V8_COVERAGE: _, ...env } = process.env
   const child = spawn(process.execPath, ['--import', hook, 'scripts/test.ts', ...files], {
     cwd: root,
-    env: { ...env, KOA_SQLASSIST_TEST_DIALECT: 'sqlite', KOA_SQLASSIST_TEST_POSTGRES: (await postgres()).url },
+    env: { ...process.env, KOA_SQLASSIST_TEST_DIALECT: 'sqlite', KOA_SQLASSIST_TEST_POSTGRES: (await postgres()).url },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const [output] = await Promise.all([text(child.stdout), once(child, 'close')])

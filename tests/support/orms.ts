@@ -30,14 +30,20 @@ export interface OrmOptions {
   readonly hasSchema?: boolean
 }
 
+/** The entities whose tables a new database has; none at first. To look at it takes PostgreSQL longer than to make them. */
+const tablesOf = new Map<string, readonly unknown[]>()
+
 /** A new empty database of that dialect: a url, or the path of a SQLite file. */
 export async function newDatabase(dialect: Dialect, label?: string): Promise<string> {
-  return dialect === 'sqlite' ? sqliteFile(label) : await createDatabase(label)
+  const target = dialect === 'sqlite' ? sqliteFile(label) : await createDatabase(label)
+  tablesOf.set(target, [])
+  return target
 }
 
 /** An ORM over `target`, whose schema it creates where it is missing. */
 export async function openOrm(target: string, options: OrmOptions = {}): Promise<TestOrm> {
   const { poolMax = 5, contextName, via = target, config, hasSchema = false } = options
+  const entities = (config?.['entities'] as readonly unknown[] | undefined) ?? ENTITIES
   const common = {
     entities: ENTITIES,
     // As an application that updates its schema before there is a registry.
@@ -48,7 +54,10 @@ export async function openOrm(target: string, options: OrmOptions = {}): Promise
   const orm = target.startsWith('postgres')
     ? await PostgresOrm.init({ ...common, clientUrl: via, pool: { min: 0, max: poolMax } })
     : await SqliteOrm.init({ ...common, dbName: target })
-  if (!hasSchema) await orm.schema.update()
+  const made = tablesOf.get(target)
+  if (hasSchema || made === entities) return orm
+  tablesOf.set(target, entities)
+  await (made?.length === 0 ? orm.schema.create() : orm.schema.update())
   return orm
 }
 

@@ -14,7 +14,7 @@ const root = fileURLToPath(new URL('../../', import.meta.url))
 function start(fixture: string, env: NodeJS.ProcessEnv = {}) {
   const child = spawn(process.execPath, ['scripts/test.ts', `tests/support/runner/${fixture}.fixture.ts`], {
     cwd: root,
-    env: { ...process.env, NODE_V8_COVERAGE: '', FORCE_COLOR: '0', KOA_SQLASSIST_TEST_LIMIT_MS: '400', ...env },
+    env: { ...process.env, FORCE_COLOR: '0', KOA_SQLASSIST_TEST_LIMIT_MS: '400', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const run = { child, output: '', ended: new Promise<number | null>((resolve) => child.on('close', resolve)) }

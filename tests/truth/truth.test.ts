@@ -19,7 +19,6 @@ async function truth(...options: string[]): Promise<Result & { code: number; log
     ...process.env,
     KOA_SQLASSIST_TEST_POSTGRES: url,
     SQLASSIST_DISABLE_TRANSACTION: '',
-    NODE_V8_COVERAGE: '',
   }
   const child = spawn(process.execPath, [SCRIPT, ...options], { stdio: ['ignore', 'pipe', 'pipe'], env })
   const [out, log, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')])
