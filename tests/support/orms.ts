@@ -26,7 +26,7 @@ export interface OrmOptions {
   /** A way to the database that is not its own url, such as a recording proxy. */
   readonly via?: string
   readonly config?: Record<string, unknown>
-  /** Whether its schema is there already. */
+  /** Its schema is there already; it connects when it is used. */
   readonly hasSchema?: boolean
 }
 
@@ -40,7 +40,7 @@ export async function newDatabase(dialect: Dialect, label?: string): Promise<str
   return target
 }
 
-/** An ORM over `target`, whose schema it creates where it is missing. */
+/** An ORM over `target`, connected, whose schema it creates where it is missing. */
 export async function openOrm(target: string, options: OrmOptions = {}): Promise<TestOrm> {
   const { poolMax = 5, contextName, via = target, config, hasSchema = false } = options
   const entities = (config?.['entities'] as readonly unknown[] | undefined) ?? ENTITIES
@@ -54,10 +54,11 @@ export async function openOrm(target: string, options: OrmOptions = {}): Promise
   const orm = target.startsWith('postgres')
     ? await PostgresOrm.init({ ...common, clientUrl: via, pool: { min: 0, max: poolMax } })
     : await SqliteOrm.init({ ...common, dbName: target })
+  if (hasSchema) return orm
   const made = tablesOf.get(target)
-  if (hasSchema || made === entities) return orm
+  if (made === entities) await orm.em.execute('select 1')
+  else await (made?.length === 0 ? orm.schema.create() : orm.schema.update())
   tablesOf.set(target, entities)
-  await (made?.length === 0 ? orm.schema.create() : orm.schema.update())
   return orm
 }
 
