@@ -8,13 +8,8 @@ import { DEFAULT_ROLE, type RoleStatus, type SessionSource } from './db-sessions
 import { LateReading, type LateReader } from './late-reading.ts'
 import { LazyTransaction, managerAskedTooLate } from './lazy-transaction.ts'
 import { RetryDecision, type Ended } from './retry-decision.ts'
-import {
-  unitEndChannel,
-  unitStartChannel,
-  type AbortReason,
-  type UnitEndFacts,
-  type UnitFacts,
-} from './unit-channels.ts'
+import { unitEndChannel, unitStartChannel } from './unit-channels.ts'
+import type { AbortReason, UnitEndFacts, UnitFacts } from './unit-channels.ts'
 import { UnitEnding, type Ending } from './unit-ending.ts'
 import type { UnitHost, UnitOfWorkOptions } from './unit-host.ts'
 import { UnitLife } from './unit-life.ts'
@@ -245,12 +240,10 @@ export class UnitOfWork implements SessionSource {
   /** `unread`: nobody waits for what they do. */
   #closeSessions(unread: boolean): MaybeLater {
     const ending = this.#sessions.independent?.endReaders(unread)
-    if (ending !== undefined) return ending.then(() => this.#release())
-    this.#release()
-    return undefined
+    return ending === undefined ? this.#release() : ending.then(() => this.#release())
   }
 
-  #release(): void {
+  #release(): undefined {
     this.#letGo()
     this.#host.forget()
   }
