@@ -8,7 +8,6 @@ import { isNestedIn } from '../session/nested-transactions.ts'
 import { oneAfterTheOther } from '../session/one-after-the-other.ts'
 import { foreignEntityGuard } from '../session/entity-ownership.ts'
 import { ManagedSessionError, OutsideTransactionError } from '../session/errors.ts'
-import { refuseLocks } from '../session/refuse-locks.ts'
 import { lettingFork } from '../session/forks.ts'
 import { StreamUnderWayError } from './errors.ts'
 import { isOfSubscriber } from '../session/transaction-events.ts'
@@ -21,6 +20,7 @@ import { copiedResults } from './copied-results.ts'
 import { holdContextName } from './context-names.ts'
 import { override, type Method } from './override.ts'
 import { redirectGlobal } from './redirected-em.ts'
+import { refuseLocks } from './refuse-locks.ts'
 import { commitsAtOnce, ServedOrm, servedOrmOf, type RoleOfOrm } from './served-orm.ts'
 import { tracedExecuteQuery, tracedStream, type AutocommitSession } from './trace-autocommit.ts'
 
@@ -93,15 +93,25 @@ function prepared(orm: AnyOrm, { role, onlyConnection, database }: Attachment): 
     ...(onlyConnection
       ? connectionsOf(driver).flatMap((connection) => guardedClient(connection, served, database))
       : []),
-    ...(onlyConnection ? [override(driver, 'createQueryBuilder', lockless)] : []),
+    ...(onlyConnection ? locklessBuilders(driver) : []),
   ])
   return served
 }
 
-function lockless(original: Method): Method {
-  return function (...args) {
-    return refuseLocks(original.apply(this, args))
-  }
+/** The class of a driver's query builders is known when it makes one. */
+function locklessBuilders(driver: object): (() => void)[] {
+  let allowLocks: (() => void) | undefined
+  const making = override(
+    driver,
+    'createQueryBuilder',
+    (original) =>
+      function (...args) {
+        const builder = original.apply(this, args)
+        allowLocks ??= refuseLocks(builder)
+        return builder
+      },
+  )
+  return [making, () => allowLocks?.()]
 }
 
 /** Has the schema generator, which keeps `options`, skip a table. It drops tables without an entity. */

@@ -212,7 +212,7 @@ export const CONNECTION_RELIANCES: readonly Reliance[] = [
   },
   {
     what: 'Each read with a lock mode goes by setLockMode() of a builder that createQueryBuilder() of the driver makes',
-    where: [ATTACH],
+    where: [ATTACH, 'role/refuse-locks.ts'],
     forms: ['override'],
     why: 'a session that only reads refuses lock modes, which SQLite has no clause for',
     async check({ sqlite: { orm } }) {

@@ -3,6 +3,7 @@ import * as assert from 'uvu/assert'
 import { EngineRegistry, ReadOnlySessionError } from '../../source/index.ts'
 import { databaseSuite } from '../support/database-suite.ts'
 import { Author } from '../support/entities.ts'
+import { openOrm } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
 
 type Em = any
@@ -16,6 +17,7 @@ const LOCKS: readonly [string, Work][] = [
   ['em.lock', async (em) => em.lock(await em.findOneOrFail(Author, { name: 'first' }), LockMode.PESSIMISTIC_WRITE)],
   ['em.refresh', async (em) => em.refresh(await em.findOneOrFail(Author, { name: 'first' }), { lockMode: 3 })],
   ['a builder', (em) => em.createQueryBuilder(Author).setLockMode(LockMode.PESSIMISTIC_WRITE).getResult()],
+  ['a copy of a builder', (em) => em.createQueryBuilder(Author).clone().setLockMode(LockMode.PESSIMISTIC_WRITE)],
   ['a builder of a repository', (em) => em.getRepository(Author).qb().setLockMode(LockMode.PESSIMISTIC_WRITE_OR_FAIL)],
 ]
 const BEYOND_READING: readonly string[] = [
@@ -93,6 +95,26 @@ test('executeDump() and the native client of a session that only reads are refus
     }
   }
   assert.is(await look.value('select count(*) from author'), 1)
+})
+
+test('locks are refused in its sessions alone, and the builders are as they were after the last registry', async ({
+  orm,
+  target,
+}) => {
+  const builders = Object.getPrototypeOf((orm.em.fork() as Em).createQueryBuilder(Author))
+  const before = builders.setLockMode
+  const locking = (em: Em) => em.find(Author, {}, { lockMode: LockMode.PESSIMISTIC_WRITE })
+  const registry = new EngineRegistry({ archive: { orm, readOnly: true }, writer: await openOrm(target) })
+  const second = new EngineRegistry({ archive: { orm, readOnly: true } })
+  const [, rows] = await registry.run(async ({ dbSession: { archive, writer } }) => [
+    await archive.count(Author),
+    await locking(writer),
+  ])
+  assert.is(rows.length, 1)
+  await second.close()
+  await rejection(registry.run(({ dbSession }) => locking(dbSession.archive)))
+  await registry.close()
+  assert.is(builders.setLockMode, before)
 })
 
 test.run()
