@@ -26,7 +26,7 @@ export class Subscriptions {
   }
 
   addTracing<Message extends object>(
-    channel: TracingChannel<unknown, Message>,
+    channel: TracingChannel<Message, Message>,
     { start, end }: Tracing<Message>,
   ): void {
     const spans = new WeakMap<object, RecordedSpan>()

@@ -79,9 +79,9 @@ export const sessionCloseChannel = channel('sqlassist:session:close')
 /** A flush that is about to send changes. */
 export const flushChannel = channel('sqlassist:session:flush')
 /** A statement. */
-export const statementChannel = tracingChannel<unknown, StatementMessage>('sqlassist:session:statement')
+export const statementChannel = tracingChannel<StatementMessage>('sqlassist:session:statement')
 /** The end of a database transaction. */
-export const transactionEndChannel = tracingChannel<unknown, TransactionEndMessage>('sqlassist:session:end')
+export const transactionEndChannel = tracingChannel<TransactionEndMessage>('sqlassist:session:end')
 
 // The published build goes without these statements; that of the condition `development` has them.
 DEBUG: logLife()

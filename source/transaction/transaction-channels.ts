@@ -45,17 +45,17 @@ export const joinChannel = channel('sqlassist:transaction:join')
 /** A participant is about to be called. */
 export const callChannel = channel('sqlassist:transaction:call')
 /** A commit, from its start to its end. */
-export const commitChannel = tracingChannel<unknown, TransactionMessage>('sqlassist:transaction:commit')
+export const commitChannel = tracingChannel<TransactionMessage>('sqlassist:transaction:commit')
 /** An abort. */
-export const abortChannel = tracingChannel<unknown, TransactionMessage>('sqlassist:transaction:abort')
+export const abortChannel = tracingChannel<TransactionMessage>('sqlassist:transaction:abort')
 /** The making of a savepoint; the savepoint is the `result`. */
-export const savepointChannel = tracingChannel<unknown, TransactionMessage>('sqlassist:transaction:savepoint')
+export const savepointChannel = tracingChannel<TransactionMessage>('sqlassist:transaction:savepoint')
 /** The rollback of a savepoint. */
-export const rollbackChannel = tracingChannel<unknown, RollbackMessage>('sqlassist:transaction:rollback')
+export const rollbackChannel = tracingChannel<RollbackMessage>('sqlassist:transaction:rollback')
 
 /** Does `work`, and publishes its start and end if the channel has subscribers. */
 export function traced<T, Message extends object>(
-  tracing: TracingChannel<unknown, Message>,
+  tracing: TracingChannel<Message, Message>,
   message: Message,
   work: () => Promise<T>,
 ): Promise<T> {

@@ -1,8 +1,9 @@
 /** The package as a stranger sees it: built, packed, installed into an empty folder, imported and compiled against. */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { copyFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, readdirSync, readFileSync, readlinkSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join, normalize, relative } from 'node:path'
 import process from 'node:process'
+import { fileURLToPath } from 'node:url'
 import { publint } from 'publint'
 import * as assert from 'uvu/assert'
 import { entries, manifest, root, stranger, type Stranger } from '../support/stranger.ts'
@@ -225,6 +226,23 @@ test('the declarations compile without skipLibCheck, for a consumer and for ever
     ['--module', 'nodenext', '--target', 'es2024', '--exactOptionalPropertyTypes', '--noUncheckedIndexedAccess'],
   ]) {
     assert.equal(stranger().complaints(['consumer.ts', 'entries.ts'], options), [], options.join(' '))
+  }
+})
+
+test('the declarations compile without skipLibCheck with the newest types of Node too', () => {
+  writeFileSync(join(home, 'entries.ts'), entries.map(({ name }) => `import '${name}'\n`).join(''))
+  const types = join(home, 'node_modules/@types/node')
+  const usual = readlinkSync(types)
+  const put = (target: string): void => {
+    unlinkSync(types)
+    symlinkSync(target, types)
+  }
+  put(dirname(fileURLToPath(import.meta.resolve('node-types-newest/package.json'))))
+  try {
+    // Else @types/koa would bring the other ones.
+    assert.equal(stranger().complaints(['entries.ts'], ['--module', 'nodenext', '--preserveSymlinks']), [])
+  } finally {
+    put(usual)
   }
 })
 
