@@ -42,10 +42,7 @@ function recordSqlite(path: string): Recording {
   for (const [name, original] of originals) {
     prototype[name] = function (this: { source: string; database: unknown }, ...args: unknown[]) {
       // How long to wait for a lock is no statement about the data.
-      if (
-        this.database === watched &&
-        !/^pragma (?:busy_timeout|journal_mode)$|^pragma busy_timeout = /i.test(this.source)
-      )
+      if (this.database === watched && !/^pragma journal_mode$|\bpragma_busy_timeout$/i.test(this.source))
         sent.push(this.source)
       return Reflect.apply(original, this, args)
     }
