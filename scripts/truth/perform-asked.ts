@@ -97,18 +97,26 @@ export async function performOwnBegin(
   unit.scopes.push(scope)
   const inner = stage.nested(scope, level)
   await assertGiven(inner, slot, asks)
-  await performAll(inner, steps)
-  scope.left = stage.now()
-  const pending = [...level.pending]
-  try {
-    await stage.ask(slot, () => (commits ? em.commit() : em.rollback()))
-    if (commits) stage.sent(level, pending, stage.now())
-    else for (const write of pending) write.shaky = true
-    scope.outcome = commits ? 'kept' : 'rolled back'
-  } catch (error) {
-    scope.outcome = 'rolled back'
-    throw error
-  } finally {
-    scope.answered = stage.now()
+  const end = async (isCommit: boolean): Promise<void> => {
+    scope.left = stage.now()
+    const pending = [...level.pending]
+    try {
+      await stage.ask(slot, () => (isCommit ? em.commit() : em.rollback()))
+      if (isCommit) stage.sent(level, pending, stage.now())
+      else for (const write of pending) write.shaky = true
+      scope.outcome = isCommit ? 'kept' : 'rolled back'
+    } catch (error) {
+      scope.outcome = 'rolled back'
+      throw error
+    } finally {
+      scope.answered = stage.now()
+    }
   }
+  try {
+    await performAll(inner, steps)
+  } catch (error) {
+    await end(false)
+    throw error
+  }
+  await end(commits)
 }

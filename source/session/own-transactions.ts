@@ -42,6 +42,8 @@ export async function begunByHand(em: SqlEntityManager, begin: () => Promise<voi
 
 /** Ends it by `end`. `inAnyCase`: it is over, also where that fails. */
 export async function endedByHand(em: SqlEntityManager, end: () => Promise<void>, inAnyCase = false): Promise<void> {
+  // A commit would store what em.transactional() has done so far, also where that fails afterwards.
+  if (!inAnyCase) assertNoneNested(em, 'em.commit()')
   let isOver = inAnyCase
   try {
     await behindFlush(em, end)
@@ -50,6 +52,13 @@ export async function endedByHand(em: SqlEntityManager, end: () => Promise<void>
     const session = sessionOfEntityManager(em)
     if (isOver && session?.em === em) session.core.begun?.pop()?.leave?.()
   }
+}
+
+/** Its session, if it has one. @throws NestedTransactionOpenError while em.transactional() of that is under way */
+export function assertNoneNested(em: SqlEntityManager, what: string): Session | undefined {
+  const session = sessionOfEntityManager(em)
+  if (session?.em === em) session.statements.assertNotNested(what)
+  return session
 }
 
 function noteHeld({ core, em }: Session): (() => void) | undefined {

@@ -23,7 +23,7 @@ import {
   ownOptions,
   assertNotInsideOfNested,
 } from './operations.ts'
-import { begunByHand, endedByHand, inOwnTransaction } from './own-transactions.ts'
+import { assertNoneNested, begunByHand, endedByHand, inOwnTransaction } from './own-transactions.ts'
 import { cachingEntityManagerClass } from './result-cache.ts'
 import { sessionOfEntityManager, setSession, type Session } from './session.ts'
 import { undoneInMemory } from './undone-in-memory.ts'
@@ -87,9 +87,7 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
     override async begin(options: Parameters<SqlEntityManager['begin']>[0] = {}): Promise<void> {
       const session = managedSession(this)
       if (session === undefined) {
-        const own = sessionOfEntityManager(this)
-        if (own?.em === this) own.statements.assertNotNested('em.begin()')
-        askMikroOrmToBegin(this, own, options)
+        askMikroOrmToBegin(this, assertNoneNested(this, 'em.begin()'), options)
         return await begunByHand(this, () => super.begin({ ...options }))
       }
       // Where nobody coordinates, the first statement begins the transaction as it always does.

@@ -61,6 +61,28 @@ for (const dialect of DIALECTS) {
     assert.equal(await authorNames(world.look), ['kept'])
   })
 
+  test('em.commit() is refused while em.transactional() inside is under way, whose error undoes what it did', async (world) => {
+    await run(world, async (em) => {
+      const [inside, goOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+      await em.begin()
+      await insert(em, 'kept')
+      const nested = em.transactional(async (own: Em) => {
+        await insert(own, 'undone')
+        inside.resolve()
+        await goOn.promise
+        throw new Error('on purpose')
+      })
+      await inside.promise
+      const error: any = await rejection(em.commit())
+      assert.is(error.code, 'SQLASSIST_NESTED_TRANSACTION_OPEN')
+      assert.match(error.message, /em\.commit\(\)/)
+      goOn.resolve()
+      assert.is((await rejection(nested)).message, 'on purpose')
+      await em.commit()
+    })
+    assert.equal(await authorNames(world.look), ['kept'])
+  })
+
   test('its error leaves by the end of the unit, which rolls the rest back', async (world) => {
     const failing = async (em: Em): Promise<void> => {
       await em.begin()
