@@ -1,5 +1,4 @@
 import { existsSync, statfsSync } from 'node:fs'
-import { freemem } from 'node:os'
 import process from 'node:process'
 
 const IN_MEMORY = '/dev/shm'
@@ -8,7 +7,7 @@ const NEEDED_BYTES = 8 * 2 ** 30
 
 /** Has the run, and the processes that it starts, keep files in memory where there is room, unless TMPDIR says where. */
 export function useFastTemporaryFolder(): void {
-  if (process.env['TMPDIR'] || !existsSync(IN_MEMORY) || freemem() < 2 * NEEDED_BYTES) return
+  if (process.env['TMPDIR'] || !existsSync(IN_MEMORY) || process.availableMemory() < 2 * NEEDED_BYTES) return
   const { bavail, bsize } = statfsSync(IN_MEMORY)
   if (bavail * bsize >= NEEDED_BYTES) process.env['TMPDIR'] = IN_MEMORY
 }
