@@ -70,7 +70,7 @@ async function attempted(
       attempts++
       await ctx.dbSession.writer.insert(Author, { name: `attempt ${attempts}` })
       await read(ctx)
-      if (keeps) (ctx.request as any).body = { kept: true }
+      if (keeps) ctx.request.body = { kept: true }
       if (attempts === 1) throw new TransientError('once more')
       ctx.status = 204
     }),
@@ -172,7 +172,7 @@ test('over HTTP/2 a body that is read again ends the attempt, and one that is ke
       attempts.push(ctx.path)
       await ctx.dbSession.writer.count(Author)
       if (ctx.path === '/again' || attempts.length === 1) await READERS['listening for data and end']!(ctx)
-      ;(ctx.request as any).body = { kept: true }
+      ctx.request.body = { kept: true }
       if (attempts.length === 1) throw new TransientError('once more')
       ctx.status = 204
     }),

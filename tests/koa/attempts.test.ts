@@ -63,9 +63,9 @@ for (const dialect of DIALECTS) {
     'ctx.tm.begin()': (ctx) => ctx.tm.begin(),
     'orm.em.insert()': (_, { orm }) => orm.em.insert(Author, { name: 'late' }),
     'orm.em.create()': (_, { orm }) => orm.em.create(Author, { name: 'late' }),
-    'a repository': (_, { orm }) => (orm.em as any).getRepository(Author).insert({ name: 'late' }),
-    'orm.em.execute()': (_, { orm }) => (orm.em as any).execute(`insert into author (name) values ('late')`),
-    'orm.em.getKysely()': (_, { orm }) => (orm.em as any).getKysely(),
+    'a repository': (_, { orm }) => orm.em.getRepository(Author).insert({ name: 'late' }),
+    'orm.em.execute()': (_, { orm }) => orm.em.execute(`insert into author (name) values ('late')`),
+    'orm.em.getKysely()': (_, { orm }) => orm.em.getKysely(),
     'orm.em.getConnection()': (_, { orm }) => orm.em.getConnection(),
     'ctx inside registry.run()': (ctx, { registry }) => registry.run(() => ctx.txn.doom()),
     'a session inside registry.run()': (ctx, { registry }) => registry.run(() => ctx.dbSession.writer),
@@ -216,7 +216,7 @@ for (const dialect of DIALECTS) {
     app.use(async (ctx: any) => {
       await ctx.dbSession.reader.count(Author)
       const chunks = async function* (): AsyncGenerator<string> {
-        for (const { name } of (await (read.em as any).find(Author, {})) as { name: string }[]) yield name
+        for (const { name } of await read.em.find(Author, {})) yield name
       }
       // What starts in the handler goes on in its context.
       ctx.body = Readable.from(chunks()).pipe(new PassThrough())

@@ -1,8 +1,10 @@
 /** Over HTTP/2 a client that goes away is noticed as over HTTP/1, and one that got its whole answer is not taken for one. */
 import * as assert from 'uvu/assert'
+import type { ServerResponse } from 'node:http'
+import type { Http2ServerResponse } from 'node:http2'
 import { Readable } from 'node:stream'
 import Koa, { type Context } from 'koa'
-import { dbSessions, EngineRegistry } from '../../source/index.ts'
+import { ClientDisconnectedError, dbSessions, EngineRegistry } from '../../source/index.ts'
 import { Author } from '../support/entities.ts'
 import { LEAVINGS, serveHttp2 } from '../support/http2.ts'
 import { ormsIdle } from '../support/leaks.ts'
@@ -53,13 +55,13 @@ for (const dialect of DIALECTS) {
             if (when === 'before') ctx.dbSession.writer.create(Author, { name: 'of somebody who left' })
           })
           const exchange = served.open('/', method)
-          const { res } = await ready.promise
+          const { stream } = (await ready.promise).res as ServerResponse & Pick<Http2ServerResponse, 'stream'>
           exchange.leave(how)
-          await until(() => (res as any).stream.destroyed || (res as any).stream.aborted, 'the server to notice')
+          await until(() => stream.destroyed || stream.aborted, 'the server to notice')
           goOn.resolve()
           await until(() => served.errors.length > 0, 'the error')
           await idle(world)
-          assert.is((served.errors[0] as any).code, 'SQLASSIST_CLIENT_DISCONNECTED')
+          assert.instance(served.errors[0], ClientDisconnectedError)
           assert.is(await world.look.value('select count(*) from author'), 0)
           await served.close()
           await registry.close()

@@ -13,6 +13,19 @@ const insert = (em: Em, name: string): Promise<unknown> => em.insert(Author, { n
 const run = ({ orm }: DatabaseWorld, work: (em: Em) => unknown): Promise<unknown> =>
   new EngineRegistry<any>({ writer: { orm, commit: 'autocommit' } }).run(({ dbSession }: any) => work(dbSession.writer))
 
+/** An em.transactional() that has inserted something, and fails when `fail` is called. */
+async function underWay(em: Em): Promise<{ nested: Promise<unknown>; fail: () => void }> {
+  const [inside, goOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  const nested = em.transactional(async (own: Em) => {
+    await insert(own, 'undone')
+    inside.resolve()
+    await goOn.promise
+    throw new Error('on purpose')
+  })
+  await inside.promise
+  return { nested, fail: goOn.resolve }
+}
+
 for (const dialect of DIALECTS) {
   const test = databaseSuite(`em.transactional() in em.begin() (${dialect})`, dialect)
 
@@ -42,17 +55,10 @@ for (const dialect of DIALECTS) {
 
   test('em.begin() beside em.transactional() is refused, and that ends as it would alone', async (world) => {
     await run(world, async (em) => {
-      const [inside, goOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
-      const nested = em.transactional(async (own: Em) => {
-        await insert(own, 'undone')
-        inside.resolve()
-        await goOn.promise
-        throw new Error('on purpose')
-      })
-      await inside.promise
+      const { nested, fail } = await underWay(em)
       const error: any = await rejection(em.begin())
       assert.is(error.code, 'SQLASSIST_NESTED_TRANSACTION_OPEN')
-      goOn.resolve()
+      fail()
       assert.is((await rejection(nested)).message, 'on purpose')
       await em.begin()
       await insert(em, 'kept')
@@ -63,20 +69,13 @@ for (const dialect of DIALECTS) {
 
   test('em.commit() is refused while em.transactional() inside is under way, whose error undoes what it did', async (world) => {
     await run(world, async (em) => {
-      const [inside, goOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
       await em.begin()
       await insert(em, 'kept')
-      const nested = em.transactional(async (own: Em) => {
-        await insert(own, 'undone')
-        inside.resolve()
-        await goOn.promise
-        throw new Error('on purpose')
-      })
-      await inside.promise
+      const { nested, fail } = await underWay(em)
       const error: any = await rejection(em.commit())
       assert.is(error.code, 'SQLASSIST_NESTED_TRANSACTION_OPEN')
       assert.match(error.message, /em\.commit\(\)/)
-      goOn.resolve()
+      fail()
       assert.is((await rejection(nested)).message, 'on purpose')
       await em.commit()
     })
