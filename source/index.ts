@@ -9,6 +9,8 @@ export {
   ConnectionLostError,
   DecisionTableError,
   EndedByStatementError,
+  NoReplicaError,
+  ReplicaLostError,
   TransactionAbortedError,
 } from './database/errors.ts'
 export {
@@ -55,6 +57,21 @@ export type { Column, IdColumn, IdIn, TextColumn } from './model/known-column.ts
 export { requestOf, sessionOf } from './model/session-of.ts'
 export { UtilityRepository } from './model/utility-repository.ts'
 export type { CommitMode, EngineOptions, TwoPhase } from './role/engine-options.ts'
+export type { ReplicaOf, ReplicaOptions } from './role/replica-options.ts'
+export type {
+  FallbackReason,
+  PositionOrigin,
+  ReplicaReport,
+  ReplicaRules,
+  ReplicaState,
+  ServedBy,
+} from './database/replicas.ts'
+export type {
+  PositionDroppedMessage,
+  ReplicaFallbackMessage,
+  ReplicaStateMessage,
+} from './database/replica-channels.ts'
+export { positionOf } from './unit/position-of.ts'
 export {
   DbSessionsContainer,
   type ContainerClass,
@@ -83,9 +100,10 @@ export type { InDoubt, LeftInDoubt, RecoveryReport } from './atomic/recovery.ts'
 export type { EngineRegistryOptions } from './registry/registry-options.ts'
 export { ConfigurationError, UnitOfWorkEndedError } from './role/errors.ts'
 export { NotAtomicError, PartialCommitError } from './atomic/errors.ts'
-export { NotRetriedError, TransactionsDisabledError } from './unit/errors.ts'
+export { InvalidPositionError, NotRetriedError, TransactionsDisabledError } from './unit/errors.ts'
 export { RegistryClosedError, RegistryCloseTimeoutError, UnknownRoleError } from './registry/errors.ts'
 export { dbSessions, type DbSessionsContext } from './koa/db-sessions.ts'
 export type { DbSessionsOptions } from './koa/db-sessions-options.ts'
+export { positionHeader, type PositionCarrier, type ReadYourWrites } from './koa/position-carrier.ts'
 export { defaultCommitVeto, serverErrorVeto, type CommitVeto } from './koa/commit-veto.ts'
 export { AnsweredTooEarlyError, ClientDisconnectedError } from './koa/errors.ts'

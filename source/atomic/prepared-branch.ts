@@ -1,6 +1,7 @@
 import { CannotPrepareError, ConnectionLostError } from '../database/errors.ts'
 import type { Finish } from '../database/prepared.ts'
 import type { PreparedTransaction } from '../database/prepared-transaction.ts'
+import type { WalPosition } from '../database/wal-position.ts'
 import type { Session } from '../session/session.ts'
 import { traceEnd } from '../session/trace.ts'
 import { warn } from '../transaction/warnings.ts'
@@ -26,6 +27,8 @@ export class PreparedBranch {
   readonly gid: string
   readonly #member: Member
   #state: BranchState = { is: 'idle' }
+  /** Where it was committed, if the server has said so. */
+  #position: WalPosition | undefined
 
   constructor(member: Member, gid: string) {
     this.#member = member
@@ -50,7 +53,7 @@ export class PreparedBranch {
   async finish(how: Finish): Promise<boolean> {
     const wasOpen = this.#state.is === 'prepared' || this.#state.is === 'uncertain'
     const isFinished = await this.#finish(how)
-    if (wasOpen && isFinished) await this.#member.session.transaction.notePreparedEnd(how, this.gid)
+    if (wasOpen && isFinished) await this.#member.session.transaction.notePreparedEnd(how, this.gid, this.#position)
     return isFinished
   }
 
@@ -59,7 +62,7 @@ export class PreparedBranch {
     if (state.is === 'uncertain') return await this.#finishUncertain(how)
     if (state.is !== 'prepared') return true
     try {
-      await this.#traced(how, () => state.transaction.finish(how))
+      await this.#traced(how, async () => void (this.#position = await state.transaction.finish(how)))
       return true
     } catch {
       return await this.#finishAside(how, () => true)

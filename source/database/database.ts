@@ -6,7 +6,9 @@ import type { PoolReport } from './pool-report.ts'
 import type { Finish, PreparedTransactions } from './prepared.ts'
 import type { AbstractSqlConnection, SqlEntityManager } from '@mikro-orm/sql'
 import type { AbortableOperationOptions, CompiledQuery, DatabaseConnection as KyselyConnection } from 'kysely'
+import type { OwnPositions, ReplicaReport, ReplicaRules, ServedBy } from './replicas.ts'
 import type { StatementKind } from './statement-kind.ts'
+import type { WalPosition } from './wal-position.ts'
 
 /** What one statement gave back. `command` is PostgreSQL's command tag where there is one. */
 export interface StatementResult {
@@ -23,6 +25,8 @@ export interface StatementResult {
 export interface DatabaseConnection {
   /** The number of the server's process behind it, where there is one. */
   readonly backend?: number | undefined
+  /** Which server it is to, for a role with replicas. */
+  readonly servedBy?: ServedBy | undefined
   /** Whether nothing was sent in it yet. */
   readonly isFresh: boolean
   /** Sends now what begins the transaction. Missing where that is done already. @throws as `execute` */
@@ -61,8 +65,11 @@ export interface DatabaseConnection {
   executeAndCommit?(sql: string): Promise<CommittedStatement>
   /** Sends PREPARE TRANSACTION and checks what the database made of it. Missing where the database has no such thing. */
   prepare?(gid: string): Promise<PrepareAnswer>
-  /** Finishes what was prepared, over this connection. @throws the driver's error */
-  finishPrepared?(gid: string, how: Finish): Promise<void>
+  /**
+   * Finishes what was prepared, over this connection. Returns where that is, as in {@link CommitAnswer}.
+   * @throws the driver's error
+   */
+  finishPrepared?(gid: string, how: Finish): Promise<WalPosition | undefined>
   /** `doubt`: asked in the same round trip. */
   rollback(doubt?: Doubt): Promise<void>
   /** Asks the database to give up the statement on its way, if there is one. */
@@ -83,10 +90,10 @@ export interface Doubt {
 
 /**
  * What came of a COMMIT: done, turned into a rollback without an error, never sent, refused with an error, or unknown.
- * A COMMIT is never sent when the connection was lost before (a ConnectionLostError). The outcome is unknown when the
+ * `position` is there where replicas are to show it. A COMMIT is never sent when the connection was lost before (a ConnectionLostError). The outcome is unknown when the
  * connection was lost meanwhile.
  */
-export type CommitAnswer = EndAnswer<'committed'>
+export type CommitAnswer = EndAnswer<'committed'> & { readonly position?: WalPosition | undefined }
 
 /** What came of a statement and the COMMIT behind it; `answer` is undefined where the COMMIT was not carried out. */
 export interface CommittedStatement {
@@ -105,9 +112,10 @@ export type Exclusive = <T>(work: () => Promise<T>) => Promise<T>
 
 /**
  * Called when a statement is about to be sent, with what the statement does. `backend` is the number of the server's
- * process that gets it, where there is one. Returns whether the program wrote it. Throws to refuse the statement.
+ * process that gets it, where there is one; `servedBy` is there for a role with replicas. Returns whether the program wrote it.
+ * Throws to refuse the statement.
  */
-export type Admit = (kind: StatementKind, backend?: number) => boolean
+export type Admit = (kind: StatementKind, backend?: number, servedBy?: ServedBy) => boolean
 
 /** Statements that read, each on its own. PostgreSQL keeps each of them to that, in a transaction around it. */
 export interface Reads {
@@ -142,21 +150,52 @@ export interface PoolSize {
   readonly max: number
 }
 
+/** The unit of work that a session reads for, as far as a database needs to know it. */
+export interface ReadingUnit {
+  /** What waits for connections and holds them. */
+  readonly user?: ConnectionUser | undefined
+  /** What its reads from replicas have to show; undefined outside of units of work. */
+  readonly positions?: OwnPositions | undefined
+  /** The container of its sessions. */
+  readonly dbSession?: object | undefined
+}
+
+/** The replicas of a database. */
+export interface Replication {
+  /** Whether its commits bring their positions with them. */
+  readonly reportsCommits: boolean
+  /** From here on each commit brings its position with it, and `heard` is called with it. */
+  reportCommits(heard: (position: WalPosition) => void): void
+  /** Whether it reads from its replicas. */
+  readonly isFollowing: boolean
+  /** Reads from its replicas from here on. Returns what gets the positions of the commits that they are to show. */
+  follow(options: FollowOptions): (position: WalPosition) => void
+  /** The cluster and the database; undefined where its user may not ask for that. @throws the driver's error */
+  identity(): Promise<string | undefined>
+  /** Host and port of each replica. */
+  readonly names: readonly string[]
+  /** The replicas as they are now; empty where it does not read from any. */
+  report(): ReplicaReport[]
+}
+
+export interface FollowOptions {
+  readonly rules: ReplicaRules
+  /** Called once, before anything is sent to a replica. @throws ConfigurationError */
+  readonly assertSameDatabase: () => Promise<void>
+  /** Called with a replica whose state is another one. */
+  readonly changed: (replica: ReplicaReport) => void
+}
+
 /** The database behind one role, as far as sessions need it. */
 export interface Database {
   readonly dialect: 'postgresql' | 'sqlite'
   /** For statements of `em` that read, each on its own, over `connection`: the primary's or a replica's. */
-  reads(
-    connection: AbstractSqlConnection,
-    em: SqlEntityManager,
-    options: BeginOptions,
-    user: ConnectionUser | undefined,
-  ): Reads
+  reads(connection: AbstractSqlConnection, em: SqlEntityManager, options: BeginOptions, unit: ReadingUnit): Reads
   /**
    * Takes a connection for a transaction of `em`, begun by then or together with its first statement. Nothing stays
    * checked out when that fails. @throws ConnectionDeadlockError
    */
-  begin(options: BeginOptions, em: SqlEntityManager, user: ConnectionUser | undefined): Promise<DatabaseConnection>
+  begin(options: BeginOptions, em: SqlEntityManager, unit: ReadingUnit): Promise<DatabaseConnection>
   /** Where the connections to the primary come from. */
   readonly source: ConnectionSource
   /**
@@ -197,6 +236,8 @@ export interface Database {
   closing(): Promise<(isClosed: boolean) => void | Promise<void>>
   /** Closes the connections that are in use: what is sent over them fails. */
   breakOff(): void
+  /** The primary and its replicas, where the database can have some. */
+  readonly replication?: Replication
   /** From here on each transaction is begun so that it can become the commit point of one. */
   mayDecide(): void
 }

@@ -1,5 +1,7 @@
 import { refusesWrite } from './refuses-write.ts'
+import type { FallbackReason } from './replicas.ts'
 import { SqlassistError } from '../transaction/index.ts'
+import { formatPosition, UNKNOWN_POSITION, type WalPosition } from './wal-position.ts'
 
 /** A statement or a flush had failed, so that the rest of its transaction is not committed; `cause` is the first error. */
 export class TransactionAbortedError extends SqlassistError {
@@ -166,5 +168,41 @@ export class DecisionTableError extends SqlassistError {
       { cause },
     )
     this.wasThere = wasThere
+  }
+}
+
+/** No replica has got to what a statement has to show, and its role has `otherwise: 'error'`. Nothing was read; it can be done again. */
+export class NoReplicaError extends SqlassistError {
+  static {
+    this.prototype.name = 'NoReplicaError'
+  }
+  override readonly code = 'SQLASSIST_NO_REPLICA'
+  /** For Koa: Service Unavailable. */
+  readonly status = 503
+  /** For Koa: the message is not for clients. */
+  readonly expose = false
+
+  constructor(role: string, reason: FallbackReason, position: WalPosition) {
+    const where = position === UNKNOWN_POSITION ? 'a commit whose position is not known' : formatPosition(position)
+    super(
+      `No replica of role "${role}" can answer (${reason}); the statement has to show ${where}. Raise replicaOf.waitMs or ` +
+        `maxLagMs, or let it go to the primary: otherwise: 'primary'.`,
+    )
+  }
+}
+
+/** A replica was lost in the middle of what only it can go on with: a snapshot, or a stream that has handed out rows. */
+export class ReplicaLostError extends SqlassistError {
+  static {
+    this.prototype.name = 'ReplicaLostError'
+  }
+  override readonly code = 'SQLASSIST_REPLICA_LOST'
+
+  constructor(role: string, replica: string, what: 'snapshot' | 'stream', cause: unknown) {
+    super(
+      `The replica ${replica} of role "${role}" broke off ${what === 'snapshot' ? 'the snapshot' : 'a stream'} of a unit of ` +
+        `work. Nothing else can go on with it. Run the unit again, as attempts does.`,
+      { cause },
+    )
   }
 }

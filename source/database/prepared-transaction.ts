@@ -1,5 +1,6 @@
 import type { DatabaseConnection } from './database.ts'
 import { isFinishedAlready, type Finish } from './prepared.ts'
+import type { WalPosition } from './wal-position.ts'
 
 /** A transaction that was prepared, and the connection over which it was: the nearest one to finish it. */
 export class PreparedTransaction {
@@ -12,16 +13,17 @@ export class PreparedTransaction {
   }
 
   /**
-   * Finishes it and gives the connection back, also after an error.
+   * Finishes it and gives the connection back, also after an error. Returns where that is, as in CommitAnswer.
    * @throws the driver's error: it may still be there
    */
-  async finish(how: Finish): Promise<void> {
+  async finish(how: Finish): Promise<WalPosition | undefined> {
     const connection = this.#connection
     this.#connection = undefined
     try {
-      await connection?.finishPrepared?.(this.gid, how)
+      return await connection?.finishPrepared?.(this.gid, how)
     } catch (error) {
       if (!isFinishedAlready(error)) throw error
+      return undefined
     } finally {
       await connection?.release()
     }

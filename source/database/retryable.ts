@@ -1,11 +1,25 @@
 import { OptimisticLockError } from '@mikro-orm/core'
 import { TransientError } from '../transaction/index.ts'
-import { CommitFencedError, ConnectionLostError, DecisionTableError, TransactionAbortedError } from './errors.ts'
+import {
+  CommitFencedError,
+  ConnectionLostError,
+  DecisionTableError,
+  NoReplicaError,
+  ReplicaLostError,
+  TransactionAbortedError,
+} from './errors.ts'
 
 /** Serialization failure, deadlock, lock not available: PostgreSQL's SQLSTATE, and SQLite's own codes for a lock. */
 const RETRYABLE_CODE = /^(?:40001|40P01|55P03|SQLITE_(?:BUSY|LOCKED)(?:_\w+)?)$/
 
-const WORTH_ANOTHER_TRY = [TransientError, OptimisticLockError, CommitFencedError, ConnectionLostError]
+const WORTH_ANOTHER_TRY = [
+  TransientError,
+  OptimisticLockError,
+  CommitFencedError,
+  ConnectionLostError,
+  NoReplicaError,
+  ReplicaLostError,
+]
 
 /**
  * Whether running the same work again may well succeed: decided from SQLSTATE, SQLite's code or the class, never from

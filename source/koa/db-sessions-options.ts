@@ -4,6 +4,7 @@ import type { EngineRegistry } from '../registry/engine-registry.ts'
 import type { Transaction, TransactionManager } from '../transaction/index.ts'
 import { checkedPreference } from '../unit/any-preference.ts'
 import { serverErrorVeto, type CommitVeto } from './commit-veto.ts'
+import { carrierOf, type PositionCarrier, type ReadYourWrites } from './position-carrier.ts'
 
 /** How `dbSessions` treats a request. */
 export interface DbSessionsOptions<Property extends string = 'dbSession'> {
@@ -26,6 +27,11 @@ export interface DbSessionsOptions<Property extends string = 'dbSession'> {
   readonly attempts?: number | undefined
   /** When the client goes away before the commit, running statements are cancelled and the transaction aborts. Default true. */
   readonly abortOnDisconnect?: boolean | undefined
+  /**
+   * How a client sees its own commits on replicas in its next request: `true`, by a cookie; `false`, not; or a carrier, such as
+   * `positionHeader('x-position')`. Without a role that has `replicaOf` it does nothing. Default `true`.
+   */
+  readonly readYourWrites?: ReadYourWrites | undefined
   /** Plain commits, session by session. Default: the registry's option, that is the variable SQLASSIST_DISABLE_TRANSACTION. */
   readonly disableTransaction?: boolean | undefined
 }
@@ -41,11 +47,14 @@ export interface ResolvedDbSessionsOptions {
   readonly anyPreference: readonly string[]
   readonly attempts: number
   readonly abortOnDisconnect: boolean
+  readonly carrier: PositionCarrier | undefined
   readonly disableTransaction: boolean
 }
 
 const OPTIONS =
-  'property activate commitVeto manager annotate anyPreference attempts abortOnDisconnect disableTransaction'.split(' ')
+  'property activate commitVeto manager annotate anyPreference attempts abortOnDisconnect readYourWrites disableTransaction'.split(
+    ' ',
+  )
 /** Names that Koa or this library uses on ctx already. */
 const TAKEN = new Set('tm txn app req res request response state respond cookies body status throw'.split(' '))
 
@@ -78,6 +87,7 @@ export function resolveDbSessionsOptions(
     anyPreference: checkedPreference(options.anyPreference, roles),
     attempts: checkedAttempts(options.attempts, hasDownstream),
     abortOnDisconnect: options.abortOnDisconnect ?? true,
+    carrier: carrierOf(options.readYourWrites),
     disableTransaction: options.disableTransaction ?? disablesTransactions,
   }
 }

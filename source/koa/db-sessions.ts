@@ -3,6 +3,7 @@ import type { DbSessionsContainer, Engines } from '../unit/db-sessions-container
 import { EngineRegistry } from '../registry/engine-registry.ts'
 import { runAttempts, runInUnit } from '../unit/run-in-unit.ts'
 import type { UnitOfWorkOptions } from '../unit/unit-host.ts'
+import type { UnitPositions } from '../unit/positions.ts'
 import type { UnitOfWork } from '../unit/unit-of-work.ts'
 import type { Transaction, TransactionManager } from '../transaction/index.ts'
 import { AttemptState } from './attempt-state.ts'
@@ -10,6 +11,7 @@ import { ContextUnits } from './context-units.ts'
 import { resolveDbSessionsOptions, type DbSessionsOptions } from './db-sessions-options.ts'
 import { DisconnectWatch } from './disconnect.ts'
 import { AnsweredTooEarlyError, ClientDisconnectedError } from './errors.ts'
+import { CarriedPositions } from './position-carrier.ts'
 import { hasResponse } from './response-end.ts'
 import { isStreamed, StreamedBody } from './streamed-body.ts'
 
@@ -62,6 +64,7 @@ export function dbSessions<
   const resolved = resolveDbSessionsOptions(options, registry, downstream !== undefined)
   const { property, activate, manager, annotate, anyPreference, disableTransaction, attempts } = resolved
   const { commitVeto, abortOnDisconnect } = resolved
+  const carried = new CarriedPositions(resolved.carrier, registry)
   const note = annotate === undefined ? methodAndPath : undefined
 
   /** Runs the handler and decides between commit and abort. Throws the error that answers the client. */
@@ -104,8 +107,12 @@ export function dbSessions<
     return abortOnDisconnect && hasResponse(ctx) ? new DisconnectWatch(ctx) : undefined
   }
 
-  function unitOptions(ctx: Context, observer: DisconnectWatch | undefined): UnitOfWorkOptions {
-    return { owner: ctx, anyPreference, disableTransaction, note, manager: manager?.(ctx), observer }
+  function unitOptions(
+    ctx: Context,
+    observer: DisconnectWatch | undefined,
+    positions: UnitPositions | undefined,
+  ): UnitOfWorkOptions {
+    return { owner: ctx, anyPreference, disableTransaction, note, manager: manager?.(ctx), observer, positions }
   }
 
   function withSessions(ctx: Context, next: Next): Promise<unknown> {
@@ -113,8 +120,13 @@ export function dbSessions<
     if (around !== undefined) return inside(around, ctx, next)
     if (downstream !== undefined) return inAttempts(ctx, next, downstream)
     const watch = watchOf(ctx)
-    const unit = registry.start(unitOptions(ctx, watch))
-    return runInUnit(unit, () => handle(ctx, unit, watch, next))
+    const positions = carried.of(ctx)
+    const unit = registry.start(unitOptions(ctx, watch, positions))
+    return carried.after(
+      ctx,
+      positions,
+      runInUnit(unit, () => handle(ctx, unit, watch, next)),
+    )
   }
 
   /** Steps aside for another of the same registry, whose unit is open. */
@@ -128,16 +140,23 @@ export function dbSessions<
     let watch: DisconnectWatch | undefined
     let started: UnitOfWork | undefined
     const answer = async (): Promise<void> => void (await handler(ctx, () => state.passOn(next)))
+    const positions = carried.of(ctx)
     const obstacle = (): string | undefined => state.obstacle() ?? storedInside(ctx, started)
-    await runAttempts({
+    const attempting = runAttempts({
       start: (attempt) => {
         watch = watchOf(ctx)
-        started = registry.start({ ...unitOptions(ctx, watch), attempt, mayRetry: attempt < attempts, obstacle })
+        started = registry.start({
+          ...unitOptions(ctx, watch, positions),
+          attempt,
+          mayRetry: attempt < attempts,
+          obstacle,
+        })
         return started
       },
       work: (unit) => handle(ctx, unit, watch, () => state.attempt(answer)),
       again: (error) => state.restore(error),
     })
+    await carried.after(ctx, positions, attempting)
   }
   return dbSessionsMiddleware as Middleware<DefaultState, any>
 }

@@ -11,6 +11,7 @@ import {
 import { attachEngines } from './attach-engines.ts'
 import { transactionsDisabledByEnvironment } from './disable-transaction.ts'
 import { closeAll } from './close-all.ts'
+import { followReplicas } from './follow-replicas.ts'
 import { Engine } from '../role/engine.ts'
 import { RegistryClosedError, UnknownRoleError } from './errors.ts'
 import { RecoverySchedule } from '../atomic/recovery-schedule.ts'
@@ -24,6 +25,7 @@ import { assertDefault, defaultRole, resolveEngines } from './resolve-engines.ts
 import { obstacleToRecovery, prepareForSeveral } from './several-databases.ts'
 import { DEFAULT_ANY_PREFERENCE } from '../unit/any-preference.ts'
 import { run, type RunContext, type RunOptions } from '../unit/run.ts'
+import { warnOfUncheckedReplicas } from './replica-roles.ts'
 import { rolesBeside, rolesOfSharedFiles, warnOfJournalMode, warnOfSharedWriters } from '../role/shared-sqlite-files.ts'
 import { UnderWayCount } from './under-way-count.ts'
 import type { UnitOfWorkOptions } from '../unit/unit-host.ts'
@@ -64,6 +66,8 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
   readonly #recovery: RecoverySchedule
   /** How several databases are committed as one. For the unit of work. @internal */
   readonly commitPlanner: CommitPlanner
+  /** How long a client's position counts: the longest `maxLagMs`; 0 where no role reads from replicas. @internal */
+  readonly longestLagMs: number
   #closing: Promise<void> | undefined
 
   constructor(engines: E, registryOptions: EngineRegistryOptions<Sessions> = {}) {
@@ -96,6 +100,8 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
       const sharesFileWith = rolesBeside(options.role, shared)
       this.#engines.set(options.role, new Engine(options, { sharesFileWith, background }))
     }
+    this.longestLagMs = followReplicas(this, this.#engines)
+    warnOfUncheckedReplicas(resolved)
     this.#detach = attachEngines(this, this.#engines.values())
     for (const sharing of shared) {
       warnOfSharedWriters(sharing)

@@ -1,4 +1,5 @@
 import type { PoolReport } from '../database/pool-report.ts'
+import type { ReplicaReport } from '../database/replicas.ts'
 import type { Engine } from '../role/engine.ts'
 import type { ResolvedEngineOptions } from '../role/engine-options.ts'
 import { GLOBAL_ID_PREFIX } from '../database/prepared.ts'
@@ -14,6 +15,8 @@ export interface RoleReport extends Omit<ResolvedEngineOptions, 'kind' | 'orm' |
   readonly database: string
   /** Undefined before it is connected, and on SQLite, which has one connection. */
   readonly pool: PoolReport | undefined
+  /** The replicas that it reads from; empty without `replicaOf`. */
+  readonly replicas: readonly ReplicaReport[]
 }
 
 /** A registry as it is now. */
@@ -45,6 +48,7 @@ export async function reportOfRole(engine: Engine, defaultRole: string | undefin
     dialect: engine.dialect,
     database: String(orm.config.get('dbName')),
     pool: await engine.pool(),
+    replicas: engine.database.replication?.report() ?? [],
   }
 }
 

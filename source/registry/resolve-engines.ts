@@ -2,6 +2,7 @@ import { ownContextName } from '../role/context-names.ts'
 import { assertRoleName, type Engines } from '../unit/db-sessions-container.ts'
 import { resolveEngineOptions, type ResolvedEngineOptions } from '../role/engine-options.ts'
 import { ConfigurationError } from '../role/errors.ts'
+import { assertFollowable } from './replica-roles.ts'
 import { LONGEST_ROLE } from '../atomic/global-id.ts'
 
 /**
@@ -35,6 +36,7 @@ export function resolveEngines(engines: Engines): ResolvedEngineOptions[] {
     }
     names.set(name, role)
   }
+  assertFollowable(resolved)
   return resolved
 }
 

@@ -9,12 +9,16 @@ import { relationsOf } from './relations-of.ts'
 /** The database behind a role. @throws ConfigurationError for one that is not supported */
 export function databaseOf(role: string, driver: AbstractSqlDriver): Database {
   const platforms = platformsOf(driver)
-  if (platforms.includes('BasePostgreSqlPlatform')) return new PostgresDatabase(role, driver, relationsOf(driver))
+  if (isPostgres(driver)) return new PostgresDatabase(role, driver, relationsOf(driver))
   if (isSqlite(driver)) return new SqliteDatabase(role, driver)
   throw new ConfigurationError(
     `The role "${role}" runs on ${platforms[0]}, which is not supported. ` +
       `Use @mikro-orm/postgresql or @mikro-orm/sqlite.`,
   )
+}
+
+export function isPostgres(driver: IDatabaseDriver): boolean {
+  return platformsOf(driver).includes('BasePostgreSqlPlatform')
 }
 
 export function isSqlite(driver: IDatabaseDriver): boolean {

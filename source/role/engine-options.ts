@@ -1,7 +1,9 @@
 import { IsolationLevel, type ForkOptions, type MikroORM } from '@mikro-orm/core'
 import { RAW_WRITES, type RawWrites } from '../session/raw-writes.ts'
+import type { ReplicaRules } from '../database/replicas.ts'
 import { ConfigurationError } from './errors.ts'
 import { resolveForkOptions } from './fork-options.ts'
+import { resolveReplicaOf, type ReplicaOf } from './replica-options.ts'
 import { rulesOf, type RoleKind } from './role-kinds.ts'
 
 export const COMMIT_MODES = ['joined', 'autonomous', 'autocommit'] as const
@@ -24,6 +26,12 @@ export interface EngineOptions<Orm extends MikroORM<any, any, any> = MikroORM<an
    * in one lazily begun REPEATABLE READ READ ONLY transaction. Default `false`.
    */
   readonly readOnly?: boolean | 'snapshot' | undefined
+  /**
+   * The writing role whose database's copies the ORM's `replicas` are: its statements go to a replica that shows every commit of
+   * that role which the unit of work or its client has made, and else to the primary. Needs `readOnly`, and PostgreSQL.
+   * Default: none.
+   */
+  readonly replicaOf?: ReplicaOf | undefined
   /**
    * `'joined'`: part of the one transaction. `'autonomous'`: a transaction of its own, committed when the unit of work
    * ends, even if the rest aborts. `'autocommit'`: every flush and statement commits at once. Default `'joined'`.
@@ -74,6 +82,8 @@ export interface ResolvedEngineOptions {
   readonly orm: MikroORM<any, any, any>
   readonly isDefault: boolean
   readonly readOnly: boolean | 'snapshot'
+  /** Undefined where it reads from no replicas. */
+  readonly replicaOf: ReplicaRules | undefined
   readonly commit: CommitMode
   readonly twoPhase: TwoPhase
   readonly bestEffort: boolean
@@ -90,6 +100,7 @@ const OPTIONS = new Set<keyof EngineOptions>([
   'orm',
   'default',
   'readOnly',
+  'replicaOf',
   'commit',
   'twoPhase',
   'bestEffort',
@@ -117,6 +128,7 @@ export function resolveEngineOptions(role: string, engine: unknown): ResolvedEng
     orm: given.orm,
     isDefault: given.default ?? false,
     readOnly,
+    replicaOf: resolveReplicaOf(role, given),
     commit,
     twoPhase: given.twoPhase ?? 'auto',
     bestEffort: given.bestEffort ?? false,

@@ -1,5 +1,5 @@
 import type { Connection, ForkOptions } from '@mikro-orm/core'
-import type { AbstractSqlConnection, AbstractSqlDriver, SqlEntityManager } from '@mikro-orm/sql'
+import type { AbstractSqlDriver, SqlEntityManager } from '@mikro-orm/sql'
 import type { Database, PoolSize, Renewal } from '../database/database.ts'
 import type { DecisionSurvey } from '../database/decisions.ts'
 import { DecisionTableError } from '../database/errors.ts'
@@ -10,7 +10,7 @@ import { Session } from '../session/session.ts'
 import type { SessionSettings, SessionUnit } from '../session/session-options.ts'
 import { sessionForks } from '../session/session-entity-manager.ts'
 import { isConnected, noteClosed } from './connecting.ts'
-import { connectionsOf } from './connections-of.ts'
+import { connectionsOf } from '../database/connections-of.ts'
 import { giveBackContextName, reclaimContextName } from './context-names.ts'
 import { databaseOf } from './database-of.ts'
 import { relationsOf } from './relations-of.ts'
@@ -203,7 +203,7 @@ export class Engine {
 
   async #renew(opens: boolean, untilClosed: Renewal['untilClosed']): Promise<void> {
     this.lookAgain()
-    const connections = connectionsOf(this.#driver) as AbstractSqlConnection[]
+    const connections = connectionsOf(this.#driver)
     await Promise.all(
       connections.map(async (connection) => {
         const connect = opens ? (): Promise<void> => connection.connect() : undefined

@@ -2,6 +2,7 @@ import type { CommitAnswer, DatabaseConnection } from '../database/database.ts'
 import { CannotPrepareError, CommitOutcomeUnknownError, ConnectionLostError } from '../database/errors.ts'
 import { PreparedTransaction, refusesToPrepare } from '../database/prepared-transaction.ts'
 import type { Finish } from '../database/prepared.ts'
+import type { WalPosition } from '../database/wal-position.ts'
 import { abortedBy } from './failures.ts'
 import { NestedScopes } from './nested-scopes.ts'
 import type { SessionSettings } from './session-options.ts'
@@ -157,7 +158,8 @@ export class DatabaseTransaction implements Predecessor {
    * @throws TransactionAbortedError, ConnectionLostError, CommitOutcomeUnknownError, or the driver's error as it is
    */
   async commit(decision?: string): Promise<void> {
-    if (await this.#commit(CommitOutcomeUnknownError, decision)) this.statements.noteCommitted()
+    const answer = await this.#commit(CommitOutcomeUnknownError, decision)
+    if (answer !== undefined) this.statements.noteCommitted(answer.position)
   }
 
   /** Whether it wrote nothing, and what it has read holds only once it is committed. */
@@ -176,18 +178,21 @@ export class DatabaseTransaction implements Predecessor {
     const { doubt } = this.writes
     const wrote = (connection: DatabaseConnection) => connection.wrote(doubt?.isUndonePartly === true)
     if (doubt !== undefined && (await this.#connection.use(wrote))) return
-    if (!(await this.#commit(ConnectionLostError))) return
+    if ((await this.#commit(ConnectionLostError)) === undefined) return
     this.statements.log.commit()
     this.events.markCommitted()
   }
 
-  /** Whether there was something to commit. @throws `Unknown` where nobody knows whether it was */
-  async #commit(Unknown: new (role: string, cause: unknown) => Error, decision?: string): Promise<boolean> {
+  /** Undefined where there was nothing to commit. @throws `Unknown` where nobody knows whether it was */
+  async #commit(
+    Unknown: new (role: string, cause: unknown) => Error,
+    decision?: string,
+  ): Promise<CommitAnswer | undefined> {
     const details = { how: 'commit', decides: decision !== undefined } as const
     const answer = await traceEnd(this.#host, details, () => this.#connection.commit(decision))
     if (answer?.outcome === 'unknown') throw new Unknown(this.#host.role, answer.error)
     if (answer !== undefined && answer.outcome !== 'committed') await this.#refused(answer)
-    return answer !== undefined
+    return answer
   }
 
   async #refused(answer: CommitAnswer): Promise<never> {
@@ -226,10 +231,11 @@ export class DatabaseTransaction implements Predecessor {
   }
 
   /** Notes that what was prepared is finished. A commit is heard of when all others are finished as well. */
-  async notePreparedEnd(how: Finish, gid: string): Promise<void> {
+  async notePreparedEnd(how: Finish, gid: string, position: WalPosition | undefined): Promise<void> {
     this.statements.log.statement(`${how} prepared '${gid}'`)
-    if (how === 'commit') this.events.markCommitted()
-    else await this.events.rolledBack()
+    if (how === 'rollback') return await this.events.rolledBack()
+    this.events.markCommitted()
+    this.#host.committed(position)
   }
 
   /**

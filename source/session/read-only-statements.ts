@@ -1,4 +1,5 @@
 import type { Admit, Reads, StatementResult } from '../database/database.ts'
+import type { ServedBy } from '../database/replicas.ts'
 import { asReadOnlyError } from './read-only-refusal.ts'
 import type { Executor, Statement } from './statement.ts'
 import { rowsOfResult, traceStatement, traceStream, type StatementDetails, type Traceable } from './trace.ts'
@@ -76,6 +77,7 @@ class Sending {
   readonly #writes: WriteState
   readonly #statement: Statement
   #backend: number | undefined
+  #servedBy: ServedBy | undefined
 
   constructor(host: ReadingHost, writes: WriteState, statement: Statement) {
     this.#host = host
@@ -84,8 +86,9 @@ class Sending {
   }
 
   /** Checks once more: the wait for the connection may have outlasted the need for it. */
-  readonly admit: Admit = (kind, backend) => {
+  readonly admit: Admit = (kind, backend, servedBy) => {
     this.#backend = backend
+    this.#servedBy = servedBy
     this.#statement.options?.signal?.throwIfAborted()
     this.#host.assertUsable()
     this.#writes.admit(kind, this.#statement.query, 'orm')
@@ -106,5 +109,10 @@ class Sending {
     throw asReadOnlyError(this.#host.facts.role, this.#statement.query.sql, error)
   }
 
-  readonly details = (): StatementDetails => ({ inTransaction: false, begins: false, backend: this.#backend })
+  readonly details = (): StatementDetails => ({
+    inTransaction: false,
+    begins: false,
+    backend: this.#backend,
+    servedBy: this.#servedBy,
+  })
 }

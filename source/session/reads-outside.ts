@@ -17,8 +17,8 @@ export function readsOutside(session: ReadingSession, database: Database): ReadO
   const { em, settings, options, transaction } = session.core
   if (em.getTransactionSessionContext() !== undefined) throw new SessionContextError(settings.role)
   // One replica for the whole session, so that two reads of a request do not travel in time.
-  const replica = em.getConnection('read')
-  const open = () => database.reads(replica, em, settings.begin, options.unit.user)
+  const replica = database.replication?.isFollowing === true ? em.getConnection('write') : em.getConnection('read')
+  const open = () => database.reads(replica, em, settings.begin, options.unit)
   const reads = new ReadOnlyStatements(session, transaction.writes, open)
   const connection = new SessionConnection(reads, 'orm', undefined)
   em.setTransactionContext(sessionKysely(statements, replica.getClient(), connection))

@@ -2,6 +2,8 @@ import { channel, tracingChannel } from 'node:diagnostics_channel'
 import type { SqlEntityManager } from '@mikro-orm/sql'
 import { logChannels, numbered } from '../transaction/debug-log.ts'
 import { shown } from './raw-write-log.ts'
+import type { ServedBy } from '../database/replicas.ts'
+import { formatPosition } from '../database/wal-position.ts'
 import type { SessionState } from './session-state.ts'
 
 /** What every message about a session contains. */
@@ -56,6 +58,11 @@ export interface StatementMessage extends SessionMessage {
   readonly begins: boolean
   /** The number of PostgreSQL's backend, set once the connection is there. */
   backend?: number | undefined
+  /**
+   * Which server answered, in a role with replicas, and why that one; set once it is known. `server` is `'primary'`, or host and
+   * port.
+   */
+  servedBy?: ServedBy | undefined
   /** How many rows it gave or changed, set when it is done. */
   rows?: number | undefined
 }
@@ -100,9 +107,20 @@ function logLife(): void {
     traced: [
       [
         statementChannel,
-        (message: StatementMessage) => [of(message), `${message.begins ? 'begin; ' : ''}${shown(message.sql)}`],
+        (message: StatementMessage) => [
+          of(message),
+          `${message.begins ? 'begin; ' : ''}${shown(message.sql)}${shownServer(message)}`,
+        ],
       ],
       [transactionEndChannel, (message: TransactionEndMessage) => [of(message), message.how]],
     ],
   })
+}
+
+/** Known where a statement is at its end. */
+function shownServer({ servedBy }: StatementMessage): string {
+  if (servedBy === undefined) return ''
+  const { server, required } = servedBy
+  const needs = required === undefined ? '' : `, needs ${formatPosition(required.position)} (${required.origin})`
+  return ` at ${server}${needs}`
 }

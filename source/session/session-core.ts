@@ -1,6 +1,7 @@
 import type { SqlEntityManager } from '@mikro-orm/sql'
 import type { ControlledTransaction, Kysely } from 'kysely'
 import type { Database } from '../database/database.ts'
+import type { WalPosition } from '../database/wal-position.ts'
 import { Activity } from './activity.ts'
 import { DatabaseTransaction } from './database-transaction.ts'
 import type { SessionEndedError } from './errors.ts'
@@ -76,8 +77,8 @@ export class SessionCore implements TransactionHost {
     return this.life.tooLate()
   }
 
-  committed(): void {
-    this.options.unit.committed?.(this.role)
+  committed(position?: WalPosition): void {
+    this.options.unit.committed?.(this.role, position)
   }
 
   // The database transaction

@@ -1,7 +1,9 @@
 import type { BeginOptions } from '../database/begin-options.ts'
 import type { ConnectionUser } from '../database/connection-waits.ts'
-import type { Database } from '../database/database.ts'
+import type { Database, ReadingUnit } from '../database/database.ts'
+import type { OwnPositions } from '../database/replicas.ts'
 import type { Relations } from '../database/relations.ts'
+import type { WalPosition } from '../database/wal-position.ts'
 import type { RawWrites } from './raw-writes.ts'
 import type { SessionState } from './session-state.ts'
 
@@ -25,17 +27,17 @@ export interface SessionSettings {
 }
 
 /** The request or run of a session. Emptied when it is over: an entity that the program keeps leads here. */
-export interface SessionUnit {
+export interface SessionUnit extends ReadingUnit {
   /** What it belongs to: the Koa ctx in a request. */
   owner?: unknown
-  /** What waits for connections and holds them. */
   user?: ConnectionUser | undefined
+  positions?: OwnPositions | undefined
   /** The container of it. */
   dbSession?: object | undefined
   /** Called with a role whose database transaction is about to begin; throws to refuse it. */
   beforeBegin?: ((role: string) => void) | undefined
-  /** Called with a role that has committed something. */
-  committed?: ((role: string) => void) | undefined
+  /** Called with a role that has committed something, and where that is, if the server has said so. */
+  committed?: ((role: string, position: WalPosition | undefined) => void) | undefined
 }
 
 /** Options of one session, given when it is opened. */

@@ -18,7 +18,7 @@ export interface Query {
 }
 
 /** What a message says of a statement beyond itself and its session. */
-export type StatementDetails = Pick<StatementMessage, 'inTransaction' | 'begins' | 'backend'>
+export type StatementDetails = Pick<StatementMessage, 'inTransaction' | 'begins' | 'backend' | 'servedBy'>
 
 /** Sends a statement by `send`, and publishes how it went. */
 export function traceStatement<Result>(
@@ -37,7 +37,9 @@ export function traceStatement<Result>(
       return result
     } finally {
       // A statement outside of a transaction has taken its connection meanwhile.
-      message.backend ??= details().backend
+      const { backend, servedBy } = details()
+      message.backend ??= backend
+      message.servedBy = servedBy
     }
   }, message)
 }
@@ -64,7 +66,9 @@ export async function* traceStream<Chunk>(
     statementChannel.error.publish(message)
     throw error
   } finally {
-    message.backend ??= details().backend
+    const { backend, servedBy } = details()
+    message.backend ??= backend
+    message.servedBy = servedBy
     statementChannel.asyncEnd.publish(message)
   }
 }

@@ -218,5 +218,5 @@ export function releaseAfter(
 async function take({ database, em, mode, role, unit, after }: ConnectionSource): Promise<DatabaseConnection> {
   if (after !== undefined) await after.whenOver()
   unit.beforeBegin?.(role)
-  return await database.begin(mode.begin, em, unit.user)
+  return await database.begin(mode.begin, em, unit)
 }

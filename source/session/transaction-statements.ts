@@ -1,6 +1,7 @@
 import type { CompiledQuery } from 'kysely'
 import type { CommitAnswer, DatabaseConnection, StatementResult } from '../database/database.ts'
 import { CommitOutcomeUnknownError, EndedByStatementError } from '../database/errors.ts'
+import type { WalPosition } from '../database/wal-position.ts'
 import { savepointStep, type SavepointStep } from '../database/statement-kind.ts'
 import { SqlassistError } from '../transaction/index.ts'
 import { Failures } from './failures.ts'
@@ -25,8 +26,8 @@ import { WriteState } from './write-state.ts'
 export interface TransactionHost extends Traceable, EventsHost {
   /** The error for a statement after the end. */
   tooLate(): Error
-  /** Notes that a COMMIT was carried out. */
-  committed(): void
+  /** Notes that a COMMIT was carried out, and where, if the server has said so. */
+  committed(position?: WalPosition): void
 }
 
 /** Which nested transaction a use of the connection is in, and what may keep it from being sent. */
@@ -169,7 +170,7 @@ export class TransactionStatements {
     const releasing = releaseAfter(answer, connection)
     if (releasing !== undefined) await releasing
     this.assertOutcomeKnown()
-    this.noteCommitted()
+    this.noteCommitted(this.#earlyAnswer.position)
     return result
   }
 
@@ -178,11 +179,11 @@ export class TransactionStatements {
     return this.mode.begin.onPrimary === true || this.scopes.isReadOnly
   }
 
-  /** It is committed. */
-  noteCommitted(): void {
+  /** It is committed, at `position` where the server has said so. */
+  noteCommitted(position?: WalPosition): void {
     this.log.commit()
     this.events.markCommitted()
-    this.#host.committed()
+    this.#host.committed(position)
   }
 
   /** @throws CommitOutcomeUnknownError where the answer to an early COMMIT was lost */
@@ -269,6 +270,6 @@ export class TransactionStatements {
   }
 }
 
-function detailsOf({ isFresh, backend }: DatabaseConnection): StatementDetails {
-  return { inTransaction: true, begins: isFresh, backend }
+function detailsOf({ isFresh, backend, servedBy }: DatabaseConnection): StatementDetails {
+  return { inTransaction: true, begins: isFresh, backend, servedBy }
 }

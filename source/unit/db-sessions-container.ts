@@ -2,6 +2,7 @@ import type { MikroORM } from '@mikro-orm/core'
 import type { Session } from '../session/session.ts'
 import type { EngineOptions } from '../role/engine-options.ts'
 import { ConfigurationError } from '../role/errors.ts'
+import type { UnitPositions } from './positions.ts'
 
 /** What `dbSessions` and `EngineRegistry` take: a MikroORM instance or options for each role. */
 export type Engines = Readonly<Record<string, MikroORM<any, any, any> | EngineOptions<any>>>
@@ -62,6 +63,8 @@ export interface SessionSource {
   session(role: string): Session
   anySession(): Session
   status(): Record<string, RoleStatus>
+  /** What its reads from replicas have to show. */
+  readonly positions: UnitPositions
 }
 
 class Container {
@@ -114,6 +117,14 @@ class Container {
     })
   }
 
+  /** @throws ConfigurationError where it is none */
+  static unitOf(container: object): SessionSource {
+    if (#unit in container) return container.#unit
+    throw new ConfigurationError(
+      'positionOf() was given no container of sessions. Give it ctx.dbSession, or the dbSession of a run.',
+    )
+  }
+
   #em(role: string): unknown {
     return this.#unit.session(role === DEFAULT_ROLE ? this.#unit.defaultRole : role).em
   }
@@ -134,6 +145,11 @@ class Container {
 export const DbSessionsContainer = Container as unknown as new <E extends Engines>(
   unit: never,
 ) => DbSessionsContainer<E>
+
+/** The unit of work whose sessions a container gives. @throws ConfigurationError where it is no container. @internal */
+export function unitOf(container: object): SessionSource {
+  return Container.unitOf(container)
+}
 
 const SHORTHANDS = { reader: 'getReader', writer: 'getWriter', logger: 'getLogger' } as const
 const RESERVED = new Set<string>([

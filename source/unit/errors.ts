@@ -26,3 +26,18 @@ export class NotRetriedError extends SqlassistError {
     super(`${(cause as Error)?.message ?? String(cause)} — this is worth another try, but ${reason}.`, { cause })
   }
 }
+
+/** The option `after` of a run is no position of this registry's roles. Nothing was run. */
+export class InvalidPositionError extends SqlassistError {
+  static {
+    this.prototype.name = 'InvalidPositionError'
+  }
+  override readonly code = 'SQLASSIST_INVALID_POSITION'
+
+  constructor(given: unknown, roles: readonly string[]) {
+    super(
+      `after is ${typeof given === 'string' ? JSON.stringify(given.slice(0, 100)) : `a ${typeof given}`}, which is no position of ` +
+        `the roles ${roles.join(', ')}. Give what positionOf(dbSession) has returned, or leave it out where that is undefined.`,
+    )
+  }
+}

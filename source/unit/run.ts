@@ -7,6 +7,7 @@ import { AbortableWork } from './abortable-work.ts'
 import { assertKnownOptions } from '../role/known-options.ts'
 import { checkedPreference } from './any-preference.ts'
 import { AwaitedPromise } from './awaited-promise.ts'
+import { positionsAfter, UnitPositions } from './positions.ts'
 import { runAttempts } from './run-in-unit.ts'
 import type { UnitOfWorkOptions } from './unit-host.ts'
 import type { UnitOfWork } from './unit-of-work.ts'
@@ -32,6 +33,11 @@ export interface RunOptions {
   /** Roles that `.any` tries, in order. Default `['reader', 'writer']`. */
   readonly anyPreference?: readonly string[] | undefined
   /**
+   * What its reads from replicas have to show: what `positionOf(ctx.dbSession)` has returned in the request that it follows.
+   * Default: what it commits itself.
+   */
+  readonly after?: string | undefined
+  /**
    * Aborting it cancels the running statements and aborts the transaction; a commit that has begun is finished. The run throws
    * its reason, with what the work threw as the cause. Default: none.
    */
@@ -42,11 +48,11 @@ export interface RunOptions {
 type Start = (
   options: Pick<
     UnitOfWorkOptions,
-    'attempt' | 'mayRetry' | 'note' | 'owner' | 'anyPreference' | 'startedIn' | 'isAwaited'
+    'attempt' | 'mayRetry' | 'note' | 'owner' | 'anyPreference' | 'startedIn' | 'isAwaited' | 'positions'
   >,
 ) => UnitOfWork
 
-const OPTIONS: readonly (keyof RunOptions)[] = ['attempts', 'name', 'owner', 'anyPreference', 'signal']
+const OPTIONS: readonly (keyof RunOptions)[] = ['attempts', 'name', 'owner', 'anyPreference', 'after', 'signal']
 
 type Work<E extends Engines, Sessions, T> = (context: RunContext<E, Sessions>) => Promise<T> | T
 
@@ -73,12 +79,14 @@ async function runWith<E extends Engines, Sessions, T>(
   roles: readonly string[],
 ): Promise<T> {
   assertRunOptions(options)
-  const { attempts = 1, name = work.name, owner, signal } = options
+  const { attempts = 1, name = work.name, owner, after, signal } = options
+  const given = after === undefined ? undefined : positionsAfter(after, roles)
+  const positions = new UnitPositions(given && (() => given))
   const anyPreference = checkedPreference(options.anyPreference, roles)
   const note = name === '' ? undefined : (): string => name
   const abortable = signal === undefined ? undefined : new AbortableWork(signal)
   return await runAttempts({
-    start: (attempt) => start({ attempt, mayRetry: attempt < attempts, note, owner, anyPreference }),
+    start: (attempt) => start({ attempt, mayRetry: attempt < attempts, note, owner, anyPreference, positions }),
     work: (unit) => {
       const inUnit = async (): Promise<T> => {
         const result = await work(new UnitContext(unit))

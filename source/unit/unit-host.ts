@@ -2,6 +2,7 @@ import type { CommitPlanner } from '../atomic/commit-planner.ts'
 import type { Around } from '../role/unit-scope.ts'
 import type { Engine } from '../role/engine.ts'
 import type { TransactionManager } from '../transaction/index.ts'
+import type { UnitPositions } from './positions.ts'
 
 /** The registry that a unit of work was started by. */
 export interface UnitHost {
@@ -47,6 +48,8 @@ export interface UnitOfWorkOptions extends AttemptOptions {
   /** One object for all attempts at the same work. Default: the owner, or the unit's container. */
   readonly series?: object | undefined
   readonly observer?: UnitObserver | undefined
+  /** What its reads have to show; shared by the attempts at the same work. Default: what it commits itself. */
+  readonly positions?: UnitPositions | undefined
   /** Whose code started it. Default: the unit whose code is running. */
   readonly startedIn?: Around | undefined
   /** Whether the code that started it waits for its end. Default: inside of another unit of the same owner. */

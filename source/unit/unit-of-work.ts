@@ -5,6 +5,7 @@ import type { Session } from '../session/session.ts'
 import { askedTooLate } from '../role/errors.ts'
 import { UnitScope, type ScopedUnit } from '../role/unit-scope.ts'
 import { DEFAULT_ROLE, type RoleStatus, type SessionSource } from './db-sessions-container.ts'
+import { openRole } from './any-preference.ts'
 import { LateReading, type LateReader } from './late-reading.ts'
 import { LazyTransaction, managerAskedTooLate } from './lazy-transaction.ts'
 import { RetryDecision, type Ended } from './retry-decision.ts'
@@ -13,11 +14,14 @@ import type { AbortReason, UnitEndFacts, UnitFacts } from './unit-channels.ts'
 import { UnitEnding, type Ending } from './unit-ending.ts'
 import type { UnitHost, UnitOfWorkOptions } from './unit-host.ts'
 import { UnitLife } from './unit-life.ts'
+import { UnitPositions } from './positions.ts'
 import { UnitSessions } from './unit-sessions.ts'
 
 /** One request or one run: its transaction, the sessions it opened, and how they end. */
 export class UnitOfWork implements SessionSource {
   readonly container: object
+  /** What its reads from replicas have to show. */
+  readonly positions: UnitPositions
   /** The asynchronous context of its code. */
   readonly scope: UnitScope
   readonly #host: UnitHost
@@ -36,6 +40,7 @@ export class UnitOfWork implements SessionSource {
     this.#options = options
     this.#retry = new RetryDecision(options)
     this.#lazy = new LazyTransaction(options, this.#retry.finishing)
+    this.positions = options.positions ?? new UnitPositions(undefined)
     this.#sessions = new UnitSessions(host, this, options, this.#retry.committing)
     this.#ending = new UnitEnding({
       unit: this,
@@ -167,8 +172,7 @@ export class UnitOfWork implements SessionSource {
     const preference = this.#options.anyPreference.filter(
       (role) => this.#host.has(role) && (!isRead || this.#host.engine(role).rules.readsLate),
     )
-    const role = preference.find((name) => this.opened(name) !== undefined) ?? preference[0]
-    return this.session(role ?? this.defaultRole)
+    return this.session(openRole(preference, (role) => this.opened(role)) ?? preference[0] ?? this.defaultRole)
   }
 
   status(): Record<string, RoleStatus> {

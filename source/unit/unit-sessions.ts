@@ -1,3 +1,4 @@
+import type { WalPosition } from '../database/wal-position.ts'
 import { AtomicCommit } from '../atomic/atomic-commit.ts'
 import { SharedFileError } from '../role/errors.ts'
 import type { Engine, OpenOptions } from '../role/engine.ts'
@@ -9,11 +10,13 @@ import type { Transaction, TransactionManager } from '../transaction/index.ts'
 import type { RoleStatus } from './db-sessions-container.ts'
 import { IndependentSessions } from './independent-sessions.ts'
 import { OneByOneCommits } from './one-by-one-commits.ts'
+import type { UnitPositions } from './positions.ts'
 import type { UnitHost, UnitOfWorkOptions } from './unit-host.ts'
 
 /** The unit of work that sessions are opened for. */
 interface SessionsOwner {
   readonly scope: UnitScope
+  readonly positions: UnitPositions
   readonly container: object
   readonly tm: TransactionManager
   transaction(): Transaction | undefined
@@ -118,8 +121,14 @@ export class UnitSessions {
       user: this.#unit.scope,
       dbSession: this.#unit.container,
       beforeBegin: (role) => this.#assertFileIsFree(this.#host.engine(role)),
-      committed: this.#committed,
+      positions: this.#unit.positions,
+      committed: (role, position) => this.#noteCommit(this.#host.engine(role), position),
     }
+  }
+
+  #noteCommit({ role, database }: Engine, position: WalPosition | undefined): void {
+    this.#committed(role)
+    if (database.replication?.reportsCommits === true) this.#unit.positions.raise(role, position)
   }
 
   /** Has the sessions, which entities may keep alive, forget the unit. */
@@ -129,6 +138,7 @@ export class UnitSessions {
     known.owner = undefined
     known.user = undefined
     known.dbSession = undefined
+    known.positions = undefined
     known.beforeBegin = undefined
     known.committed = undefined
   }

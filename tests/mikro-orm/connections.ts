@@ -34,7 +34,7 @@ async function callsOf(target: any, name: string, work: () => Promise<unknown>):
 export const CONNECTION_RELIANCES: readonly Reliance[] = [
   {
     what: 'A driver has the connections to its replicas in the field replicas',
-    where: ['role/connections-of.ts'],
+    where: ['database/connections-of.ts'],
     forms: ['cast'],
     why: 'all connections of a role are guarded, closed and opened again',
     async check() {

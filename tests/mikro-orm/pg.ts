@@ -199,25 +199,44 @@ export const PG_RELIANCES: readonly Reliance[] = [
     },
   },
   {
-    what: "pg's class of a client has its Query, whose handleCommandComplete() gets the command tag of each statement",
-    where: ['database/postgres/query-with-tags.ts'],
+    what: "pg's class of a client has its Query, whose handleCommandComplete() completes _result, of each statement",
+    where: ['database/postgres/query-noting.ts', 'database/postgres/begin-with-parameters.ts'],
     forms: ['cast', 'constructor', 'subclass'],
-    why: 'what was committed is known, also where a statement behind COMMIT fails',
+    why: 'what was committed is known, and what a server has said of itself, also where a statement behind it fails',
     async check(worlds) {
       await withClient(worlds, async (client) => {
         const { Query } = client.constructor
-        const tags: string[] = []
-        class Tagged extends (Query as new (...args: any[]) => any) {
+        const results: any[] = []
+        class Noting extends (Query as new (...args: any[]) => any) {
           handleCommandComplete(message: any, connection: any): void {
-            tags.push(message.text)
             super['handleCommandComplete'](message, connection)
+            results.push(this['_result'])
           }
         }
-        const error: any = await new Promise((resolve) => {
-          client.query(new Tagged('begin; commit; select 1 / 0', undefined, resolve))
+        const failing: any = await new Promise((resolve) => {
+          client.query(new Noting('begin; commit; select 1 as one; select 1 / 0', undefined, resolve))
         })
-        assert.equal([tags, error.code], [['BEGIN', 'COMMIT'], '22012'])
+        assert.equal([results.map(({ command }) => command), failing.code], [['BEGIN', 'COMMIT', 'SELECT'], '22012'])
+        assert.equal(results[2].rows, [{ one: 1 }])
       })
+    },
+  },
+  {
+    what: 'pg keeps the socket of a client as connection.stream, and unref() lets the process end before it',
+    where: ['database/postgres/server-line.ts'],
+    forms: ['cast', 'narrowed'],
+    why: 'a server that is frozen answers no farewell, and questions beside the pool keep no process alive',
+    async check(worlds) {
+      await withClient(
+        worlds,
+        async (client) => {
+          assert.is(typeof client.unref, 'function')
+          const running = client.query('select pg_sleep(60)').catch((error: Error) => error.message)
+          client.connection.stream.destroy()
+          assert.is(await running, 'Connection terminated unexpectedly')
+        },
+        true,
+      )
     },
   },
   {

@@ -34,6 +34,7 @@ import {
   getById,
   getByIds,
   getRange,
+  InvalidPositionError,
   isRetryable,
   ManagedSessionError,
   markChanged,
@@ -43,16 +44,20 @@ import {
   NestedTransactionOpenError,
   ReadOnlyTransactionError,
   TransactionOptionsError,
+  NoReplicaError,
   NotAnEntityError,
   NotASessionError,
   NotAtomicError,
   NotRetriedError,
   OutsideTransactionError,
   PartialCommitError,
+  positionHeader,
+  positionOf,
   QueryArgumentError,
   ReadOnlySessionError,
   RegistryClosedError,
   RegistryCloseTimeoutError,
+  ReplicaLostError,
   requestOf,
   serverErrorVeto,
   SessionContextError,
@@ -114,6 +119,7 @@ const errors = [
   DoomedTransactionError,
   EntityNotRestoredError,
   ForeignEntityError,
+  InvalidPositionError,
   InvalidSavepointRollbackError,
   ManagedSessionError,
   MoreThanOneError,
@@ -122,6 +128,7 @@ const errors = [
   NestedTransactionOpenError,
   ReadOnlyTransactionError,
   TransactionOptionsError,
+  NoReplicaError,
   NotAnEntityError,
   NotASessionError,
   NotAtomicError,
@@ -133,6 +140,7 @@ const errors = [
   ReadOnlySessionError,
   RegistryClosedError,
   RegistryCloseTimeoutError,
+  ReplicaLostError,
   SavepointUnsupportedError,
   SessionContextError,
   SessionEndedError,
@@ -190,11 +198,13 @@ await registry.run(async ({ dbSession, txn }) => {
   await savepoint.rollback()
   assert.equal((await notes.getRange({ orderBy: 'id' })).length, 2)
 })
-await registry.run(async ({ dbSession: { reader, writer } }) => {
+await registry.run(async ({ dbSession }) => {
+  const { reader, writer } = dbSession
   const note = await getById(reader, Note, 1)
   assert.ok(note)
   assert.equal(sessionOf(note), reader)
   assert.equal(requestOf(note), undefined)
+  assert.equal(positionOf(dbSession), undefined)
   assert.equal(note.session, reader)
   assert.equal(copyTo(note, writer).text, '100% sure')
   assert.equal((await getByIds(reader, Note, [1, 2])).length, 2)
@@ -212,7 +222,7 @@ await registry.close()
 const app = new Koa()
 const middleware = dbSessions(
   { writer: await open() },
-  { commitVeto: (ctx) => serverErrorVeto(ctx) || defaultCommitVeto(ctx) },
+  { commitVeto: (ctx) => serverErrorVeto(ctx) || defaultCommitVeto(ctx), readYourWrites: positionHeader('x-position') },
 )
 app.use(middleware)
 const shown = new EngineRegistry({ writer: await open() })

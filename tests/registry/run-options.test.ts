@@ -61,7 +61,7 @@ for (const dialect of DIALECTS) {
   })
 
   const REFUSED: readonly [options: unknown, message: RegExp][] = [
-    [{ attempt: 3 }, /run\(\) has no option "attempt".*attempts, name, owner, anyPreference, signal/],
+    [{ attempt: 3 }, /run\(\) has no option "attempt".*attempts, name, owner, anyPreference, after, signal/],
     [{ attempts: 3, retries: 2 }, /run\(\) has no option "retries"/],
     [null, /run\(\) was given null in place of options/],
     ['a name', /run\(\) was given a string in place of options/],

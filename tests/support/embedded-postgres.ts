@@ -95,7 +95,7 @@ async function startIn(folder: string, settings: Readonly<Record<string, string>
   }
 }
 
-async function newFolder(): Promise<string> {
+export async function newFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'koa-sqlassist-postgres-'))
   await chmod(folder, 0o755) // the server runs as another user when the tests run as root, and must get in
   return folder
@@ -105,7 +105,7 @@ async function newFolder(): Promise<string> {
  * Removes the hooks of the package: its `beforeExit` ends the process with code 0 and ignores `process.exitCode`, so a
  * failed run would pass. stopWithTheProcess() does the part that is wanted.
  */
-async function importWithoutExitHooks() {
+export async function importWithoutExitHooks() {
   makeBinariesReachable()
   const events = ['exit', 'beforeExit', 'SIGHUP', 'SIGINT', 'SIGTERM', 'SIGBREAK', 'message']
   const before = new Map(events.map((event) => [event, new Set(process.listeners(event as 'exit'))]))
@@ -119,7 +119,7 @@ async function importWithoutExitHooks() {
 }
 
 /** No server outlives the process, however the process ends (SIGKILL aside): only synchronous work is possible here. */
-function stopWithTheProcess(folder: string, databaseDir: string): () => void {
+export function stopWithTheProcess(folder: string, databaseDir: string): () => void {
   const kill = () => {
     killPostmaster(databaseDir)
     removeNow(folder)
@@ -154,7 +154,7 @@ function removeNow(folder: string): void {
   }
 }
 
-function keepTail(log: string[], line: string): void {
+export function keepTail(log: string[], line: string): void {
   log.push(line)
   if (log.length > 40) log.shift()
 }

@@ -1,5 +1,6 @@
 import type { PoolClient, QueryResult } from 'pg'
 import { oncePerClass } from '../once-per-class.ts'
+import type { AnsweredQuery, CarriedOut } from './carried-out.ts'
 import { whenAnswered } from './server-errors.ts'
 
 /** The part of pg's own queries that is called here; pg-cursor relies on the same: https://node-postgres.com/apis/client */
@@ -10,7 +11,7 @@ interface ProtocolConnection {
   execute(portal: object): void
   sync(): void
 }
-interface PreparedQuery {
+interface PreparedQuery extends AnsweredQuery {
   requiresPreparation(): boolean
   prepare(connection: ProtocolConnection): void
   _getRows(connection: ProtocolConnection): void
@@ -21,7 +22,7 @@ type QueryClass = new (text: string, values: readonly unknown[], callback: Callb
 /**
  * Sends `start`, a statement with or without parameters, and `end`, without waiting in between. There is one Sync, behind
  * all of it. When one of them fails, for instance a BEGIN that was cancelled, the server skips the rest, which never runs in
- * autocommit. The server takes no text of several statements.
+ * autocommit. The server takes no text of several statements. `carried` gets each that was carried out, also before an error.
  */
 export function beginWithParameters(
   client: PoolClient,
@@ -29,6 +30,7 @@ export function beginWithParameters(
   text: string,
   values: readonly unknown[],
   end: readonly string[],
+  carried?: CarriedOut,
 ): Promise<QueryResult | QueryResult[]> {
   const { Query } = client.constructor as unknown as { readonly Query: QueryClass }
   const BeginningQuery = beginningQueryClass(Query)
@@ -38,6 +40,7 @@ export function beginWithParameters(
     )
     query.start = start
     query.end = end
+    query.carried = carried
     client.query(query as never)
   })
 }
@@ -48,6 +51,7 @@ function makeBeginningQueryClass(Query: QueryClass) {
   return class BeginningQuery extends Query {
     start: readonly string[] = []
     end: readonly string[] = []
+    carried: CarriedOut | undefined
 
     override requiresPreparation(): boolean {
       return true
@@ -56,6 +60,11 @@ function makeBeginningQueryClass(Query: QueryClass) {
     override prepare(connection: ProtocolConnection): void {
       sendEach(connection, this.start)
       super.prepare(connection)
+    }
+
+    override handleCommandComplete(message: unknown, connection: unknown): void {
+      super.handleCommandComplete(message, connection)
+      this.carried?.results.push(this._result)
     }
 
     /** Called by pg where it has sent all but Execute and Sync. */

@@ -6,6 +6,7 @@ import { waitForConnection, type ConnectionSource, type ConnectionUser } from '.
 import { heldElsewhere } from '../held-elsewhere.ts'
 import { LentConnection, type Provide } from '../lent-connection.ts'
 import type { Relations } from '../relations.ts'
+import { cutOff } from './server-line.ts'
 import { ClientConnection } from './client-connection.ts'
 import { listenersOf } from './distrusted-pool.ts'
 import { drained, ended } from './drained.ts'
@@ -188,6 +189,11 @@ export class ClientPool implements ConnectionSource {
     for (const client of this.#pools.flatMap(({ _clients }) => _clients)) {
       void (client as Client).end().catch(() => undefined)
     }
+  }
+
+  /** Closes the connections of all clients at once, for a server that may not answer a farewell. The pool goes on. */
+  cutOff(): void {
+    for (const client of this.#pools.flatMap(({ _clients }) => _clients)) cutOff(client)
   }
 
   /** Whether to ask for a client now is to wait until another one is given back. */

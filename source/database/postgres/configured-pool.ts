@@ -1,4 +1,4 @@
-import type { AbstractSqlDriver } from '@mikro-orm/sql'
+import type { AbstractSqlConnection, AbstractSqlDriver } from '@mikro-orm/sql'
 import { DEFAULT_POOL_MAX } from './side-connection.ts'
 
 interface ConfiguredPool {
@@ -16,8 +16,18 @@ export const ALLOWED_CONNECTIONS = `select inet_server_port() as port, current_s
 
 /** How a driver's pool to its primary is configured. Opens nothing. */
 export function configuredPool(driver: AbstractSqlDriver): ConfiguredPool {
-  const { host, port } = driver.getConnection('write').getConnectionOptions()
   const { driverOptions, pool } = driver.config.getAll()
   const { max = pool?.max ?? DEFAULT_POOL_MAX } = driverOptions as { readonly max?: number }
-  return { host: host ?? 'localhost', port: port === undefined || port === 0 ? DEFAULT_PORT : port, max }
+  return { ...addressOf(driver.getConnection('write')), max }
+}
+
+function addressOf(connection: AbstractSqlConnection): Pick<ConfiguredPool, 'host' | 'port'> {
+  const { host, port } = connection.getConnectionOptions()
+  return { host: host ?? 'localhost', port: port === undefined || port === 0 ? DEFAULT_PORT : port }
+}
+
+/** Host and port that a connection leads to. */
+export function serverOf(connection: AbstractSqlConnection): string {
+  const { host, port } = addressOf(connection)
+  return `${host}:${port}`
 }

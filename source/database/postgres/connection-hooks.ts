@@ -3,7 +3,7 @@ import type { AbstractSqlConnection, SqlEntityManager } from '@mikro-orm/sql'
 import type { CompiledQuery, QueryResult } from 'kysely'
 import type { PoolClient } from 'pg'
 import type { PooledClient } from './pooled-client.ts'
-import { resultOf } from './postgres-connection.ts'
+import { resultOf } from './results.ts'
 
 /** As much of a Kysely connection as the hooks are given. */
 export interface HookedConnection {

@@ -2,6 +2,7 @@ import type { PoolClient, QueryResult } from 'pg'
 import type { ConnectionUser } from '../connection-waits.ts'
 import { LeftBehind } from '../left-behind.ts'
 import type { Relations } from '../relations.ts'
+import { CarriedOut } from './carried-out.ts'
 import { BEFORE_ROLLBACK, CLEAN, deallocate, PREPARED, UNLOCK } from './cleaning.ts'
 import { noteHolder } from './held-clients.ts'
 import { ReportedSettings } from './reported-settings.ts'
@@ -67,15 +68,15 @@ export class PooledClient extends SendingClient {
   }
 
   /**
-   * Ends a transaction by `sql`, and removes what is left on the connection in the same round trip. `tags` gets the command tags
-   * of what was carried out, also where something behind it fails. @throws as `query`
+   * Ends a transaction by `sql`, and removes what is left on the connection in the same round trip. `carried` gets what was
+   * carried out, also where something behind it fails. @throws as `query`
    */
-  async endClean(sql: string, tags: string[]): Promise<void> {
-    await this.#clean(`${sql};`, tags)
+  async endClean(sql: string, carried: CarriedOut): Promise<void> {
+    await this.#clean(`${sql};`, carried)
   }
 
-  async #clean(ahead = '', tags: string[] = []): Promise<void> {
-    await this.wasCleaned(await this.queryWithTags(`${ahead}${CLEAN};${PREPARED}`, tags), -1)
+  async #clean(ahead = '', carried = new CarriedOut()): Promise<void> {
+    await this.wasCleaned(await this.query(`${ahead}${CLEAN};${PREPARED}`, undefined, carried), -1)
     this.#isReset = true
   }
 

@@ -8,22 +8,35 @@ import type {
   PrepareAnswer,
   StatementResult,
 } from '../database.ts'
-import { ConnectionLostError, EndedByStatementError, TransactionAbortedError, type EndedHow } from '../errors.ts'
+import { EndedByStatementError, TransactionAbortedError, type EndedHow } from '../errors.ts'
 import { SqlassistError } from '../../transaction/index.ts'
+import { CarriedOut } from './carried-out.ts'
+import type { CommitPositions } from './commit-position.ts'
 import { hasWritten } from './has-written.ts'
 import { moveBack } from './error-position.ts'
 import { endsTransaction, outcomeOf } from './transaction-ends.ts'
 import type { PooledClient } from './pooled-client.ts'
-import { AS_WHO_LOGGED_IN } from './postgres-decisions.ts'
+import { PostgresCommit, type Committing } from './postgres-commit.ts'
 import type { Finish } from '../prepared.ts'
-import { finishSql } from './prepared-transactions.ts'
-import { sqlLiteral } from '../sql-literal.ts'
-import { hasSqlState } from './server-errors.ts'
+import { resultOf, withoutFirst } from './results.ts'
 import { statementKind, type StatementKind } from '../statement-kind.ts'
+import type { WalPosition } from '../wal-position.ts'
 
 /** What has to come before the first query, and gives the transaction its snapshot. */
 const IMPORTS_SNAPSHOT = /^set transaction snapshot '[^']*';?$/i
-const COUNTED = new Set(['INSERT', 'UPDATE', 'DELETE', 'MERGE'])
+
+/** How a transaction begins and ends. */
+interface TransactionPlan {
+  readonly role: string
+  /** Begins the transaction: it travels with the first statement. */
+  readonly start: readonly string[]
+  /** Whether READ ONLY is part of that. */
+  readonly isReading: boolean
+  /** Given where replicas are to show what it commits: COMMIT is sent with the question where it is. */
+  readonly positions?: CommitPositions | undefined
+  /** Gets what was carried out of what begins it, and the error behind that; throws where it is not to go on. */
+  readonly assertStarted?: ((results: readonly QueryResult[], error?: unknown) => void) | undefined
+}
 
 /**
  * A pg client of the ORM's own pool, held by one session.
@@ -31,11 +44,13 @@ const COUNTED = new Set(['INSERT', 'UPDATE', 'DELETE', 'MERGE'])
  * Kysely's ControlledTransaction is not used. That class takes the COMMIT of a failed transaction for a success. When its
  * rollback fails, the connection stays out of the pool for ever (https://github.com/kysely-org/kysely/issues/1990).
  */
-export class PostgresConnection implements DatabaseConnection {
+export class PostgresConnection implements DatabaseConnection, Committing {
   readonly #held: PooledClient
   readonly #role: string
   /** Whether the transaction only reads. */
   readonly #isReading: boolean
+  readonly #commit: PostgresCommit
+  readonly #assertStarted: TransactionPlan['assertStarted']
   /** What begins the transaction; undefined when it was sent. */
   #start: readonly string[] | undefined
   #cursors = 0
@@ -43,16 +58,21 @@ export class PostgresConnection implements DatabaseConnection {
   /** A statement has ended the transaction; the server may be in another. */
   #hasLeft = false
 
-  /** `start` begins the transaction: it travels with the first statement. `isReading`: READ ONLY is part of it. */
-  constructor(held: PooledClient, role: string, start: readonly string[], isReading = false) {
+  constructor(held: PooledClient, { role, start, isReading, positions, assertStarted }: TransactionPlan) {
     this.#held = held
     this.#role = role
     this.#start = start
     this.#isReading = isReading
+    this.#commit = new PostgresCommit(held, this, positions)
+    this.#assertStarted = assertStarted
   }
 
   get isFresh(): boolean {
     return this.#start !== undefined
+  }
+
+  get start(): readonly string[] | undefined {
+    return this.#start
   }
 
   kindOf(sql: string): StatementKind {
@@ -66,7 +86,9 @@ export class PostgresConnection implements DatabaseConnection {
   async begin(): Promise<void> {
     const start = this.#start
     this.#start = undefined
-    if (start !== undefined) await this.#held.query(start.join('; '))
+    if (start === undefined) return
+    const carried = this.#assertStarted && new CarriedOut()
+    await this.#started(carried, this.#held.query(start.join('; '), undefined, carried))
   }
 
   watch(sql: string, isRaw: boolean): void {
@@ -120,69 +142,21 @@ export class PostgresConnection implements DatabaseConnection {
   }
 
   commit(decision?: string): Promise<CommitAnswer> {
-    if (this.isFresh && decision === undefined) return Promise.resolve({ outcome: 'committed' })
-    return this.#end('committed', 'COMMIT', decision === undefined ? 'commit' : `${decision}; commit`)
+    return this.#commit.commit(decision)
   }
 
-  async executeAndCommit(sql: string): Promise<CommittedStatement> {
+  executeAndCommit(sql: string): Promise<CommittedStatement> {
     // What is left on the connection would stay there until somebody has the answer.
-    if (this.#held.left.isPossible) return { result: await this.execute(sql, []), answer: undefined }
-    if (this.#mayBeGone) await this.#assertOpen()
-    try {
-      // On a line of its own: the statement may end in a comment.
-      const results = [await this.#send(`${sql}\n;commit`)].flat()
-      const isCommitted = results.length > 1 && results.at(-1)?.command === 'COMMIT'
-      const own = isCommitted ? results.slice(0, -1) : results
-      const result = resultOf(own.length === 1 ? (own[0] as QueryResult) : own)
-      return { result, answer: isCommitted ? { outcome: 'committed' } : undefined }
-    } catch (error) {
-      const answer = this.#failed(error)
-      // Refused means that nothing of the string was committed.
-      if (answer.outcome !== 'unknown') throw error
-      return { result: { rows: [] }, answer }
-    }
+    if (this.#held.left.isPossible) return this.execute(sql, []).then((result) => ({ result, answer: undefined }))
+    return this.#commit.executeAndCommit(sql)
   }
 
   prepare(gid: string): Promise<PrepareAnswer> {
-    return this.#end('prepared', 'PREPARE', `${AS_WHO_LOGGED_IN}; prepare transaction ${sqlLiteral(gid)}`)
+    return this.#commit.prepare(gid)
   }
 
-  async finishPrepared(gid: string, how: Finish): Promise<void> {
-    await this.#held.query(finishSql(gid, how))
-  }
-
-  /** In one simple query. A transaction that failed earlier answers COMMIT and PREPARE with ROLLBACK, and no error. */
-  async #end<Done>(done: Done, tag: string, sql: string) {
-    this.#held.user = undefined
-    try {
-      // COMMIT outside of a transaction would answer like one that had something to commit.
-      if (this.#mayBeGone) await this.#assertOpen()
-    } catch (error) {
-      return error instanceof TransactionAbortedError || error instanceof EndedByStatementError
-        ? { outcome: 'rolled back' as const }
-        : { outcome: 'lost' as const, error: error instanceof ConnectionLostError ? error : this.#held.lost(error) }
-    }
-    const tags: string[] = []
-    try {
-      if (tag === 'COMMIT' && this.#held.left.isPossible && !this.isFresh) await this.#held.endClean(sql, tags)
-      else tags.push(...[await this.#send(sql)].flat().map(({ command }) => command))
-    } catch (error) {
-      // What failed behind COMMIT is only the cleaning; such a connection is closed.
-      if (tags.includes('COMMIT')) return { outcome: done }
-      return this.#failed(error)
-    }
-    return { outcome: tags.includes(tag) ? done : ('rolled back' as const) }
-  }
-
-  /** What became of a COMMIT or PREPARE that ended in `error`. */
-  #failed(error: unknown) {
-    if (error instanceof ConnectionLostError) {
-      return this.#held.isUnanswered
-        ? { outcome: 'unknown' as const, error: error.cause }
-        : { outcome: 'lost' as const, error }
-    }
-    // Without a SQLSTATE it is pg that gave up, and the server may go on.
-    return { outcome: hasSqlState(error) ? ('refused' as const) : ('unknown' as const), error }
+  finishPrepared(gid: string, how: Finish): Promise<WalPosition | undefined> {
+    return this.#commit.finishPrepared(gid, how)
   }
 
   async rollback(doubt?: Doubt): Promise<void> {
@@ -237,24 +211,48 @@ export class PostgresConnection implements DatabaseConnection {
     return error
   }
 
-  async #send(sql: string, parameters: readonly unknown[] = [], ahead = ''): Promise<QueryResult | QueryResult[]> {
-    if (this.#mayBeGone) await this.#assertOpen()
+  async #send(
+    sql: string,
+    parameters: readonly unknown[] = [],
+    ahead = '',
+    carried?: CarriedOut,
+  ): Promise<QueryResult | QueryResult[]> {
+    if (this.#mayBeGone) await this.assertOpen()
     const start = this.#startBefore(sql, ahead)
     this.#start = undefined
     // Of several statements in one string, one could end the transaction that only reads.
     const isAlone = parameters.length > 0 || (this.#isReading && sql.includes(';'))
     const inFront = isAlone || start.length === 0 ? ahead : `${start.join(';')};${ahead}`
+    const started = start.length > 0 && this.#assertStarted !== undefined ? new CarriedOut() : undefined
     try {
       const isPlain = !isAlone || (start.length === 0 && parameters.length > 0)
-      const results = isPlain
-        ? await this.#held.query(inFront + sql, parameters)
-        : await this.#held.beginWith(start, inFront + sql, parameters)
+      const sending = isPlain
+        ? this.#held.query(inFront + sql, parameters, started ?? carried)
+        : this.#held.beginWith(start, inFront + sql, parameters, [], started ?? carried)
+      const results = await (started === undefined ? sending : this.#started(started, sending))
       return start.length === 0 ? results : withoutFirst(start.length, results)
     } catch (error) {
       this.#firstError ??= error
       moveBack(error, Array.from(inFront).length)
       throw error
     }
+  }
+
+  /** Has what begins the transaction looked at, which was carried out or not. */
+  async #started<T>(carried: CarriedOut | undefined, sending: Promise<T>): Promise<T> {
+    if (carried === undefined) return await sending
+    try {
+      const results = await sending
+      this.#assertStarted?.(carried.results)
+      return results
+    } catch (error) {
+      this.#assertStarted?.(carried.results, error)
+      throw error
+    }
+  }
+
+  async send(sql: string, carried: CarriedOut): Promise<void> {
+    await this.#send(sql, [], '', carried)
   }
 
   /** PostgreSQL lets READ ONLY be taken back until the first query. */
@@ -268,7 +266,8 @@ export class PostgresConnection implements DatabaseConnection {
    * Refuses when BEGIN was sent and there is no transaction all the same. Where a simple query has a syntax error, nothing of
    * it runs, not even the BEGIN in front.
    */
-  async #assertOpen(): Promise<void> {
+  async assertOpen(): Promise<void> {
+    if (!this.#mayBeGone) return
     if (this.#hasLeft) throw this.#firstError as EndedByStatementError
     if ((await this.#held.freshStatus()) === 'I') throw new TransactionAbortedError(this.#role, this.#firstError)
   }
@@ -277,20 +276,4 @@ export class PostgresConnection implements DatabaseConnection {
     const { status } = this.#held
     return !this.isFresh && (this.#hasLeft || status === 'I' || status === null)
   }
-}
-
-/**
- * Returns no rows and no counts of several statements in one string. `numAffectedRows` is there for those that write
- * rows.
- */
-export function resultOf(result: QueryResult | QueryResult[]): StatementResult {
-  if (Array.isArray(result)) return { rows: [] }
-  const { rows, rowCount, command } = result
-  return { rows, command, numAffectedRows: COUNTED.has(command) ? BigInt(rowCount ?? 0) : undefined }
-}
-
-/** The results of a string that had `count` statements of ours in front. */
-function withoutFirst(count: number, result: QueryResult | QueryResult[]): QueryResult | QueryResult[] {
-  const results = Array.isArray(result) ? result.slice(count) : []
-  return results.length === 1 ? (results[0] as QueryResult) : results
 }

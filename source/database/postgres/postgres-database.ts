@@ -1,15 +1,18 @@
 import type { SessionContext } from '@mikro-orm/core'
 import type { AbstractSqlConnection, AbstractSqlDriver, SqlEntityManager } from '@mikro-orm/sql'
 import { connectionFor, type BeginOptions } from '../begin-options.ts'
-import type { ConnectionSource, ConnectionUser } from '../connection-waits.ts'
+import type { ConnectionSource } from '../connection-waits.ts'
 import type { DatabaseConnection as KyselyConnection } from 'kysely'
-import type { Database, DatabaseConnection, PoolSize, Renewal } from '../database.ts'
+import type { Database, DatabaseConnection, PoolSize, ReadingUnit, Reads, Renewal } from '../database.ts'
 import type { Provide } from '../lent-connection.ts'
 import { ALLOWED_CONNECTIONS, configuredPool } from './configured-pool.ts'
 import { ClientPool } from './client-pool.ts'
 import type { PooledClient } from './pooled-client.ts'
 import type { PoolReport } from '../pool-report.ts'
 import type { Relations } from '../relations.ts'
+import { PostgresReplication } from './postgres-replication.ts'
+import { ReplicaReads } from './replica-reads.ts'
+import { SnapshotOnReplica } from './snapshot-on-replica.ts'
 import { aside, reportOfPool, type PoolOfClients } from './side-connection.ts'
 import { PostgresDecisions, type Aside } from './postgres-decisions.ts'
 import { PostgresConnection } from './postgres-connection.ts'
@@ -23,6 +26,7 @@ export class PostgresDatabase implements Database {
   readonly dialect = 'postgresql'
   readonly decisions: PostgresDecisions
   readonly prepared: PostgresPrepared
+  readonly replication: PostgresReplication
   readonly #aside: Aside
   readonly #role: string
   readonly #driver: AbstractSqlDriver
@@ -39,32 +43,66 @@ export class PostgresDatabase implements Database {
     this.#aside = async (work) => await aside(await this.#primary().poolAside(), work)
     this.decisions = new PostgresDecisions(role, this.#aside)
     this.prepared = new PostgresPrepared(this.#aside)
+    this.replication = new PostgresReplication(role, driver, (connection) => this.#clientsOf(connection), this.#aside)
   }
 
   mayDecide(): void {
     // Everything it takes is done in the commit itself.
   }
 
-  reads(
+  reads(connection: AbstractSqlConnection, em: SqlEntityManager, options: BeginOptions, unit: ReadingUnit): Reads {
+    const { set } = this.replication
+    if (set === undefined) return this.#readsOver(connection, em, options, unit)
+    return new ReplicaReads({
+      role: this.#role,
+      set,
+      reading: { em, unit },
+      user: unit.user,
+      transaction: readingTransaction(options.isolationLevel),
+      primary: this.#readsOver(this.#driver.getConnection('write'), em, options, unit),
+    })
+  }
+
+  #readsOver(
     connection: AbstractSqlConnection,
     em: SqlEntityManager,
     { isolationLevel }: BeginOptions,
-    user: ConnectionUser | undefined,
+    { user }: ReadingUnit,
   ): PostgresReads {
     const source = { clients: this.#clientsOf(connection), em, user, transaction: readingTransaction(isolationLevel) }
     return new PostgresReads(this.#role, source, this.#streaming)
   }
 
-  async begin(
+  async begin(options: BeginOptions, em: SqlEntityManager, unit: ReadingUnit): Promise<DatabaseConnection> {
+    const { set } = this.replication
+    const isOnReplica = set !== undefined && connectionFor(options) === 'read'
+    if (!isOnReplica) return await this.#beginOn(this.#driver.getConnection(connectionFor(options)), options, em, unit)
+    const context = em.getTransactionSessionContext()
+    return await SnapshotOnReplica.open({
+      role: this.#role,
+      set,
+      reading: { em, unit },
+      user: unit.user,
+      startOf: (held) => startOf(options, context, held),
+      onPrimary: () => this.#beginOn(this.#driver.getConnection('write'), options, em, unit),
+    })
+  }
+
+  async #beginOn(
+    connection: AbstractSqlConnection,
     options: BeginOptions,
     em: SqlEntityManager,
-    user: ConnectionUser | undefined,
+    { user }: ReadingUnit,
   ): Promise<DatabaseConnection> {
     const writes = options.readOnly !== true
-    const connection = this.#driver.getConnection(connectionFor(options))
     const sessionContext = em.getTransactionSessionContext()
     const held = await this.#clientsOf(connection).take(em, writes, user)
-    return new PostgresConnection(held, this.#role, startOf(options, sessionContext, held), !writes)
+    return new PostgresConnection(held, {
+      role: this.#role,
+      start: startOf(options, sessionContext, held),
+      isReading: !writes,
+      positions: writes ? this.replication.commits : undefined,
+    })
   }
 
   get source(): ConnectionSource {
@@ -101,6 +139,7 @@ export class PostgresDatabase implements Database {
   readonly reopening = undefined
 
   async renew(connection: AbstractSqlConnection, { dropped, connect, untilClosed }: Renewal): Promise<void> {
+    this.replication.stop()
     const closeOld = await this.#clientsOf(connection).replace()
     dropped()
     try {
@@ -111,11 +150,13 @@ export class PostgresDatabase implements Database {
   }
 
   async closing(): Promise<(isClosed: boolean) => Promise<void>> {
+    this.replication.stop()
     const ends = await Promise.all(Array.from(this.#sources.values(), (source) => source.drained()))
     return async (isClosed) => void (isClosed && (await Promise.all(ends.map((end) => end()))))
   }
 
   breakOff(): void {
+    this.replication.stop()
     for (const source of this.#sources.values()) source.breakOff()
   }
 

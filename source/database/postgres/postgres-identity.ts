@@ -53,3 +53,16 @@ async function ask(client: Client, system: string, timeline: string): Promise<Fa
   )
   return rows[0] as Facts
 }
+
+/** Which database of which cluster, under any address; undefined where its user may not ask for that. @throws the driver's error */
+export async function clusterOf(client: Client): Promise<string | undefined> {
+  try {
+    const { rows } = await client.query<{ cluster: string }>(
+      `select concat((select system_identifier from pg_control_system()), '/', current_database()) as cluster`,
+    )
+    return rows[0]?.cluster
+  } catch (error) {
+    if ((error as { readonly code?: unknown }).code !== INSUFFICIENT_PRIVILEGE) throw error
+    return undefined
+  }
+}

@@ -21,7 +21,7 @@ export class StreamingClient {
 
   constructor(held: PooledClient, role: string) {
     this.held = held
-    this.connection = new PostgresConnection(held, role, ['begin read only'], true)
+    this.connection = new PostgresConnection(held, { role, start: ['begin read only'], isReading: true })
   }
 
   enter(): void {

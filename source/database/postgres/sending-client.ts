@@ -1,9 +1,10 @@
 import type { PoolClient } from 'pg'
 import { beginWithParameters } from './begin-with-parameters.ts'
 import { Cancels } from './cancels.ts'
+import type { CarriedOut } from './carried-out.ts'
 import { ConnectionLostError } from '../errors.ts'
 import { distrust } from './distrusted-pool.ts'
-import { queryWithTags } from './query-with-tags.ts'
+import { queryNoting } from './query-noting.ts'
 import { sendQuery, type Results } from './send-query.ts'
 import type { PoolOfClients } from './side-connection.ts'
 import { hasSqlState, isLost, orLost, untilReady } from './server-errors.ts'
@@ -100,15 +101,20 @@ export class SendingClient {
     return this.client.escapeIdentifier(name)
   }
 
-  /** @throws ConnectionLostError, or the driver's error */
-  async query(sql: string, parameters?: readonly unknown[]): Promise<Results> {
+  /**
+   * `carried`, for a string without parameters, gets what was carried out of it, also before an error.
+   * @throws ConnectionLostError, or the driver's error
+   */
+  async query(sql: string, parameters?: readonly unknown[], carried?: CarriedOut): Promise<Results> {
     // A cancel on its way would hit this statement instead of the one before.
     if (this.#cancels.underWay !== undefined) await this.#cancels.underWay
     if (this.isLost) throw this.lost()
     this.#access?.note(sql)
     this.#running++
     try {
-      const results = await sendQuery(this.client, sql, parameters)
+      const results = await (carried === undefined
+        ? sendQuery(this.client, sql, parameters)
+        : queryNoting(this.client, sql, carried))
       this.#statusIsStale = false
       return results
     } catch (error) {
@@ -120,36 +126,23 @@ export class SendingClient {
     }
   }
 
-  /** Sends several statements in one string; `tags` gets the command tags of what was carried out. @throws as `query` */
-  protected async queryWithTags(sql: string, tags: string[]): Promise<Results> {
-    if (this.#cancels.underWay !== undefined) await this.#cancels.underWay
-    if (this.isLost) throw this.lost()
-    this.#running++
-    try {
-      return await queryWithTags(this.client, sql, tags)
-    } catch (error) {
-      throw this.#judged(error)
-    } finally {
-      this.#running--
-    }
-  }
-
   /**
    * In one round trip: `start`, such as what begins a transaction, one statement, and `end`. Each is one to the server, which
-   * refuses a text of several. @throws as `query`
+   * refuses a text of several. `carried` gets what was carried out, also before an error. @throws as `query`
    */
   async beginWith(
     start: readonly string[],
     sql: string,
     parameters: readonly unknown[],
     end: readonly string[] = [],
+    carried?: CarriedOut,
   ): Promise<Results> {
     if (this.#cancels.underWay !== undefined) await this.#cancels.underWay
     if (this.isLost) throw this.lost()
     this.#access?.note(sql)
     this.#running++
     try {
-      return await beginWithParameters(this.client, start, sql, parameters, end)
+      return await beginWithParameters(this.client, start, sql, parameters, end, carried)
     } catch (error) {
       throw this.#judged(error)
     } finally {

@@ -28,7 +28,7 @@ export interface PoolOfClients {
 /** pg-pool's own. */
 export const DEFAULT_POOL_MAX = 10
 
-const LIMITS = { connectionTimeoutMillis: 5000, query_timeout: 30_000 }
+export const LIMITS = { connectionTimeoutMillis: 5000, query_timeout: 30_000 }
 
 /**
  * Does `work` over a connection of its own. The pool may have none to spare just when one is needed, or everybody who

@@ -3,7 +3,7 @@ import type { Database as SqliteHandle } from 'better-sqlite3'
 import type { DatabaseConnection as KyselyConnection } from 'kysely'
 import type { BeginOptions } from '../begin-options.ts'
 import type { ConnectionSource, ConnectionUser } from '../connection-waits.ts'
-import type { Database, DatabaseConnection, Renewal } from '../database.ts'
+import type { ReadingUnit, Database, DatabaseConnection, Renewal } from '../database.ts'
 import { handleQueueOf } from './handle-queue.ts'
 import { LentConnection, type Provide } from '../lent-connection.ts'
 import { SqliteDecisions } from './sqlite-decisions.ts'
@@ -107,11 +107,7 @@ export class SqliteDatabase implements Database {
     })
   }
 
-  async begin(
-    options: BeginOptions,
-    _em: SqlEntityManager,
-    user: ConnectionUser | undefined,
-  ): Promise<DatabaseConnection> {
+  async begin(options: BeginOptions, _em: SqlEntityManager, { user }: ReadingUnit): Promise<DatabaseConnection> {
     const decides = this.#mayDecide && options.readOnly !== true
     return await this.#begin(options, decides ? (handle) => this.decisions.makeReady(handle) : undefined, user)
   }

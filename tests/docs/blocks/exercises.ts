@@ -251,6 +251,27 @@ export const exercises: Readonly<Record<string, Exercise>> = {
     assert.equal(await shopOrm.em.fork().count(Article), 1)
     await shopOrm.close()
   },
+  'docs/replicas.md › Replicas': async (load, { app, Article }) => {
+    // As in development: the replica is the primary.
+    process.env['DATABASE_REPLICAS'] = process.env['DATABASE_URL']
+    const { registry } = await load()
+    app.use(async (ctx) => {
+      if (ctx.method === 'POST') ctx.dbSession.writer.create(Article, { title: 'shown' })
+      else ctx.body = await ctx.dbSession.reader.count(Article)
+    })
+    await serving(app, async (url) => {
+      await request(url, 'POST')
+      assert.equal((await request(url)).body, '1')
+    })
+    await registry.close()
+  },
+  'docs/replicas.md › From one request to the next': async (load, { app, router, jobs }) => {
+    const { registry, work } = await load()
+    app.use(dbSessions(registry)).use(router.routes())
+    await serving(app, async (url) => void (await request(`${url}/articles`, 'POST')))
+    const [job] = jobs
+    assert.equal((await work(job)).title, 'for a job')
+  },
   'docs/debug-panel.md › The debug panel': async (load) => {
     const { app } = await load()
     await serving(

@@ -51,6 +51,13 @@ export function mail(text: string): void {
   mailed.push(text)
 }
 
+interface Job {
+  readonly title: string
+  readonly after: string | undefined
+}
+export const jobs: Job[] = []
+export const queue = { add: (job: Job): unknown => jobs.push(job) }
+
 export async function closeOrms(): Promise<void> {
   for (const orm of orms) await orm.close()
 }

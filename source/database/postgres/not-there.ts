@@ -1,0 +1,66 @@
+import type { QueryResult } from 'pg'
+import type { FallbackReason } from '../replicas.ts'
+import type { Replica } from './replica.ts'
+import { answerIn, troubleOf } from './replica-check.ts'
+import type { Choice, Reading, ReplicaSet } from './replica-set.ts'
+
+/** A replica could not answer, for a reason of its own; another server can. It never leaves this room. */
+class NotThere extends Error {
+  static {
+    this.prototype.name = 'NotThere'
+  }
+  readonly reason: FallbackReason
+
+  constructor(replica: Replica, reason: FallbackReason, cause: unknown) {
+    super(`${replica.name} is not there: ${reason}`, { cause })
+    this.reason = reason
+  }
+}
+
+export function isNotThere(error: unknown): error is NotThere {
+  return error instanceof NotThere
+}
+
+/** What a statement was sent for, and where. */
+export interface SentTo {
+  readonly set: ReplicaSet
+  readonly reading: Reading
+  readonly choice: Choice & { readonly replica: Replica }
+}
+
+/**
+ * Decides whether what a replica has answered counts. Its answer to the check is looked at first, whatever came behind it: a
+ * server in the past knows neither new tables nor new columns.
+ * @throws NotThere; `error` where it is the statement's own
+ */
+export function assertThere({ set, reading, choice }: SentTo, results: readonly QueryResult[], error?: unknown): void {
+  const { replica } = choice
+  const answer = answerIn(results)
+  if (answer !== undefined && !set.accepts(reading, choice, answer)) throw moved(replica, behind(replica), error)
+  if (error === undefined) {
+    if (answer === undefined) throw moved(replica, 'behind', error)
+    replica.served++
+    return
+  }
+  throw judged({ set, replica }, error)
+}
+
+/** Returns `error`, or a NotThere where it is the replica's. One that was lost is no longer used. */
+export function judged(
+  { set, replica }: { readonly set: ReplicaSet; readonly replica: Replica },
+  error: unknown,
+): unknown {
+  const trouble = isNotThere(error) ? undefined : troubleOf(error)
+  if (trouble === undefined) return error
+  if (trouble === 'down') set.watch.markDown(replica, error)
+  return moved(replica, trouble, error)
+}
+
+function behind({ state }: Replica): FallbackReason {
+  return state === 'foreign' ? 'foreign' : 'behind'
+}
+
+function moved(replica: Replica, reason: FallbackReason, error: unknown): NotThere {
+  replica.moved++
+  return new NotThere(replica, reason, error)
+}
