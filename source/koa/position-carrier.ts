@@ -123,7 +123,7 @@ export class CarriedPositions {
     try {
       return await ending
     } finally {
-      // What is committed is so, whatever came of the request.
+      // What is committed is so, also where the request failed.
       if (positions.isRaised) await this.#handOn(ctx, positions, carrier)
     }
   }

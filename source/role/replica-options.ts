@@ -28,7 +28,7 @@ interface Given {
   readonly replicaOf?: ReplicaOf | undefined
 }
 
-/** Checks the option `replicaOf` of a role by itself, and fills in its defaults. @throws ConfigurationError */
+/** Checks the option `replicaOf` of one role, and fills in its defaults. @throws ConfigurationError */
 export function resolveReplicaOf(role: string, options: Given): ReplicaRules | undefined {
   const { replicaOf } = options
   if (replicaOf === undefined) return undefined

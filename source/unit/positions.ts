@@ -67,7 +67,7 @@ export class UnitPositions implements OwnPositions {
     return (this.#given ??= this.#read?.() ?? NONE)
   }
 
-  /** All of it, for whoever comes after it; without what is still being read. */
+  /** All of it, for what comes after it; without what is still being read. */
   get all(): PositionsByRole {
     const given = this.#allGiven()
     const all = new Map(given instanceof Promise ? NONE : given)

@@ -29,7 +29,7 @@ export interface SentTo {
 }
 
 /**
- * Decides whether what a replica has answered counts. Its answer to the check is looked at first, whatever came behind it: a
+ * Decides whether what a replica has answered counts. Its answer to the check is looked at first, with an error behind it or not: a
  * server in the past knows neither new tables nor new columns.
  * @throws NotThere; `error` where it is the statement's own
  */

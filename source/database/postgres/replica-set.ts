@@ -121,9 +121,7 @@ export class ReplicaSet {
 
   /** One that is known to be there: the session's own, else the one with the least to do. */
   #known(place: Place, position: WalPosition, tried: ReadonlySet<Replica>): Replica | undefined {
-    const isInTheWay = (replica: Replica): boolean => place.streaming.includes(replica) && replica.clients.isExhausted
-    const fits = (replica: Replica): boolean =>
-      replica.isUsable && !tried.has(replica) && replica.hasReached(position) && !isInTheWay(replica)
+    const fits = (replica: Replica): boolean => isFree(replica, place, tried) && replica.hasReached(position)
     if (place.replica !== undefined && fits(place.replica)) return place.replica
     const turn = this.#turn++
     let best: Replica | undefined
@@ -140,7 +138,8 @@ export class ReplicaSet {
     tried: ReadonlySet<Replica>,
     trouble: FallbackReason | undefined,
   ): Promise<Choice> {
-    const candidates = this.#replicas.filter((replica) => replica.isUsable && !tried.has(replica))
+    const place = this.#placeOf(reading.em)
+    const candidates = this.#replicas.filter((replica) => isFree(replica, place, tried))
     const since = performance.now()
     const mayArrive = required.position !== UNKNOWN_POSITION && candidates.length > 0 && this.#rules.waitMs > 0
     const arrived = mayArrive ? await firstToReach(candidates, required.position, this.#rules.waitMs) : undefined
@@ -152,7 +151,7 @@ export class ReplicaSet {
       const { dbSession } = reading.unit
       replicaFallbackChannel.publish({ role: this.#role, reason, waitedMs, dbSession } satisfies ReplicaFallbackMessage)
     }
-    return primaryFor(this.#placeOf(reading.em), required, waitedMs, reason)
+    return primaryFor(place, required, waitedMs, reason)
   }
 
   #trouble(): FallbackReason {
@@ -212,6 +211,11 @@ export class ReplicaSet {
       moved,
     }
   }
+}
+
+/** Whether a statement may be sent to it; not where it would wait for a stream of its own session. */
+function isFree(replica: Replica, { streaming }: Place, tried: ReadonlySet<Replica>): boolean {
+  return replica.isUsable && !tried.has(replica) && !(streaming.includes(replica) && replica.clients.isExhausted)
 }
 
 function onReplica(replica: Replica, required: Required, waitedMs: number): Choice {

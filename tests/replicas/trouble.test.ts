@@ -1,0 +1,296 @@
+/** The trouble of a replica costs time, and neither an error nor an old state. */
+import * as assert from 'uvu/assert'
+import { EngineRegistry, NoReplicaError, ReplicaLostError, type EngineOptions } from '../../source/index.ts'
+import { Author } from '../support/entities.ts'
+import { poolIdle } from '../support/leaks.ts'
+import { poolOf } from '../support/orms.ts'
+import { rejection } from '../support/rejection.ts'
+import {
+  hear,
+  ormOver,
+  readerAndWriterOf,
+  sharedCluster,
+  startCluster,
+  type Cluster,
+  type Heard,
+  type ReplicaEngines,
+} from '../support/replicas.ts'
+import { suite } from '../support/suite.ts'
+import { until } from '../support/until.ts'
+import { warnings } from '../support/warnings.ts'
+
+interface World {
+  heard: Heard
+  registry: EngineRegistry<ReplicaEngines>
+  /** Undefined where it is the shared one. */
+  own: Cluster | undefined
+}
+
+const test = suite<World>('the trouble of a replica')
+
+test.before.each((world) => {
+  world.heard = hear()
+})
+test.after.each(async (world) => {
+  world.heard.stop()
+  await world.registry.close()
+  await world.own?.close()
+  world.own = undefined
+})
+
+async function over(world: World, cluster: Cluster, options: Partial<EngineOptions> = {}): Promise<void> {
+  world.registry = new EngineRegistry<ReplicaEngines>(await readerAndWriterOf(cluster, options))
+}
+
+async function newCluster(world: World, count: number, ofStandbys?: Record<string, string>): Promise<Cluster> {
+  return (world.own = await startCluster(count, {}, ofStandbys))
+}
+
+/** The value of `sql` in a unit of work of its own. */
+async function read({ registry }: World, sql = 'select count(*)::int as value from author'): Promise<unknown> {
+  return await registry.run(async ({ dbSession }) => {
+    const [row] = await dbSession.reader.execute<[{ value: unknown }]>(sql)
+    return row?.value
+  })
+}
+
+function stateOf({ heard }: World, name: string): string | undefined {
+  return heard.states.findLast(({ replica }) => replica === name)?.state
+}
+
+/** The replica that answers, once one does. */
+async function whichAnswers(world: World): Promise<string> {
+  let server = 'primary'
+  await until(async () => {
+    world.heard.forget()
+    await read(world)
+    server = world.heard.servers.at(-1) ?? server
+    return server !== 'primary'
+  }, 'a replica to answer')
+  return server
+}
+
+/** Removes rows that a snapshot on a replica may see. */
+async function makeConflict({ look }: Cluster): Promise<void> {
+  await look.rows(`insert into author (name) select 'gone' from generate_series(1, 100)`)
+  await look.rows(`delete from author where name = 'gone'`)
+  await look.rows('vacuum author')
+}
+
+test('one that has crashed and replays its past shows nothing of it', async (world) => {
+  const cluster = await newCluster(world, 1, { bgwriter_lru_maxpages: '0', max_wal_size: '4GB' })
+  const [standby] = cluster.standbys
+  await cluster.look.rows('create table far (id int, value int)')
+  await cluster.look.rows('insert into far select n, 0 from generate_series(1, 20000) n')
+  await over(world, cluster)
+  for (let value = 1; value <= 12; value++) await cluster.look.rows(`update far set value = ${value}`)
+  await standby!.caughtUp()
+  const look = 'select min(value) as value from far'
+  assert.is(await read(world, look), 12)
+  await whichAnswers(world)
+  await standby!.kill()
+  await standby!.start()
+  world.heard.forget()
+  await until(async () => {
+    assert.is(await read(world, look), 12)
+    return world.heard.servers.at(-1) === standby!.name
+  }, 'it to be used again')
+})
+
+test('one whose replay is paused falls out when the primary has gone on for maxLagMs, and comes back', async (world) => {
+  const cluster = await sharedCluster()
+  await over(world, cluster, { replicaOf: { role: 'writer', maxLagMs: 1000 } })
+  const [first, second] = cluster.standbys
+  await whichAnswers(world)
+  await first!.pause()
+  const seen = await warnings('SQLASSIST_REPLICA', async () => {
+    await until(async () => {
+      await cluster.look.rows(`insert into author (name) values ('on')`)
+      await read(world)
+      return stateOf(world, first!.name) === 'lagging'
+    }, 'it to lag')
+  })
+  assert.match(
+    seen[0]?.message ?? '',
+    new RegExp(`${first!.name} of role "reader" is lagging and not used: .* ms behind`),
+  )
+  const { registry } = world
+  const { roles } = await registry.inspect()
+  const [report] = roles.find(({ replicas }) => replicas.length > 0)?.replicas ?? []
+  assert.is(report?.state, 'lagging')
+  assert.ok((report?.lagMs ?? 0) >= 1000)
+  world.heard.forget()
+  await read(world)
+  assert.equal(world.heard.servers, [second!.name])
+  await first!.resume()
+  await until(async () => {
+    await read(world)
+    return stateOf(world, first!.name) === 'up'
+  }, 'it to come back')
+})
+
+for (const readOnly of [true, 'snapshot'] as const) {
+  test(`a statement that the replay cancels is answered elsewhere, with readOnly: ${String(readOnly)}`, async (world) => {
+    const cluster = await newCluster(world, 2, { max_standby_streaming_delay: '100ms' })
+    await over(world, cluster, { readOnly })
+    await cluster.look.rows(`insert into author (name) select 'a' from generate_series(1, 1000)`)
+    await cluster.level()
+    await whichAnswers(world)
+    world.heard.forget()
+    // Longer than the replay waits, and only on a replica.
+    const slow = `select count(*)::int as value, case when pg_is_in_recovery() then pg_sleep(5) end from author`
+    const reading = read(world, slow)
+    await until(async () => {
+      await makeConflict(cluster)
+      return world.heard.fallbacks.length > 0
+    }, 'the replay to cancel it on both')
+    assert.ok(Number(await reading) > 0)
+    assert.is(world.heard.fallbacks[0]?.reason, 'conflict')
+    assert.equal(world.heard.states, [])
+  })
+}
+
+test('a snapshot that the replay breaks off is lost, and the run is done again', async (world) => {
+  const cluster = await newCluster(world, 1, { max_standby_streaming_delay: '100ms' })
+  await over(world, cluster, { readOnly: 'snapshot' })
+  await cluster.look.rows(`insert into author (name) select 'a' from generate_series(1, 1000)`)
+  await cluster.level()
+  await whichAnswers(world)
+  const errors: unknown[] = []
+  const attempts = async (): Promise<number> => {
+    let attempt = 0
+    await world.registry.run(
+      async ({ dbSession }) => {
+        await dbSession.reader.count(Author)
+        if (++attempt > 1) return
+        await until(async () => {
+          await makeConflict(cluster)
+          try {
+            await dbSession.reader.count(Author)
+            return false
+          } catch (error) {
+            errors.push(error)
+            throw error
+          }
+        }, 'the snapshot to be lost')
+      },
+      { attempts: 3 },
+    )
+    return attempt
+  }
+  assert.is(await attempts(), 2)
+  assert.instance(errors[0], ReplicaLostError)
+})
+
+test('one that stands still is found out, and the read answered elsewhere', async (world) => {
+  const cluster = await newCluster(world, 1)
+  const [standby] = cluster.standbys
+  await over(world, cluster)
+  await whichAnswers(world)
+  standby!.freeze()
+  world.heard.forget()
+  assert.is(await read(world), 0)
+  assert.equal(world.heard.servers, ['primary'])
+  assert.is(stateOf(world, standby!.name), 'down')
+  standby!.thaw()
+  await whichAnswers(world)
+})
+
+test('those who wait for a connection to one that stands still are let go', async (world) => {
+  const cluster = await newCluster(world, 1)
+  const [standby] = cluster.standbys
+  await over(world, cluster)
+  await whichAnswers(world)
+  standby!.freeze()
+  const reads = await Promise.all(Array.from({ length: 20 }, () => read(world)))
+  assert.equal(new Set(reads), new Set([0]))
+  standby!.thaw()
+})
+
+test('one that was promoted is foreign, and its state is not shown', async (world) => {
+  const cluster = await newCluster(world, 1)
+  const [standby] = cluster.standbys
+  await over(world, cluster)
+  await whichAnswers(world)
+  await standby!.promote()
+  await standby!.query(`insert into author (name) values ('of another history')`)
+  world.heard.forget()
+  assert.is(await read(world), 0)
+  assert.equal(world.heard.servers, ['primary'])
+  assert.is(stateOf(world, standby!.name), 'foreign')
+})
+
+test('where all are down, reads go over the pool of the reader, and writes go on', async (world) => {
+  const cluster = await newCluster(world, 1)
+  const writer = await ormOver({ primary: cluster.primary, standbys: [] }, { pool: { min: 0, max: 2 } })
+  const orm = await ormOver(cluster, { pool: { min: 0, max: 2 } })
+  world.registry = new EngineRegistry<ReplicaEngines>({ writer, reader: { orm, readOnly: true, replicaOf: 'writer' } })
+  await whichAnswers(world)
+  await cluster.standbys[0]!.kill()
+  const blocked = Array.from({ length: 10 }, () => read(world, 'select 0 as value from pg_sleep(0.2)'))
+  for (let each = 0; each < 20; each++) {
+    await world.registry.run(({ dbSession }) => void dbSession.writer.create(Author, { name: 'a' }))
+  }
+  await Promise.all(blocked)
+  assert.is(await read(world), 20)
+  assert.ok(world.heard.servers.every((server) => server === 'primary' || server === cluster.standbys[0]!.name))
+  await poolIdle(await poolOf(writer))
+  await poolIdle(await poolOf(orm))
+})
+
+test("with otherwise: 'error' nothing goes to the primary", async (world) => {
+  const cluster = await sharedCluster()
+  await over(world, cluster, { replicaOf: { role: 'writer', waitMs: 20, otherwise: 'error' } })
+  await whichAnswers(world)
+  for (const standby of cluster.standbys) await standby.pause()
+  const error = await rejection(
+    world.registry.run(async ({ dbSession, tm, txn }) => {
+      dbSession.writer.create(Author, { name: 'unseen' })
+      await txn.commit()
+      await tm.begin()
+      await dbSession.reader.count(Author)
+    }),
+  )
+  assert.instance(error, NoReplicaError)
+  assert.is((error as NoReplicaError).status, 503)
+  await cluster.level()
+})
+
+test('a stream moves until it has handed out rows', async (world) => {
+  const cluster = await newCluster(world, 1)
+  await over(world, cluster)
+  await cluster.look.rows(`insert into author (name) select 'a' from generate_series(1, 500)`)
+  await cluster.level()
+  await whichAnswers(world)
+  const stream = async (between: (rows: number) => Promise<void>): Promise<number> =>
+    await world.registry.run(async ({ dbSession }) => {
+      let rows = 0
+      for await (const _row of dbSession.reader.stream(Author, { chunkSize: 100 })) {
+        rows++
+        await between(rows)
+      }
+      return rows
+    })
+  assert.is(await stream(async () => undefined), 500)
+  const error = await rejection(stream(async (rows) => void (rows === 1 && (await cluster.standbys[0]!.kill()))))
+  assert.instance(error, ReplicaLostError)
+  assert.is(await stream(async () => undefined), 500)
+})
+
+test('a read inside of a stream that has the only connection goes elsewhere', async (world) => {
+  const cluster = await sharedCluster()
+  const writer = await ormOver({ primary: cluster.primary, standbys: [] })
+  const orm = await ormOver({ ...cluster, standbys: cluster.standbys.slice(0, 1) }, { pool: { min: 0, max: 1 } })
+  world.registry = new EngineRegistry<ReplicaEngines>({ writer, reader: { orm, readOnly: true, replicaOf: 'writer' } })
+  await cluster.look.rows(`insert into author (name) select 'a' from generate_series(1, 50)`)
+  await cluster.level()
+  await whichAnswers(world)
+  await world.registry.run(async ({ dbSession }) => {
+    for await (const _row of dbSession.reader.stream(Author, { chunkSize: 10 })) {
+      await dbSession.reader.count(Author)
+      break
+    }
+  })
+})
+
+test.run()
