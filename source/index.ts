@@ -60,6 +60,7 @@ export type { CommitMode, EngineOptions, TwoPhase } from './role/engine-options.
 export type { ReplicaOf, ReplicaOptions } from './role/replica-options.ts'
 export type {
   FallbackReason,
+  Fallbacks,
   PositionOrigin,
   ReplicaReport,
   ReplicaRules,

@@ -6,7 +6,7 @@ import type { PoolReport } from './pool-report.ts'
 import type { Finish, PreparedTransactions } from './prepared.ts'
 import type { AbstractSqlConnection, SqlEntityManager } from '@mikro-orm/sql'
 import type { AbortableOperationOptions, CompiledQuery, DatabaseConnection as KyselyConnection } from 'kysely'
-import type { OwnPositions, ReplicaReport, ReplicaRules, ServedBy } from './replicas.ts'
+import type { Fallbacks, OwnPositions, ReplicaReport, ReplicaRules, ServedBy } from './replicas.ts'
 import type { StatementKind } from './statement-kind.ts'
 import type { WalPosition } from './wal-position.ts'
 
@@ -176,6 +176,8 @@ export interface Replication {
   readonly names: readonly string[]
   /** The replicas as they are now; empty where it does not read from any. */
   report(): ReplicaReport[]
+  /** How many statements went to the primary, by why. */
+  readonly fallbacks: Fallbacks
 }
 
 export interface FollowOptions {

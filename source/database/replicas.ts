@@ -60,3 +60,6 @@ export interface ServedBy {
 
 /** Why a statement went to the primary. */
 export type FallbackReason = 'behind' | 'down' | 'conflict' | 'foreign'
+
+/** How many statements went to the primary, by why. */
+export type Fallbacks = Readonly<Partial<Record<FallbackReason, number>>>

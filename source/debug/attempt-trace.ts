@@ -19,7 +19,7 @@ import type {
 } from './record.ts'
 import { recordedChange } from './recorded-change.ts'
 import { recordedError } from './recorded-error.ts'
-import { recordedStatement } from './recorded-statement.ts'
+import { recordedServer, recordedStatement } from './recorded-statement.ts'
 
 const NAME_CHARACTERS = 300
 const BACKENDS = 20
@@ -99,6 +99,7 @@ export class AttemptTrace {
   statementEnded(message: StatementMessage, statement: RecordedStatement): void {
     statement.rows = message.rows
     statement.backend = message.backend
+    statement.servedBy = recordedServer(message)
     this.#heardOf(message)
   }
 

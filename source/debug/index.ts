@@ -7,6 +7,7 @@ export type {
   RecordedError,
   RecordedRequest,
   RecordedRole,
+  RecordedServer,
   RecordedSpan,
   RecordedStatement,
   RecordedStep,

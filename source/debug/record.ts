@@ -1,3 +1,4 @@
+import type { FallbackReason, PositionOrigin } from '../session/served-by.ts'
 import type { AbortReason } from '../unit/unit-channels.ts'
 import type { UnitEndMessage } from '../registry/registry-messages.ts'
 import type { RoleStatus } from '../unit/db-sessions-container.ts'
@@ -50,6 +51,22 @@ export interface RecordedStatement extends RecordedSpan {
   readonly begins: boolean
   /** The number of PostgreSQL's backend. */
   backend: number | undefined
+  /** Which server answered it, in a role with replicas. */
+  servedBy: RecordedServer | undefined
+}
+
+/** The server that answered a statement, and why that one. */
+export interface RecordedServer {
+  /** `'primary'`, or host and port of a replica. */
+  readonly server: string
+  /** How long the statement waited for a replica. */
+  readonly waitedMs: number
+  /** The position that it had to show, as PostgreSQL writes it; undefined where everything is at the primary. */
+  readonly needed: string | undefined
+  /** Where that comes from: what was committed, how old a state may be, or what was shown before. */
+  readonly because: PositionOrigin | undefined
+  /** Why it went to the primary, where a replica was to answer it. */
+  readonly fallback: FallbackReason | undefined
 }
 
 /** The end of a database transaction. */

@@ -2,7 +2,8 @@ import { inspect } from 'node:util'
 import type { StatementMessage } from '../session/session-channels.ts'
 import type { DebugPanelLimits } from './debug-panel-options.ts'
 import { maskLiterals, shapeOf } from './mask-literals.ts'
-import type { RecordedStatement } from './record.ts'
+import { formatPosition } from '../session/served-by.ts'
+import type { RecordedServer, RecordedStatement } from './record.ts'
 
 const PARAMETERS = 50
 const PARAMETER_CHARACTERS = 200
@@ -33,7 +34,16 @@ export function recordedStatement(
     readOnly: state === 'readonly',
     begins,
     backend,
+    servedBy: undefined,
   }
+}
+
+/** Records which server answered a statement; undefined in a role without replicas. */
+export function recordedServer({ servedBy }: StatementMessage): RecordedServer | undefined {
+  if (servedBy === undefined) return undefined
+  const { server, waitedMs, required, fallback } = servedBy
+  const needed = required && formatPosition(required.position)
+  return { server, waitedMs, needed, because: required?.origin, fallback }
 }
 
 function shownParameters(parameters: readonly unknown[], hidden: boolean): string[] {

@@ -1,5 +1,5 @@
 import type { PoolReport } from '../database/pool-report.ts'
-import type { ReplicaReport } from '../database/replicas.ts'
+import type { Fallbacks, ReplicaReport } from '../database/replicas.ts'
 import type { Engine } from '../role/engine.ts'
 import type { ResolvedEngineOptions } from '../role/engine-options.ts'
 import { GLOBAL_ID_PREFIX } from '../database/prepared.ts'
@@ -17,6 +17,8 @@ export interface RoleReport extends Omit<ResolvedEngineOptions, 'kind' | 'orm' |
   readonly pool: PoolReport | undefined
   /** The replicas that it reads from; empty without `replicaOf`. */
   readonly replicas: readonly ReplicaReport[]
+  /** How many of its statements went to the primary, by why. */
+  readonly fallbacks: Fallbacks
 }
 
 /** A registry as it is now. */
@@ -49,6 +51,7 @@ export async function reportOfRole(engine: Engine, defaultRole: string | undefin
     database: String(orm.config.get('dbName')),
     pool: await engine.pool(),
     replicas: engine.database.replication?.report() ?? [],
+    fallbacks: { ...engine.database.replication?.fallbacks },
   }
 }
 

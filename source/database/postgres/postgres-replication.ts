@@ -1,7 +1,7 @@
 import type { AbstractSqlConnection, AbstractSqlDriver } from '@mikro-orm/sql'
 import { replicasOf } from '../connections-of.ts'
 import type { FollowOptions, Replication } from '../database.ts'
-import type { ReplicaReport } from '../replicas.ts'
+import type { Fallbacks, ReplicaReport } from '../replicas.ts'
 import type { WalPosition } from '../wal-position.ts'
 import type { ClientPool } from './client-pool.ts'
 import { askPosition, type CommitPositions } from './commit-position.ts'
@@ -88,6 +88,10 @@ export class PostgresReplication implements Replication {
 
   report(): ReplicaReport[] {
     return this.#set?.report() ?? []
+  }
+
+  get fallbacks(): Fallbacks {
+    return this.#set?.fallbacks ?? {}
   }
 
   /** Asks no server any more, until it is used again. */

@@ -62,6 +62,8 @@ interface SetParts {
 /** The replicas of a role: chooses one for each statement, by what the statement has to show. */
 export class ReplicaSet {
   readonly watch: ReplicaWatch
+  /** How many statements went to the primary, by why. */
+  readonly fallbacks: Partial<Record<FallbackReason, number>> = {}
   readonly #role: string
   readonly #rules: ReplicaRules
   readonly #replicas: readonly Replica[]
@@ -147,6 +149,7 @@ export class ReplicaSet {
     if (arrived !== undefined) return onReplica(arrived, required, waitedMs)
     const reason = candidates.length > 0 ? 'behind' : (trouble ?? this.#trouble())
     if (this.#rules.otherwise === 'error') throw new NoReplicaError(this.#role, reason, required.position)
+    this.fallbacks[reason] = (this.fallbacks[reason] ?? 0) + 1
     if (replicaFallbackChannel.hasSubscribers) {
       const { dbSession } = reading.unit
       replicaFallbackChannel.publish({ role: this.#role, reason, waitedMs, dbSession } satisfies ReplicaFallbackMessage)

@@ -2,6 +2,7 @@ import type { PreparedReport, RegistryReport, RoleReport } from '../../registry/
 import { errorText } from '../../transaction/describe.ts'
 import { duration, plural } from './format.ts'
 import { html, type Html } from './html.ts'
+import { replicasPart } from './replicas-part.ts'
 import { roleColour } from './role-colour.ts'
 
 /** The options of a role, in the order they are shown; those with the default value stand back. */
@@ -95,5 +96,5 @@ export function registryPage(
   inDoubt: readonly PreparedReport[] | undefined | 'no answer',
 ): Html {
   return html`<div class="toolbar"><h1>Registry</h1></div>
-    ${engines}${inDoubtPart(inDoubt)}${registryPart(report)}`
+    ${engines}${replicasPart(report)}${inDoubtPart(inDoubt)}${registryPart(report)}`
 }

@@ -1,4 +1,12 @@
-import type { RecordedAttempt, RecordedEnd, RecordedSpan, RecordedStatement, RecordedStep } from '../record.ts'
+import type {
+  RecordedAttempt,
+  RecordedEnd,
+  RecordedServer,
+  RecordedSpan,
+  RecordedStatement,
+  RecordedStep,
+} from '../record.ts'
+import { serverFacts } from './server-facts.ts'
 import { repeatedIn, type Repeated } from '../repeated.ts'
 import { errorPart } from './error-part.ts'
 import { duration, percent, plural } from './format.ts'
@@ -135,10 +143,15 @@ function flags(row: Row): Html {
   }${row.kind === 'end' && row.span.decides && flag('plain', 'decides', 'It wrote the decision of the commit over several databases')}`
 }
 
-function statementFlags({ begins, inTransaction, readOnly }: RecordedStatement, times: number): Html {
-  return html`${times > 1 && flag('warn', `×${times}`, `Sent ${times} times with other values`)}${
+function statementFlags({ begins, inTransaction, readOnly, servedBy }: RecordedStatement, times: number): Html {
+  return html`${servedBy !== undefined && serverFlag(servedBy)}${times > 1 && flag('warn', `×${times}`, `Sent ${times} times with other values`)}${
     begins && flag('plain', 'begin', 'BEGIN was sent with it')
   }${!inTransaction && !readOnly && flag('plain', 'no tx', 'It ran in no transaction and committed by itself')}`
+}
+
+function serverFlag({ server, fallback }: RecordedServer): Html {
+  if (fallback !== undefined) return flag('warn', `primary: ${fallback}`, 'No replica could answer it')
+  return flag('plain', server === 'primary' ? 'primary' : 'replica', `${server} answered it`)
 }
 
 function flag(tone: string, text: string, title: string): Html {
@@ -190,6 +203,7 @@ function detail(row: Row): Html {
             <dt>rows</dt>
             <dd>${row.span.rows ?? '–'}</dd>
           </div>
+          ${row.span.servedBy !== undefined && serverFacts(row.span.servedBy)}
           <div>
             <dt>transaction</dt>
             <dd>
