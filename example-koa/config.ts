@@ -6,6 +6,8 @@ import { fileURLToPath } from 'node:url'
 export interface Config {
   /** The PostgreSQL database of all roles; without one, SQLite files in `dataDirectory`. */
   readonly databaseUrl?: string | undefined
+  /** Replicas of that database, for what only looks. Undefined: everything comes from the database itself. */
+  readonly databaseReplicas?: readonly string[] | undefined
   readonly dataDirectory: string
   /** Signs the tokens of signed-in users. */
   readonly tokenSecret: Uint8Array
@@ -21,6 +23,7 @@ export function readConfig(env: NodeJS.ProcessEnv): Config {
   const secret = env['TOKEN_SECRET']
   return {
     databaseUrl: env['DATABASE_URL'] || undefined,
+    databaseReplicas: env['DATABASE_REPLICAS']?.split(',').filter(Boolean),
     dataDirectory,
     debugPanel: env['NODE_ENV'] !== 'production',
     tokenSecret: secret ? Buffer.from(secret) : storedSecret(join(dataDirectory, 'token-secret')),

@@ -26,23 +26,26 @@ export type Engines = Awaited<ReturnType<typeof openEngines>>
  * for what changes, the logger for what is kept whatever becomes of the rest.
  */
 export async function openEngines(config: Config) {
-  const open = config.databaseUrl ? postgres(config.databaseUrl) : sqlite(config.dataDirectory)
-  const reader = open(CONTENT, 'content')
+  const { databaseUrl, databaseReplicas: replicas } = config
+  const open = databaseUrl ? postgres(databaseUrl) : sqlite(config.dataDirectory)
+  const reader = open(CONTENT, 'content', replicas)
   const writer = open(CONTENT, 'content')
   const logger = open(AUDIT, 'audit')
   await prepare(writer)
   await prepare(logger)
   return {
-    reader: { orm: reader, readOnly: true },
+    // On replicas it shows what its client has just written.
+    reader: { orm: reader, readOnly: true, replicaOf: databaseUrl && replicas ? 'writer' : undefined },
     writer,
     logger: { orm: logger, commit: 'autonomous' },
   } as const
 }
 
-type OpenOrm = (entities: typeof CONTENT | typeof AUDIT, file: string) => SqlMikroORM
+type OpenOrm = (entities: typeof CONTENT | typeof AUDIT, file: string, replicas?: readonly string[]) => SqlMikroORM
 
 function postgres(url: string): OpenOrm {
-  return (entities) => new PostgresOrm({ clientUrl: url, entities, ...NAMES })
+  return (entities, _file, replicas = []) =>
+    new PostgresOrm({ clientUrl: url, replicas: replicas.map((clientUrl) => ({ clientUrl })), entities, ...NAMES })
 }
 
 function sqlite(directory: string): OpenOrm {

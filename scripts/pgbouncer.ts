@@ -5,10 +5,7 @@
  * Two PostgreSQL databases are reached by way of PgBouncer with few connections to each, and PgBouncer reaches them by way
  * of recording proxies, which also cut. The last line is JSON; the exit code is 1 when anything was wrong.
  */
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process'
-import { chmodSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
-import { join } from 'node:path'
+import { execFileSync } from 'node:child_process'
 import process from 'node:process'
 import { setTimeout as pause } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
@@ -19,9 +16,9 @@ import { openOrm } from '../tests/support/orms.ts'
 import { usePostgres } from '../tests/support/postgres.ts'
 import { secondLook } from '../tests/support/second-look.ts'
 import { closeSharedResources } from '../tests/support/shared-resources.ts'
-import { temporaryFolder } from '../tests/support/sqlite.ts'
 import { openWire, type Wire } from '../tests/support/wire.ts'
 import { freePort } from '../tests/support/free-port.ts'
+import { startBouncer } from './bouncer.ts'
 
 const SERVER_CONNECTIONS = 3
 const AT_ONCE = 12
@@ -35,8 +32,16 @@ const targets = { writer: await server.createDatabase('writer'), other: await se
 const wires = { writer: await openWire(targets.writer), other: await openWire(targets.other) }
 const looks = { writer: await secondLook(targets.writer), other: await secondLook(targets.other) }
 const port = await freePort()
-const bouncer = startBouncer(port)
-await reachable(port)
+const stopBouncer = await startBouncer({
+  port,
+  databases: Object.fromEntries(
+    Object.values(wires).map((wire) => {
+      const { port: serverPort, pathname } = new URL(wire.url)
+      return [pathname.slice(1), Number(serverPort)]
+    }),
+  ),
+  poolSize: SERVER_CONNECTIONS,
+})
 
 /** MikroORM looks for the name of the database it connects to, so it keeps its own. */
 const through = (role: 'writer' | 'other') => {
@@ -109,7 +114,7 @@ check(finalReport.left.length === 0, 'and then there is nothing to do')
 
 await registry.close()
 for (const look of Object.values(looks)) await look.close()
-await stopped(bouncer)
+await stopBouncer()
 for (const wire of Object.values(wires)) await wire.close()
 await closeSharedResources()
 await server.close()
@@ -175,45 +180,4 @@ function movedBetweenConnections(wire: Wire): number {
     else if (verb !== '' && preparedOn.get(gid) !== connection) others += 1
   }
   return others
-}
-
-function startBouncer(listenPort: number): ChildProcess {
-  const ini = join(temporaryFolder(), 'pgbouncer.ini')
-  const databases = Object.values(wires).map((wire) => {
-    const { port: serverPort, pathname } = new URL(wire.url)
-    return `${pathname.slice(1)} = host=127.0.0.1 port=${serverPort} user=postgres password=password`
-  })
-  writeFileSync(
-    ini,
-    ['[databases]', ...databases, '[pgbouncer]', `listen_port = ${listenPort}`, 'listen_addr = 127.0.0.1']
-      .concat('unix_socket_dir =', 'auth_type = any', 'pool_mode = transaction')
-      .concat(`default_pool_size = ${SERVER_CONNECTIONS}`, 'server_round_robin = 1', 'server_login_retry = 1', '')
-      .join('\n'),
-  )
-  // It does not run as root, and has to read this file.
-  chmodSync(temporaryFolder(), 0o755)
-  chmodSync(ini, 0o644)
-  const user = process.getuid?.() === 0 ? ['-u', 'nobody'] : []
-  const child = spawn('pgbouncer', [...user, '-q', ini], { stdio: ['ignore', 'ignore', 'inherit'] })
-  process.on('exit', () => child.kill())
-  return child
-}
-
-async function stopped(child: ChildProcess): Promise<void> {
-  const closed = new Promise((resolve) => child.once('close', resolve))
-  child.kill('SIGINT')
-  if (child.exitCode === null) await closed
-}
-
-async function reachable(listenPort: number): Promise<void> {
-  for (let attempt = 0; attempt < 200; attempt++) {
-    const socket = connect(listenPort, '127.0.0.1')
-    const open = await new Promise<boolean>((resolve) => {
-      socket.once('connect', () => resolve(true)).once('error', () => resolve(false))
-    })
-    socket.destroy()
-    if (open) return
-    await pause(25)
-  }
-  throw new Error('pgbouncer did not start')
 }

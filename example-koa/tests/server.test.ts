@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url'
 import * as assert from 'uvu/assert'
 import { createDatabase } from '../../tests/support/postgres.ts'
 import { temporaryFolder } from '../../tests/support/sqlite.ts'
+import { sharedCluster, type Cluster } from '../../tests/support/replicas.ts'
 import { suite } from '../../tests/support/suite.ts'
 
 const SERVER = fileURLToPath(new URL('../server.ts', import.meta.url))
@@ -95,5 +96,38 @@ test('serves without transactions when the environment says so, and not at all w
   )
   assert.match(message, 'SQLASSIST_DISABLE_TRANSACTION')
 })
+
+test('on replicas that lag it shows a client what the client has just written', async () => {
+  const cluster = await sharedCluster()
+  const DATABASE_URL = await databaseIn(cluster)
+  const DATABASE_REPLICAS = cluster.standbys.map(({ port }) => DATABASE_URL.replace(/:\d+\//, `:${port}/`)).join()
+  const server = await start({ ...(await newFolder()), DATABASE_URL, DATABASE_REPLICAS })
+  const registered = await register(server, 'writer')
+  const { user } = (await registered.json()) as { user: { token: string } }
+  const authorization = `Token ${user.token}`
+  await cluster.level()
+  const tags = async (cookie: string): Promise<unknown> =>
+    ((await (await fetch(`${server.url}/api/tags`, { headers: { cookie } })).json()) as { tags: unknown }).tags
+  assert.equal(await tags(''), [])
+  for (const standby of cluster.standbys) await standby.pause()
+  const body = JSON.stringify({ article: { title: 'New', description: 'new', body: 'new', tagList: ['fresh'] } })
+  const published = await fetch(`${server.url}/api/articles`, {
+    method: 'POST',
+    headers: { authorization, 'content-type': 'application/json' },
+    body,
+  })
+  assert.is(published.status, 201)
+  const cookie = published.headers.getSetCookie().find((each) => each.startsWith('sqlassist_position=')) ?? ''
+  assert.equal([await tags(cookie.split(';')[0] ?? ''), await tags('')], [['fresh'], []])
+  await cluster.level()
+  assert.is(await server.stop(), 0)
+})
+
+async function databaseIn({ look, primary }: Cluster): Promise<string> {
+  await look.rows('create database example')
+  const url = new URL(primary.url)
+  url.pathname = '/example'
+  return url.href
+}
 
 test.run()

@@ -7,9 +7,13 @@ import { isPostgres, POOL } from './databases.ts'
 export type BenchOrm = PostgresOrm
 
 /** A MikroORM instance as every server opens it. Its `contextName` is its own where a server has several. */
-export async function openOrm(target: string, contextName = 'default'): Promise<BenchOrm> {
+export async function openOrm(
+  target: string,
+  contextName = 'default',
+  more: { readonly replicas?: { readonly clientUrl: string }[] } = {},
+): Promise<BenchOrm> {
   const common = { entities: [Article, Note], contextName }
   return isPostgres(target)
-    ? await PostgresOrm.init({ ...common, clientUrl: target, pool: { min: POOL, max: POOL } })
+    ? await PostgresOrm.init({ ...common, clientUrl: target, pool: { min: POOL, max: POOL }, ...more })
     : ((await SqliteOrm.init({ ...common, dbName: target })) as unknown as BenchOrm)
 }

@@ -88,6 +88,14 @@ export const SERVERS: Readonly<Record<string, ServerPlan>> = {
     databases: ['postgresql'],
     against: 'by-hand',
   },
+  'sqlassist-replicas': {
+    means: 'this library with replicaOf on the reader, whose replica is the same server; against that without',
+    module: 'sqlassist',
+    options: { hasReplica: true },
+    works: ['read', 'write'],
+    databases: ['postgresql'],
+    against: 'sqlassist',
+  },
   [BASELINE]: {
     means: 'another build of this library, that of --baseline; against the present one',
     module: 'sqlassist',

@@ -3,6 +3,7 @@ import { channel } from 'node:diagnostics_channel'
 import Koa from 'koa'
 import * as assert from 'uvu/assert'
 import { dbSessions, EngineRegistry, type PositionDroppedMessage } from '../../source/index.ts'
+import { POSITION } from '../../source/database/postgres/commit-position.ts'
 import { seal } from '../../source/koa/seal.ts'
 import { Author } from '../support/entities.ts'
 import { serve, type Served } from '../support/http.ts'
@@ -19,7 +20,8 @@ interface World {
   app: Koa
   served: Served
   heard: Heard
-  dropped: string[]
+  /** How many requests have begun to read. */
+  asked: number
 }
 
 const test = suite<World>('made-up positions')
@@ -32,7 +34,12 @@ test.before(async (world) => {
   world.registry = new EngineRegistry<ReplicaEngines>({ writer, reader: { orm, readOnly: true, replicaOf: 'writer' } })
   world.app = new Koa()
   world.app.use(dbSessions(world.registry))
-  world.app.use(async (ctx: any) => void (ctx.body = String(await ctx.dbSession.reader.count(Author))))
+  world.asked = 0
+  world.app.use(async (ctx: any) => {
+    const counting = ctx.dbSession.reader.count(Author)
+    world.asked++
+    ctx.body = String(await counting)
+  })
   world.served = await serve(world.app)
 })
 test.before.each(async (world) => {
@@ -43,7 +50,6 @@ test.before.each(async (world) => {
     return world.heard.servers.at(-1) !== 'primary'
   }, 'a replica to answer')
   world.heard.forget()
-  world.dropped = []
   world.wire.reset()
 })
 test.after.each((world) => {
@@ -125,19 +131,35 @@ test('a position that was never reached counts as nothing, after one question', 
 test('those that come while the primary is asked share its answer', async (world) => {
   const { served, wire } = world
   const held = wire.hold(/pg_current_wal_flush_lsn/, 'request')
-  const before = served.exchanges.length
+  const { asked } = world
   const sent = Array.from({ length: 50 }, (_, index) =>
     served.request('GET', '/', {
       headers: { cookie: `sqlassist_position=writer:FFFFFF${(index + 16).toString(16).toUpperCase()}/0` },
     }),
   )
   await held.reached
-  await until(() => served.exchanges.length === before + 50, 'every request to arrive')
-  await until(() => served.exchanges.slice(before).every(({ req }) => req.complete), 'every request to be read')
+  await until(() => world.asked === asked + 50, 'every request to read')
   held.release()
   for (const { status } of await Promise.all(sent)) assert.is(status, 200)
   assertUnharmed(world)
   assert.ok(questions(world) <= 3, `${questions(world)} questions`)
+})
+
+test('a position that came about while the primary was asked is not taken for made up', async (world) => {
+  const { cluster, served, wire } = world
+  const before = Number((await served.request('GET', '/')).text)
+  for (const standby of cluster.standbys) await standby.pause()
+  const held = wire.hold(/pg_current_wal_flush_lsn/, 'answer')
+  await held.reached
+  await cluster.look.rows(`insert into author (name) values ('of another process')`)
+  const [row] = await cluster.look.rows(POSITION)
+  const cookie = `sqlassist_position=writer:${String(row?.['position'])}`
+  const { asked } = world
+  const sent = served.request('GET', '/', { headers: { cookie } })
+  await until(() => world.asked > asked, 'the request to read')
+  held.release()
+  assert.is(Number((await sent).text), before + 1)
+  await cluster.level()
 })
 
 test('with keys, what was not sealed by them counts as nothing', async (world) => {

@@ -22,6 +22,7 @@ const AT_LEAST = [
   'max_wal_senders',
   'max_locks_per_transaction',
 ]
+const CONFLICT = '40001'
 const READY = /ready to accept (?:read-only )?connections/
 
 export interface Standby {
@@ -47,11 +48,15 @@ export interface Standby {
 }
 
 /** Makes a standby of the server at `primary`, a superuser's url; `settings` are those of the standby. */
-export async function startStandby(primary: string, settings: Readonly<Record<string, string>> = {}): Promise<Standby> {
+export async function startStandby(
+  primary: string,
+  settings: Readonly<Record<string, string>> = {},
+  port?: number,
+): Promise<Standby> {
   const folder = await newFolder()
   const databaseDir = join(folder, 'data')
   const needed = await copyFiles(primary, databaseDir)
-  const standby = new LocalStandby(primary, folder, await freePort(), { ...needed, ...settings })
+  const standby = new LocalStandby(primary, folder, port ?? (await freePort()), { ...needed, ...settings })
   await standby.start()
   return standby
 }
@@ -157,6 +162,10 @@ class LocalStandby implements Standby {
     await client.connect()
     try {
       return (await client.query<Row>(sql, values)).rows
+    } catch (error) {
+      // What it replays may cancel any statement.
+      if ((error as { readonly code?: unknown }).code === CONFLICT) return await this.query(sql, values)
+      throw error
     } finally {
       await client.end()
     }

@@ -7,17 +7,18 @@ import type { OpenServer } from './bench-server.ts'
 
 /**
  * `writer`: options of the writing roles. `library`: the entry of another build. `recover: false`: nothing is looked for at
- * the start, whose statements would be taken for those of a request.
+ * the start, whose statements would be taken for those of a request. `hasReplica`: the reader reads from a replica.
  */
 export const open: OpenServer = async (
   { main, other },
-  { writer: options = {}, library = 'koa-sqlassist', recover },
+  { writer: options = {}, library = 'koa-sqlassist', recover, hasReplica = false },
 ) => {
   const { dbSessions, EngineRegistry } = (await import(String(library))) as typeof Library
-  const [reader, writer] = [await openOrm(main, 'reader'), await openOrm(main, 'writer')]
+  const replicas = hasReplica === true ? [{ clientUrl: main }] : []
+  const [reader, writer] = [await openOrm(main, 'reader', { replicas }), await openOrm(main, 'writer')]
   const otherOrm = other === undefined ? undefined : await openOrm(other, 'other')
   const engines = {
-    reader: { orm: reader, readOnly: true },
+    reader: { orm: reader, readOnly: true, ...(hasReplica === true && { replicaOf: 'writer' }) },
     writer: { orm: writer, ...(options as object) },
     ...(otherOrm && { other: { orm: otherOrm, ...(options as object) } }),
   }

@@ -62,6 +62,8 @@ export class PrimaryWatch {
    * that was lost. Where the primary cannot be asked, it stands.
    */
   async checked(position: WalPosition): Promise<WalPosition> {
+    // An answer that is on its way may be older than the position.
+    if (!this.#exists(position)) await this.#asking
     if (this.#exists(position)) return position
     return (await this.ask()) && !this.#exists(position) ? 0n : position
   }

@@ -251,6 +251,19 @@ export const exercises: Readonly<Record<string, Exercise>> = {
     assert.equal(await shopOrm.em.fork().count(Article), 1)
     await shopOrm.close()
   },
+  'README.md › Replicas': async (load, { app, Article }) => {
+    const { shopOrm, shopReaderOrm } = await import('./postgres.ts')
+    await load()
+    app.use(async (ctx) => {
+      if (ctx.method === 'POST') ctx.dbSession.writer.create(Article, { title: 'shown' })
+      else ctx.body = await ctx.dbSession.reader.count(Article)
+    })
+    await serving(app, async (url) => {
+      await request(url, 'POST')
+      assert.equal((await request(url)).body, '1')
+    })
+    for (const orm of [shopOrm, shopReaderOrm]) await orm.close()
+  },
   'docs/replicas.md › Replicas': async (load, { app, Article }) => {
     // As in development: the replica is the primary.
     process.env['DATABASE_REPLICAS'] = process.env['DATABASE_URL']

@@ -8,3 +8,8 @@ export const shopOrm = await MikroORM.init({
   clientUrl: process.env['DATABASE_URL'] ?? '',
 })
 await shopOrm.schema.update()
+export const shopReaderOrm = await MikroORM.init({
+  entities: [Article, LogEntry],
+  clientUrl: process.env['DATABASE_URL'] ?? '',
+  replicas: [{ clientUrl: process.env['DATABASE_URL'] ?? '' }],
+})
