@@ -19,9 +19,9 @@ export interface Chaos {
  */
 export function startChaos(standbys: Standby[], remake: (port: number) => Promise<Standby>, random: Random): Chaos {
   const done: Record<Harm, number> = { paused: 0, killed: 0, frozen: 0, promoted: 0 }
-  let isOver = false
+  const over = new AbortController()
   const running = (async () => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       const index = random.below(standbys.length)
       const standby = standbys[index] as Standby
       const harm = random.pick(HARMS)
@@ -33,7 +33,7 @@ export function startChaos(standbys: Standby[], remake: (port: number) => Promis
   return {
     done,
     async stop() {
-      isOver = true
+      over.abort()
       await running
     },
   }

@@ -51,9 +51,9 @@ async function write(user: number): Promise<void> {
         )
         dbSession.markChanged('writer')
         await txn.commit()
-        history.push({ at: performance.now(), total: Number(row?.total) })
+        history.push({ at: performance.now(), total: Number(row.total) })
         if (history.length > 5000) history.splice(0, 2500)
-        return { did: 'write', user, value: Number(row?.value), after: positionOf(dbSession) } as const
+        return { did: 'write', user, value: row.value, after: positionOf(dbSession) } as const
       }),
     )
   } catch (error) {
@@ -74,8 +74,8 @@ async function readAfter({ user, value, after }: Extract<Order, { do: 'read' }>)
           ),
         { after },
       )
-      if (Number(row?.value) < value) stale++
-      if (Number(row?.total) < known) old++
+      if (row.value < value) stale++
+      if (Number(row.total) < known) old++
     } catch (error) {
       const { code, message } = error as { code?: string; message: string }
       const what = `${code ?? ''} ${message}`.slice(0, 200)
