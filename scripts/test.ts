@@ -30,6 +30,9 @@ registerHooks({
   },
 })
 useFastTemporaryFolder()
+// No proxy leads to the servers of the tests.
+for (const name of ['NO_PROXY', 'no_proxy'])
+  process.env[name] = [process.env[name], '127.0.0.1', 'localhost'].filter(Boolean).join()
 const obstacle = obstacleToServer()
 if (obstacle !== undefined) {
   process.stderr.write(`${obstacle}\n`)

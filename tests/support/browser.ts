@@ -17,12 +17,23 @@ export async function openBrowser(): Promise<Browser> {
 }
 
 function executable(): string {
+  const found = places().find(canRun)
+  if (found === undefined) throw new Error(obstacleToBrowser())
+  return found
+}
+
+function places(): readonly string[] {
   const given = process.env['KOA_SQLASSIST_TEST_CHROMIUM']
-  const found = (given ? [given] : PLACES).find(canRun)
-  if (found !== undefined) return found
-  throw new Error(
-    `No Chromium at ${given ?? PLACES.join(', ')}: some tests look at pages in a real browser. Install it, on Debian ` +
-      'by apt-get install chromium-headless-shell, or name another one by KOA_SQLASSIST_TEST_CHROMIUM=/path/to/chromium.',
+  return given ? [given] : PLACES
+}
+
+/** What keeps the tests from opening a browser, and what to do, in one line; undefined where nothing does. */
+export function obstacleToBrowser(): string | undefined {
+  if (places().some(canRun)) return undefined
+  return (
+    `No Chromium at ${places().join(', ')}: some tests look at pages in a real browser. Install it, on Debian by apt-get ` +
+    `install chromium-headless-shell, or name another one by KOA_SQLASSIST_TEST_CHROMIUM=/path/to/chromium, or run some of the ` +
+    `tests: npx node scripts/test.ts tests/koa.`
   )
 }
 
