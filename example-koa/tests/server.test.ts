@@ -97,6 +97,22 @@ test('serves without transactions when the environment says so, and not at all w
   assert.match(message, 'SQLASSIST_DISABLE_TRANSACTION')
 })
 
+test('says in one line that its port is taken, or that its database is not there', async () => {
+  const environment = await newFolder()
+  const first = await start(environment)
+  const { port } = new URL(first.url)
+  const outputOf = async (env: Environment): Promise<string> =>
+    await start(env).then(
+      () => 'started',
+      (error: Error) => error.message,
+    )
+  const taken = await outputOf({ ...(await newFolder()), PORT: port })
+  assert.match(taken, /^exited with 1: The server cannot listen: .*EADDRINUSE.*PORT=3001 npm start\n$/)
+  const absent = await outputOf({ ...(await newFolder()), DATABASE_URL: 'postgres://nobody@127.0.0.1:9/none' })
+  assert.match(absent, /^exited with 1: The database cannot be used \(.*ECONNREFUSED.*\n$/)
+  assert.is(await first.stop(), 0)
+})
+
 test('on replicas that lag it shows a client what the client has just written', async () => {
   const cluster = await sharedCluster()
   const DATABASE_URL = await databaseIn(cluster)
