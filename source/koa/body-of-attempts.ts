@@ -54,15 +54,19 @@ export class BodyOfAttempts {
       if (isOfReader(event) && !(event === 'readable' && this.isEmpty)) refuse()
     }
     req.on('newListener', hear)
-    // Where the stream has ended, raw-body and those built on it stop it without listening.
-    req.on('pause', refuse)
+    // Where the stream has ended, raw-body and those built on it stop it without listening. Node 26 has no event of that.
+    const { pause } = req
+    req.pause = function refused() {
+      refuse()
+      return pause.call(this)
+    }
     try {
       await Promise.race([read.promise, work()])
     } catch (error) {
       throw isNotReadable(error) ? new NotRetriedError(READ_BEFORE, before) : error
     } finally {
       req.off('newListener', hear)
-      req.off('pause', refuse)
+      req.pause = pause
     }
   }
 }
