@@ -182,8 +182,8 @@ export interface Replication {
 
 export interface FollowOptions {
   readonly rules: ReplicaRules
-  /** Called once, before anything is sent to a replica. @throws ConfigurationError */
-  readonly assertSameDatabase: () => Promise<void>
+  /** Called before anything is sent to a replica, until it returns true: they could be compared. @throws ConfigurationError */
+  readonly assertSameDatabase: () => Promise<boolean>
   /** Called with a replica whose state is another one. */
   readonly changed: (replica: ReplicaReport) => void
 }

@@ -55,10 +55,10 @@ export class BodyOfAttempts {
     }
     req.on('newListener', hear)
     // Where the stream has ended, raw-body and those built on it stop it without listening. Node 26 has no event of that.
-    const { pause } = req
-    req.pause = function refused() {
+    const pause = req.pause.bind(req)
+    req.pause = () => {
       refuse()
-      return pause.call(this)
+      return pause()
     }
     try {
       await Promise.race([read.promise, work()])
@@ -66,7 +66,7 @@ export class BodyOfAttempts {
       throw isNotReadable(error) ? new NotRetriedError(READ_BEFORE, before) : error
     } finally {
       req.off('newListener', hear)
-      req.pause = pause
+      Reflect.deleteProperty(req, 'pause')
     }
   }
 }

@@ -32,12 +32,18 @@ export function followReplicas(registry: object, engines: ReadonlyMap<string, En
   return longestLagMs
 }
 
-async function assertSameDatabase(engine: Engine, followed: Engine): Promise<void> {
-  const [own, of] = await Promise.all([
-    engine.database.replication?.identity(),
-    followed.database.replication?.identity(),
-  ])
-  if (own === undefined || of === undefined || own === of) return
+/** Whether they could be compared: a database that cannot be asked yet is asked again. @throws ConfigurationError */
+async function assertSameDatabase(engine: Engine, followed: Engine): Promise<boolean> {
+  let own: string | undefined
+  let of: string | undefined
+  try {
+    own = await engine.database.replication?.identity()
+    of = await followed.database.replication?.identity()
+  } catch {
+    return false
+  }
+  // Where the user may not ask, nothing can be compared.
+  if (own === undefined || of === undefined || own === of) return true
   throw new ConfigurationError(
     `The role "${engine.role}" has replicaOf: "${followed.role}", but its primary is another database: ${own} instead of ${of} ` +
       `(system identifier and name). Give its MikroORM instance the same host and dbName, and the replicas beside them.`,

@@ -240,6 +240,19 @@ test('where all are down, reads go over the pool of the reader, and writes go on
   await poolIdle(await poolOf(orm))
 })
 
+test('where the primary is down, what it had written is read from its replicas', async (world) => {
+  const cluster = await newCluster(world, 1)
+  await over(world, cluster)
+  await cluster.look.rows(`insert into author (name) values ('before')`)
+  await cluster.level()
+  await whichAnswers(world)
+  await cluster.look.close()
+  await cluster.primary.stop()
+  world.heard.forget()
+  assert.is(await read(world), 1)
+  assert.equal(world.heard.servers, [cluster.standbys[0]!.name])
+})
+
 test("with otherwise: 'error' nothing goes to the primary", async (world) => {
   const cluster = await sharedCluster()
   await over(world, cluster, { replicaOf: { role: 'writer', waitMs: 20, otherwise: 'error' } })

@@ -53,7 +53,7 @@ export async function startCluster(
     look,
     level,
     async close() {
-      await look.close()
+      await look.close().catch(() => undefined)
       for (const standby of standbys) await standby.stop()
       await primary.stop()
     },

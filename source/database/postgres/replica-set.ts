@@ -55,8 +55,8 @@ interface SetParts {
   readonly replicas: readonly Replica[]
   readonly primary: PrimaryWatch
   readonly watch: ReplicaWatch
-  /** Called once, before anything is sent to a replica. @throws ConfigurationError */
-  readonly assertSameDatabase: () => Promise<void>
+  /** Called before anything is sent to a replica, until it returns true: they could be compared. @throws ConfigurationError */
+  readonly assertSameDatabase: () => Promise<boolean>
 }
 
 /** The replicas of a role: chooses one for each statement, by what the statement has to show. */
@@ -68,9 +68,10 @@ export class ReplicaSet {
   readonly #rules: ReplicaRules
   readonly #replicas: readonly Replica[]
   readonly #primary: PrimaryWatch
-  readonly #assertSameDatabase: () => Promise<void>
+  readonly #assertSameDatabase: () => Promise<boolean>
   readonly #places = new WeakMap<SqlEntityManager, Place>()
   #isAsserted = false
+  #asserting: Promise<void> | undefined
   /** Counts up, so that replicas that are alike take turns. */
   #turn = 0
 
@@ -92,7 +93,8 @@ export class ReplicaSet {
     if (this.#replicas.length === 0 || place.isAtPrimary) return primaryFor(place, undefined, 0, undefined)
     const watching = this.watch.use()
     if (watching !== undefined) await watching
-    if (!this.#isAsserted) await this.#assert()
+    // Where the primary cannot be asked, its replicas go on.
+    if (!this.#isAsserted && this.#primary.identity !== undefined) await (this.#asserting ??= this.#assert())
     const { positions } = reading.unit
     place.given ??= await this.#given(positions)
     const required = this.#required(place, positions)
@@ -102,8 +104,11 @@ export class ReplicaSet {
   }
 
   async #assert(): Promise<void> {
-    await this.#assertSameDatabase()
-    this.#isAsserted = true
+    try {
+      this.#isAsserted = await this.#assertSameDatabase()
+    } finally {
+      this.#asserting = undefined
+    }
   }
 
   async #given(own: OwnPositions | undefined): Promise<WalPosition> {
