@@ -20,7 +20,7 @@ interface Manifest {
 
 const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as Manifest
 
-const SERVER = ['database', 'session', 'atomic', 'role', 'unit', 'registry']
+const SERVER = ['database', 'session', 'atomic', 'role', 'unit', 'registry', 'replicas']
 const LIBRARY = ['transaction', 'memory', 'model', 'mikro-orm', 'conformance', 'koa', ...SERVER]
 const MIKRO_ORM = ['core', 'sql', 'postgresql', 'sqlite', 'migrations'].map((name) => `@mikro-orm/${name}`)
 

@@ -68,7 +68,7 @@ async function endOfCommit({ look }: Cluster, start: unknown): Promise<bigint> {
     // Nothing is there to be read until the log is written.
     end = await look
       .value(
-        `select max(end_lsn)::text from pg_get_wal_records_info($1, 'FFFFFFFF/FFFFFFFF')
+        `select max(end_lsn)::text from pg_get_wal_records_info($1, pg_current_wal_flush_lsn())
         where resource_manager = 'Transaction' and record_type = 'COMMIT'`,
         start,
       )
