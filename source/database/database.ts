@@ -6,7 +6,7 @@ import type { PoolReport } from './pool-report.ts'
 import type { Finish, PreparedTransactions } from './prepared.ts'
 import type { AbstractSqlConnection, SqlEntityManager } from '@mikro-orm/sql'
 import type { AbortableOperationOptions, CompiledQuery, DatabaseConnection as KyselyConnection } from 'kysely'
-import type { Fallbacks, OwnPositions, ReplicaReport, ReplicaRules, ServedBy } from './replicas.ts'
+import type { ClusterIdentity, Fallbacks, OwnPositions, ReplicaReport, ReplicaRules, ServedBy } from './replicas.ts'
 import type { StatementKind } from './statement-kind.ts'
 import type { WalPosition } from './wal-position.ts'
 
@@ -164,6 +164,8 @@ export interface ReadingUnit {
 export interface Replication {
   /** Whether its commits bring their positions with them. */
   readonly reportsCommits: boolean
+  /** Where the last of its commits is that this process has heard of; 0 before the first one. */
+  readonly lastCommit: WalPosition
   /** From here on each commit brings its position with it, and `heard` is called with it. */
   reportCommits(heard: (position: WalPosition) => void): void
   /** Whether it reads from its replicas. */
@@ -171,7 +173,7 @@ export interface Replication {
   /** Reads from its replicas from here on. Returns what gets the positions of the commits that they are to show. */
   follow(options: FollowOptions): (position: WalPosition) => void
   /** The cluster and the database; undefined where its user may not ask for that. @throws the driver's error */
-  identity(): Promise<string | undefined>
+  identity(): Promise<ClusterIdentity | undefined>
   /** Host and port of each replica. */
   readonly names: readonly string[]
   /** The replicas as they are now; empty where it does not read from any. */

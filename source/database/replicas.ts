@@ -46,6 +46,13 @@ export interface OwnPositions {
 /** Where a required position comes from. */
 export type PositionOrigin = 'own' | 'floor' | 'seen'
 
+/** A database, and whether its server is a standby. */
+export interface ClusterIdentity {
+  /** The system identifier of the cluster, and the name of the database. */
+  readonly database: string
+  readonly isInRecovery: boolean
+}
+
 /** Which server has answered a statement, and why that one. */
 export interface ServedBy {
   /** `'primary'`, or host and port of a replica. */

@@ -87,7 +87,7 @@ export function resolveDbSessionsOptions(
     anyPreference: checkedPreference(options.anyPreference, roles),
     attempts: checkedAttempts(options.attempts, hasDownstream),
     abortOnDisconnect: options.abortOnDisconnect ?? true,
-    carrier: carrierOf(options.readYourWrites),
+    carrier: carrierOf(options.readYourWrites, property),
     disableTransaction: options.disableTransaction ?? disablesTransactions,
   }
 }

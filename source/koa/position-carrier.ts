@@ -27,24 +27,33 @@ export interface PositionCarrier {
 export type ReadYourWrites = boolean | PositionCarrier
 
 const COOKIE = 'sqlassist_position'
-/** Of a sealed text. */
-const LONGEST = 400
+/** A cookie ends by the clock of the client, and in whole seconds; one that is too old is harmless. */
+const LONGER_MS = 60_000
 
-/** The cookie `sqlassist_position`; sealed where the application has keys. */
-const cookie: PositionCarrier = {
-  read: (ctx) => ctx.cookies.get(COOKIE, { signed: false }),
-  write: (ctx, position, maxAge) =>
-    void ctx.cookies.set(COOKIE, position, {
-      httpOnly: true,
-      sameSite: 'lax',
-      path: '/',
-      maxAge,
-      signed: false,
-      overwrite: true,
-    }),
+/** The cookie `sqlassist_position`; sealed where the application has keys. Sessions at another property have another one. */
+function cookieOf(property: string): PositionCarrier {
+  const name = property === 'dbSession' ? COOKIE : `${COOKIE}_${encodeURIComponent(property)}`
+  return sealed({
+    read: (ctx) => ctx.cookies.get(name, { signed: false }),
+    write: (ctx, position, maxAgeMs) =>
+      void ctx.cookies.set(name, position, {
+        httpOnly: true,
+        sameSite: 'lax',
+        path: '/',
+        maxAge: maxAgeMs + LONGER_MS,
+        signed: false,
+        overwrite: true,
+      }),
+  })
 }
 
-const sealing = new WeakSet<PositionCarrier>([cookie])
+/** Those whose text a client gets, and may change. */
+const sealing = new WeakSet<PositionCarrier>()
+
+function sealed(carrier: PositionCarrier): PositionCarrier {
+  sealing.add(carrier)
+  return carrier
+}
 
 /**
  * For API clients without cookies: the position stands in that header of the response, and the client sends it back in the same
@@ -54,17 +63,12 @@ export function positionHeader(name: string): PositionCarrier {
   if (typeof name !== 'string' || !/^[\w-]+$/.test(name)) {
     throw new ConfigurationError(`positionHeader() was given ${JSON.stringify(name)}, which is no name of a header.`)
   }
-  const carrier: PositionCarrier = {
-    read: (ctx) => ctx.get(name),
-    write: (ctx, position) => ctx.set(name, position),
-  }
-  sealing.add(carrier)
-  return carrier
+  return sealed({ read: (ctx) => ctx.get(name), write: (ctx, position) => ctx.set(name, position) })
 }
 
-/** @throws ConfigurationError */
-export function carrierOf(readYourWrites: unknown): PositionCarrier | undefined {
-  if (readYourWrites === undefined || readYourWrites === true) return cookie
+/** For the sessions at `property` of ctx. @throws ConfigurationError */
+export function carrierOf(readYourWrites: unknown, property: string): PositionCarrier | undefined {
+  if (readYourWrites === undefined || readYourWrites === true) return cookieOf(property)
   if (readYourWrites === false) return undefined
   const { read, write } = (readYourWrites ?? {}) as Partial<PositionCarrier>
   if (typeof read === 'function' && typeof write === 'function') return readYourWrites as PositionCarrier
@@ -92,24 +96,28 @@ export class CarriedPositions {
 
   #read(ctx: Context, carrier: PositionCarrier): PositionsByRole | Promise<PositionsByRole> {
     try {
-      const text = carrier.read(ctx)
-      return text instanceof Promise
-        ? text.then((found) => this.#parse(ctx, carrier, found)).catch(() => this.#asIfJustNow())
+      const text: unknown = carrier.read(ctx)
+      return typeof text === 'object' && text !== null
+        ? Promise.resolve(text)
+            .then((found) => this.#parse(ctx, carrier, found))
+            .catch((error: unknown) => this.#asIfJustNow(error))
         : this.#parse(ctx, carrier, text)
-    } catch {
-      return this.#asIfJustNow()
+    } catch (error) {
+      return this.#asIfJustNow(error)
     }
   }
 
-  #parse(ctx: Context, carrier: PositionCarrier, text: string | undefined): PositionsByRole {
-    if (!sealing.has(carrier) || text === undefined || text === '')
-      return positionsFromOutside(text, this.#registry.names)
-    const opened = text.length > LONGEST ? undefined : unseal(ctx, text)
-    return positionsFromOutside(opened ?? '?', this.#registry.names)
+  #parse(ctx: Context, carrier: PositionCarrier, text: unknown): PositionsByRole {
+    // A store may have another word for nothing.
+    if (text === undefined || text === null || text === '') return positionsFromOutside(undefined, this.#registry.names)
+    if (typeof text !== 'string') throw new TypeError(`read() of readYourWrites gave a ${typeof text}, and no text`)
+    if (!sealing.has(carrier)) return positionsFromOutside(text, this.#registry.names)
+    return positionsFromOutside(unseal(ctx, text) ?? '?', this.#registry.names)
   }
 
   /** Nobody knows what the client has written. */
-  #asIfJustNow(): PositionsByRole {
+  #asIfJustNow(error: unknown): PositionsByRole {
+    report(error, 'the position of a client could not be read, and its reads go to the primary')
     return unknownPositions(this.#registry.names)
   }
 
@@ -121,18 +129,33 @@ export class CarriedPositions {
 
   async #after<T>(ctx: Context, positions: UnitPositions, carrier: PositionCarrier, ending: Promise<T>): Promise<T> {
     try {
-      return await ending
-    } finally {
-      // What is committed is so, also where the request failed.
+      const result = await ending
       if (positions.isRaised) await this.#handOn(ctx, positions, carrier)
+      return result
+    } catch (error) {
+      // What is committed is so, also where the request failed.
+      if (positions.isRaised) await this.#handOnWith(error, ctx, positions, carrier)
+      throw error
     }
+  }
+
+  /** Koa answers an error with its own headers alone. */
+  async #handOnWith(error: unknown, ctx: Context, positions: UnitPositions, carrier: PositionCarrier): Promise<void> {
+    const before = { ...ctx.response.headers }
+    await this.#handOn(ctx, positions, carrier)
+    const added = Object.entries(ctx.response.headers).filter(([name, value]) => before[name] !== value)
+    if (added.length === 0 || typeof error !== 'object' || error === null || !Object.isExtensible(error)) return
+    const { headers } = error as { headers?: object }
+    Object.assign(error, { headers: { ...headers, ...Object.fromEntries(added) } })
   }
 
   /** Never rejects. */
   async #handOn(ctx: Context, positions: UnitPositions, carrier: PositionCarrier): Promise<void> {
     try {
       await positions.whenRead()
-      const text = formatPositions(positions.all)
+      const text = formatPositions(
+        positions.latest((role) => this.#registry.engine(role).database.replication?.lastCommit ?? 0n),
+      )
       if (text === undefined) return
       if (ctx.res.headersSent && sealing.has(carrier)) return dropAsSent()
       await carrier.write(ctx, sealing.has(carrier) ? seal(ctx, text) : text, this.#registry.longestLagMs)

@@ -20,7 +20,8 @@ const known = new WeakMap<object, readonly Buffer[]>()
  */
 export function seal(ctx: Context, text: string): string {
   const [key] = keysOf(ctx)
-  if (key === undefined) return text
+  // A header takes no other characters, of which names of roles may be.
+  if (key === undefined) return encodeURI(text)
   const iv = randomBytes(IV_BYTES)
   const cipher = createCipheriv(CIPHER, key, iv)
   return Buffer.concat([iv, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()]).toString('base64url')
@@ -29,7 +30,7 @@ export function seal(ctx: Context, text: string): string {
 /** Opens what `seal` has made, by any of the keys. Undefined for anything else. */
 export function unseal(ctx: Context, sealed: string): string | undefined {
   const keys = keysOf(ctx)
-  if (keys.length === 0) return sealed
+  if (keys.length === 0) return plain(sealed)
   const bytes = Buffer.from(sealed, 'base64url')
   if (bytes.length <= IV_BYTES + TAG_BYTES) return undefined
   for (const key of keys) {
@@ -37,6 +38,15 @@ export function unseal(ctx: Context, sealed: string): string | undefined {
     if (text !== undefined) return text
   }
   return undefined
+}
+
+function plain(text: string): string | undefined {
+  try {
+    return decodeURI(text)
+  } catch {
+    // No text that was encoded.
+    return undefined
+  }
 }
 
 function unsealWith(key: Buffer, bytes: Buffer): string | undefined {

@@ -1,5 +1,5 @@
 import { replicaStateChannel, type ReplicaStateMessage } from '../database/replica-channels.ts'
-import type { ReplicaReport } from '../database/replicas.ts'
+import type { ClusterIdentity, ReplicaReport } from '../database/replicas.ts'
 import type { Engine } from '../role/engine.ts'
 import { ConfigurationError } from '../role/errors.ts'
 
@@ -34,8 +34,8 @@ export function followReplicas(registry: object, engines: ReadonlyMap<string, En
 
 /** Whether they could be compared: a database that cannot be asked yet is asked again. @throws ConfigurationError */
 async function assertSameDatabase(engine: Engine, followed: Engine): Promise<boolean> {
-  let own: string | undefined
-  let of: string | undefined
+  let own: ClusterIdentity | undefined
+  let of: ClusterIdentity | undefined
   try {
     own = await engine.database.replication?.identity()
     of = await followed.database.replication?.identity()
@@ -43,11 +43,17 @@ async function assertSameDatabase(engine: Engine, followed: Engine): Promise<boo
     return false
   }
   // Where the user may not ask, nothing can be compared.
-  if (own === undefined || of === undefined || own === of) return true
-  throw new ConfigurationError(
-    `The role "${engine.role}" has replicaOf: "${followed.role}", but its primary is another database: ${own} instead of ${of} ` +
-      `(system identifier and name). Give its MikroORM instance the same host and dbName, and the replicas beside them.`,
-  )
+  if (own === undefined || of === undefined) return true
+  const wrong = own.isInRecovery
+    ? 'its primary is a standby itself'
+    : `its primary is another database: ${own.database} instead of ${of.database} (system identifier and name)`
+  if (own.isInRecovery || own.database !== of.database) {
+    throw new ConfigurationError(
+      `The role "${engine.role}" has replicaOf: "${followed.role}", but ${wrong}. ` +
+        `Give its MikroORM instance the host and dbName of that role, and the replicas beside them.`,
+    )
+  }
+  return true
 }
 
 function warning(role: string): (replica: ReplicaReport) => void {

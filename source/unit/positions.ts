@@ -7,13 +7,15 @@ import { InvalidPositionError } from './errors.ts'
 export type PositionsByRole = ReadonlyMap<string, WalPosition>
 
 const NONE: PositionsByRole = new Map()
+/** Beside what the names of the roles take. */
 const LONGEST = 200
+const LONGEST_POSITION = ':FFFFFFFF/FFFFFFFF,'
 const TEXT =
   /^[\p{ID_Continue}$_]+:[0-9A-F]{1,8}\/[0-9A-F]{1,8}(?:,[\p{ID_Continue}$_]+:[0-9A-F]{1,8}\/[0-9A-F]{1,8})*$/u
 
 /** Reads such as `writer:0/1802000`. Undefined for anything else, and for roles that are not known. */
-export function parsePositions(text: string, roles: readonly string[]): PositionsByRole | undefined {
-  if (text.length > LONGEST || !TEXT.test(text)) return undefined
+function parsePositions(text: string, roles: readonly string[]): PositionsByRole | undefined {
+  if (!TEXT.test(text)) return undefined
   const positions = new Map<string, WalPosition>()
   for (const part of text.split(',')) {
     const [role = '', position] = part.split(':')
@@ -70,14 +72,20 @@ export class UnitPositions implements OwnPositions {
   /** All of it, for what comes after it; without what is still being read. */
   get all(): PositionsByRole {
     const given = this.#allGiven()
-    const all = new Map(given instanceof Promise ? NONE : given)
-    for (const [role, position] of this.#committed) all.set(role, laterOf(all.get(role) ?? 0n, position))
-    return all
+    // What was given may be made up, or lost by a failover: where there is a commit of its own, that is behind it.
+    return new Map([...(given instanceof Promise ? NONE : given), ...this.#committed])
   }
 
-  /** The roles that it has committed in. */
-  get roles(): Iterable<string> {
-    return this.#committed.keys()
+  /**
+   * The same, where what `lastCommit` returns is later in a role that it has committed in: another request of the same client may
+   * have committed and answered meanwhile.
+   */
+  latest(lastCommit: (role: string) => WalPosition): PositionsByRole {
+    const all = new Map(this.all)
+    for (const [role, position] of this.#committed) {
+      if (position !== UNKNOWN_POSITION) all.set(role, laterOf(position, lastCommit(role)))
+    }
+    return all
   }
 
   /** Waits until what it was given is read. */
@@ -96,7 +104,8 @@ export function positionsAfter(after: unknown, roles: readonly string[]): Positi
 /** As {@link positionsAfter}, of a text that a client has sent: what is no position counts as nothing. */
 export function positionsFromOutside(text: string | undefined, roles: readonly string[]): PositionsByRole {
   if (text === undefined || text === '') return NONE
-  const positions = parsePositions(text, roles)
+  const longest = roles.reduce((sum, role) => sum + role.length + LONGEST_POSITION.length, LONGEST)
+  const positions = text.length > longest ? undefined : parsePositions(text, roles)
   if (positions === undefined) dropPosition('unreadable')
   return positions ?? NONE
 }

@@ -19,6 +19,7 @@ test.before(async (world) => {
   world.cluster = await sharedCluster()
   await world.cluster.look.rows('create table counted (value int)')
   await world.cluster.look.rows('insert into counted values (0)')
+  await world.cluster.level()
 })
 test.after(async ({ cluster }) => {
   await cluster.look.rows('drop table counted')

@@ -29,31 +29,37 @@ export interface SentTo {
 }
 
 /**
- * Decides whether what a replica has answered counts. Its answer to the check is looked at first, with an error behind it or not: a
- * server in the past knows neither new tables nor new columns.
+ * Decides whether what a replica has answered counts. Its answer to the check is looked at first, with an error behind it or not:
+ * a server in the past knows neither new tables nor new columns. `isRefused`: it gave no connection.
  * @throws NotThere; `error` where it is the statement's own
  */
-export function assertThere({ set, reading, choice }: SentTo, results: readonly QueryResult[], error?: unknown): void {
+export function assertThere(
+  { set, reading, choice }: SentTo,
+  results: readonly QueryResult[],
+  error?: unknown,
+  isRefused = false,
+): void {
   const { replica } = choice
   const answer = answerIn(results)
   if (answer !== undefined && !set.accepts(reading, choice, answer)) throw moved(replica, behind(replica), error)
-  if (error === undefined) {
-    if (answer === undefined) throw moved(replica, 'behind', error)
-    replica.served++
-    return
-  }
-  throw judged({ set, replica }, error)
+  if (error !== undefined) throw judged({ set, replica }, error, isRefused)
+  if (answer === undefined) throw moved(replica, 'behind', error)
+  replica.served++
 }
 
-/** Returns `error`, or a NotThere where it is the replica's. One that was lost is no longer used. */
-export function judged(
-  { set, replica }: { readonly set: ReplicaSet; readonly replica: Replica },
-  error: unknown,
-): unknown {
+/** Returns `error`, or a NotThere where it is the replica's. One that gave no connection is no longer used. */
+export function judged({ set, replica }: Where, error: unknown, isRefused: boolean): unknown {
   const trouble = isNotThere(error) ? undefined : troubleOf(error)
   if (trouble === undefined) return error
-  if (trouble === 'down') set.watch.markDown(replica, error)
+  if (trouble === 'down' && isRefused) set.watch.markDown(replica, error)
+  // It may be that connection alone.
+  else if (trouble === 'down') set.watch.doubt(replica)
   return moved(replica, trouble, error)
+}
+
+interface Where {
+  readonly set: ReplicaSet
+  readonly replica: Replica
 }
 
 function behind({ state }: Replica): FallbackReason {

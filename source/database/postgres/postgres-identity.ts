@@ -1,5 +1,6 @@
 import type { Client } from 'pg'
 import type { Whereabouts } from '../database-names.ts'
+import type { ClusterIdentity } from '../replicas.ts'
 
 const INSUFFICIENT_PRIVILEGE = '42501'
 
@@ -55,12 +56,13 @@ async function ask(client: Client, system: string, timeline: string): Promise<Fa
 }
 
 /** Which database of which cluster, under any address; undefined where its user may not ask for that. @throws the driver's error */
-export async function clusterOf(client: Client): Promise<string | undefined> {
+export async function clusterOf(client: Client): Promise<ClusterIdentity | undefined> {
   try {
-    const { rows } = await client.query<{ cluster: string }>(
-      `select concat((select system_identifier from pg_control_system()), '/', current_database()) as cluster`,
+    const { rows } = await client.query<ClusterIdentity>(
+      `select concat((select system_identifier from pg_control_system()), '/', current_database()) as database, ` +
+        `pg_is_in_recovery() as "isInRecovery"`,
     )
-    return rows[0]?.cluster
+    return rows[0]
   } catch (error) {
     if ((error as { readonly code?: unknown }).code !== INSUFFICIENT_PRIVILEGE) throw error
     return undefined

@@ -1,7 +1,7 @@
 import type { AbstractSqlConnection, AbstractSqlDriver } from '@mikro-orm/sql'
 import { replicasOf } from '../connections-of.ts'
 import type { FollowOptions, Replication } from '../database.ts'
-import type { Fallbacks, ReplicaReport } from '../replicas.ts'
+import type { ClusterIdentity, Fallbacks, ReplicaReport } from '../replicas.ts'
 import type { WalPosition } from '../wal-position.ts'
 import type { ClientPool } from './client-pool.ts'
 import { askPosition, type CommitPositions } from './commit-position.ts'
@@ -22,6 +22,7 @@ export class PostgresReplication implements Replication {
   readonly #aside: Aside
   readonly #hearing: ((position: WalPosition) => void)[] = []
   #set: ReplicaSet | undefined
+  #lastCommit: WalPosition = 0n
 
   constructor(
     role: string,
@@ -46,9 +47,14 @@ export class PostgresReplication implements Replication {
     return {
       ask: () => askPosition(this.#aside),
       heard: (position) => {
+        this.#lastCommit = position
         for (const hear of this.#hearing) hear(position)
       },
     }
+  }
+
+  get lastCommit(): WalPosition {
+    return this.#lastCommit
   }
 
   get reportsCommits(): boolean {
@@ -82,7 +88,7 @@ export class PostgresReplication implements Replication {
     return (position) => set.noteCommit(position)
   }
 
-  async identity(): Promise<string | undefined> {
+  async identity(): Promise<ClusterIdentity | undefined> {
     return await this.#aside(clusterOf)
   }
 

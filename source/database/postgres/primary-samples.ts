@@ -5,6 +5,9 @@ interface Sample {
   readonly position: WalPosition
 }
 
+/** What is sampled sooner after another is left out. */
+const CLOSEST_MS = 100
+
 /**
  * Where the primary was, and when. A replica is never asked how far behind it is in time: on a server where nothing happens the
  * time of its last transaction says nothing.
@@ -31,7 +34,9 @@ export class PrimarySamples {
   add(at: number, flushed: WalPosition, inserted: WalPosition): void {
     const last = this.#samples.at(-1)
     if (last !== undefined && flushed < last.position) this.clear()
-    this.#samples.push({ at, position: flushed })
+    const before = this.#samples.at(-1)
+    // The floor is higher for it, and the list does not grow with those who ask.
+    if (before === undefined || at - before.at >= CLOSEST_MS) this.#samples.push({ at, position: flushed })
     this.noteExisting(inserted)
     const kept = this.#samples.findIndex((sample) => sample.at >= at - this.#maxLagMs)
     if (kept > 1) this.#samples.splice(0, kept - 1)

@@ -25,6 +25,7 @@ export class PrimaryWatch {
   readonly samples: PrimarySamples
   readonly #line: ServerLine
   #identity: ServerIdentity | undefined
+  #isInRecovery = false
   #asking: Promise<boolean> | undefined
 
   constructor(line: ServerLine, maxLagMs: number) {
@@ -37,6 +38,11 @@ export class PrimaryWatch {
     return this.#identity
   }
 
+  /** Whether it was made a standby: it shows old states itself. */
+  get isInRecovery(): boolean {
+    return this.#isInRecovery
+  }
+
   /** Asks, for all who want to know meanwhile. Whether it has answered. Never rejects. */
   ask(): Promise<boolean> {
     return (this.#asking ??= this.#ask().finally(() => (this.#asking = undefined)))
@@ -47,9 +53,10 @@ export class PrimaryWatch {
     try {
       const { flushed, inserted, ...identity } = await this.#line.askAs<SampleRow>(sampleSql, PROBE_LIMIT_MS)
       const [flushedAt, insertedAt] = [parsePosition(flushed), parsePosition(inserted)]
-      if (flushedAt === undefined || insertedAt === undefined) return false
+      this.#isInRecovery = flushedAt === undefined
       if (this.#identity !== undefined && !isSameServer(this.#identity, identity)) this.samples.clear()
       this.#identity = identity
+      if (flushedAt === undefined || insertedAt === undefined) return false
       this.samples.add(at, flushedAt, insertedAt)
       return true
     } catch {

@@ -4,6 +4,7 @@ import type { Admit, Reads, StatementResult } from '../database.ts'
 import { ReplicaLostError } from '../errors.ts'
 import { rollBackAndRelease } from '../roll-back-and-release.ts'
 import { statementKind } from '../statement-kind.ts'
+import { Cancelling } from './cancelling.ts'
 import { CarriedOut } from './carried-out.ts'
 import { assertThere, judged, isNotThere, type SentTo } from './not-there.ts'
 import type { PooledClient } from './pooled-client.ts'
@@ -36,6 +37,8 @@ export class ReplicaReads implements Reads {
   readonly #parts: ReplicaReadsParts
   readonly #transaction: ReadingTransaction
   readonly #held = new Set<PooledClient>()
+  /** Of the statements under way; the next ones have another. */
+  #cancelling = new Cancelling()
 
   constructor(parts: ReplicaReadsParts) {
     this.#parts = parts
@@ -44,10 +47,12 @@ export class ReplicaReads implements Reads {
 
   async execute(query: CompiledQuery, admit: Admit): Promise<StatementResult> {
     const { set, reading, primary } = this.#parts
-    const tries = new Tries(set, reading)
+    const cancelling = this.#cancelling
+    const tries = new Tries(set, reading, cancelling)
     for (;;) {
       const { replica, servedBy } = await tries.next()
       const admitHere: Admit = (kind, backend) => admit(kind, backend, servedBy)
+      if (cancelling.isOver) admitHere(statementKind(query.sql, 'postgresql'))
       if (replica === undefined) return await primary.execute(query, admitHere)
       try {
         return await this.#executeOver({ set, reading, choice: { replica, servedBy } }, query, admitHere)
@@ -66,12 +71,12 @@ export class ReplicaReads implements Reads {
     replica.inFlight++
     set.watch.suspect(replica)
     try {
-      held = await takeFrom(replica, role, reading.em, user)
+      held = await takeFrom(replica, { role, em: reading.em, user, cancelling: this.#cancelling })
       this.#held.add(held)
       held.left.note(query.sql, admit(statementKind(query.sql, 'postgresql'), held.backend))
       result = await readAlone(held, this.#transaction, query.sql, query.parameters, carried)
     } catch (error) {
-      return assertThere(sent, carried.results, error) as never
+      return assertThere(sent, carried.results, error, held === undefined) as never
     } finally {
       replica.inFlight--
       if (held !== undefined) {
@@ -126,7 +131,7 @@ export class ReplicaReads implements Reads {
     let held: PooledClient | undefined
     let connection: PostgresConnection | undefined
     try {
-      held = await takeFrom(replica, role, reading.em, user)
+      held = await takeFrom(replica, { role, em: reading.em, user })
       this.#held.add(held)
       held.left.note(sql, admit(statementKind(sql, 'postgresql'), held.backend))
       const start = this.#transaction.start
@@ -138,7 +143,7 @@ export class ReplicaReads implements Reads {
       })
       yield* connection.stream(sql, parameters, chunkSize, (work) => work())
     } catch (error) {
-      throw judged({ set, replica }, error)
+      throw judged({ set, replica }, error, held === undefined)
     } finally {
       replica.inFlight--
       leave()
@@ -149,6 +154,8 @@ export class ReplicaReads implements Reads {
   }
 
   cancel(): void {
+    this.#cancelling.cancel()
+    this.#cancelling = new Cancelling()
     for (const held of this.#held) held.cancel()
     this.#parts.primary.cancel()
   }

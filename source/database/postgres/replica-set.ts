@@ -11,6 +11,8 @@ import type {
   ServedBy,
 } from '../replicas.ts'
 import { formatPosition, laterOf, UNKNOWN_POSITION, type WalPosition } from '../wal-position.ts'
+import type { Cancelling } from './cancelling.ts'
+import { firstToReach } from './first-to-reach.ts'
 import type { PrimaryWatch } from './primary-watch.ts'
 import type { Replica } from './replica.ts'
 import type { ReplicaAnswer } from './replica-check.ts'
@@ -40,6 +42,15 @@ interface Required {
 export interface Reading {
   readonly em: SqlEntityManager
   readonly unit: ReadingUnit
+}
+
+/** What was tried for a statement. */
+export interface Attempt {
+  /** The replicas that have not answered it. */
+  readonly tried: ReadonlySet<Replica>
+  /** That of the last of them. */
+  readonly trouble: FallbackReason | undefined
+  readonly cancelling: Cancelling | undefined
 }
 
 /** Where a statement is to be sent. */
@@ -85,22 +96,36 @@ export class ReplicaSet {
   }
 
   /**
-   * Chooses for a statement that has not been answered by those in `tried`. `trouble` is that of the last of them.
+   * Chooses for a statement.
    * @throws NoReplicaError where there is none, and it is not to go to the primary; ConfigurationError
    */
-  async choose(reading: Reading, tried: ReadonlySet<Replica>, trouble?: FallbackReason): Promise<Choice> {
+  async choose(reading: Reading, attempt: Attempt): Promise<Choice> {
     const place = this.#placeOf(reading.em)
-    if (this.#replicas.length === 0 || place.isAtPrimary) return primaryFor(place, undefined, 0, undefined)
-    const watching = this.watch.use()
+    const hasReplicas = this.#replicas.length > 0
+    const watching = hasReplicas ? this.watch.use() : undefined
     if (watching !== undefined) await watching
     // Where the primary cannot be asked, its replicas go on.
-    if (!this.#isAsserted && this.#primary.identity !== undefined) await (this.#asserting ??= this.#assert())
+    const mayBeAsked = !hasReplicas || this.#primary.identity !== undefined
+    if (!this.#isAsserted && mayBeAsked) await (this.#asserting ??= this.#assert())
+    if (!hasReplicas || place.isAtPrimary) return primaryFor(place, undefined, 0, undefined)
     const { positions } = reading.unit
     place.given ??= await this.#given(positions)
+    if (place.replica !== undefined && !isFree(place.replica, place, attempt.tried)) await this.#leavePlace(place)
     const required = this.#required(place, positions)
-    const known = this.#known(place, required.position, tried)
-    if (known !== undefined) return onReplica(known, required, 0)
-    return await this.#wait(reading, required, tried, trouble)
+    const known = this.#known(place, required.position, attempt.tried)
+    if (known === undefined) return await this.#wait(reading, required, attempt)
+    place.replica ??= known
+    return onReplica(known, required, 0)
+  }
+
+  /**
+   * What was shown may be newer than the server's answer in front of it, as where a statement has waited for a lock. Another one
+   * has to be where the primary is by now.
+   */
+  async #leavePlace(place: Place): Promise<void> {
+    const { samples } = this.#primary
+    if (place.seen > 0n && (await this.#primary.ask())) place.seen = laterOf(place.seen, samples.newest ?? 0n)
+    place.replica = undefined
   }
 
   async #assert(): Promise<void> {
@@ -139,21 +164,21 @@ export class ReplicaSet {
     return best
   }
 
-  async #wait(
-    reading: Reading,
-    required: Required,
-    tried: ReadonlySet<Replica>,
-    trouble: FallbackReason | undefined,
-  ): Promise<Choice> {
+  async #wait(reading: Reading, required: Required, { tried, trouble, cancelling }: Attempt): Promise<Choice> {
     const place = this.#placeOf(reading.em)
     const candidates = this.#replicas.filter((replica) => isFree(replica, place, tried))
     const since = performance.now()
     const mayArrive = required.position !== UNKNOWN_POSITION && candidates.length > 0 && this.#rules.waitMs > 0
-    const arrived = mayArrive ? await firstToReach(candidates, required.position, this.#rules.waitMs) : undefined
+    const { waitMs, otherwise } = this.#rules
+    const arrived = mayArrive ? await firstToReach(candidates, required.position, waitMs, cancelling) : undefined
     const waitedMs = performance.now() - since
     if (arrived !== undefined) return onReplica(arrived, required, waitedMs)
-    const reason = candidates.length > 0 ? 'behind' : (trouble ?? this.#trouble())
-    if (this.#rules.otherwise === 'error') throw new NoReplicaError(this.#role, reason, required.position)
+    // Nobody waits for its answer any more.
+    if (cancelling?.isOver === true) return { replica: undefined, servedBy: { server: 'primary', waitedMs, required } }
+    const isBehind = candidates.some((replica) => isFree(replica, place, tried))
+    const reason = isBehind ? 'behind' : (trouble ?? this.#trouble())
+    if (otherwise === 'error' || this.#primary.isInRecovery)
+      throw new NoReplicaError(this.#role, reason, required.position)
     this.fallbacks[reason] = (this.fallbacks[reason] ?? 0) + 1
     if (replicaFallbackChannel.hasSubscribers) {
       const { dbSession } = reading.unit
@@ -171,10 +196,11 @@ export class ReplicaSet {
     if (replica === undefined) return true
     replica.note(answer)
     if (!this.watch.noteChecked(replica, answer.isInRecovery)) return false
-    if (!replica.hasReached(servedBy.required?.position ?? 0n)) return false
+    // Another connection may lead to another server, so that only this answer counts.
+    if (answer.isInRecovery && answer.position < (servedBy.required?.position ?? 0n)) return false
     const place = this.#placeOf(reading.em)
     place.replica = replica
-    if (!replica.isPrimary) place.seen = laterOf(place.seen, answer.position)
+    if (answer.isInRecovery) place.seen = laterOf(place.seen, answer.position)
     return true
   }
 
@@ -238,21 +264,4 @@ function primaryFor(
 ): Choice {
   place.isAtPrimary = true
   return { replica: undefined, servedBy: { server: 'primary', waitedMs, required, fallback } }
-}
-
-/** The first of them that is there within that time. */
-async function firstToReach(
-  candidates: readonly Replica[],
-  position: WalPosition,
-  waitMs: number,
-): Promise<Replica | undefined> {
-  const waits = candidates.map((replica) => replica.whenReached(position))
-  const { promise: late, resolve } = Promise.withResolvers<undefined>()
-  const timer = setTimeout(() => resolve(undefined), waitMs)
-  try {
-    return await Promise.race([late, ...waits.map(({ arrived }) => arrived)])
-  } finally {
-    clearTimeout(timer)
-    for (const { stop } of waits) stop()
-  }
 }

@@ -69,7 +69,12 @@ export class ReplicaWatch {
   }
 
   async #probe(replica: Replica): Promise<void> {
-    await replica.probe().catch((error: unknown) => this.markDown(replica, error))
+    try {
+      await replica.probe()
+    } catch (error) {
+      // What was stopped meanwhile says nothing of the server.
+      if (this.#isWatching) this.markDown(replica, error)
+    }
   }
 
   #pauseOf(replica: Replica): number {
@@ -123,6 +128,11 @@ export class ReplicaWatch {
     return false
   }
 
+  /** A connection to it has ended: whether that is all, a probe finds out. */
+  doubt(replica: Replica): void {
+    if (this.#isWatching) void this.#probe(replica)
+  }
+
   /** Has a replica probed at once if it has not answered for a while. */
   suspect(replica: Replica): void {
     if (this.#suspected.has(replica)) return
@@ -130,7 +140,7 @@ export class ReplicaWatch {
     const since = performance.now()
     const timer = setTimeout(() => {
       this.#suspected.delete(replica)
-      if (replica.inFlight === 0 || !replica.isUsable) return
+      if (replica.inFlight === 0 || !replica.isUsable || !this.#isWatching) return
       if (replica.heardAt < since) void this.#probe(replica)
       this.suspect(replica)
     }, SUSPECT_AFTER_MS)
@@ -148,7 +158,8 @@ export class ReplicaWatch {
     if (absence === undefined) this.#absences.set(replica, { pauseMs: EVERY_MS, goodProbes: 0 })
     else absence.goodProbes = 0
     this.#move(replica, state, reason)
-    if (absence === undefined) replica.leave(new Error(`the replica ${replica.name} is ${state}: ${reason}`))
+    // Something may have been sent to it in between.
+    replica.leave(new Error(`the replica ${replica.name} is ${state}: ${reason}`))
   }
 
   #move(replica: Replica, state: ReplicaState, reason: string): void {

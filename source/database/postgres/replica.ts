@@ -15,10 +15,10 @@ interface ProbeRow extends ServerIdentity {
   readonly recovering: boolean
 }
 
-/** Those who wait until it is somewhere. */
+/** Those who wait until it is somewhere, or leaves. */
 interface Waiting {
   readonly position: WalPosition
-  readonly arrived: () => void
+  readonly over: (hasArrived: boolean) => void
 }
 
 /** Between two questions of those who wait until a replica has got somewhere. */
@@ -48,8 +48,8 @@ export class Replica {
   readonly #waiting = new Set<Waiting>()
   #probing: Promise<void> | undefined
   #isPolling = false
-  /** Rejects when it leaves, for those who wait for a connection to it. */
-  #leaving = newLeaving()
+  /** Called when it leaves. */
+  readonly #leaving = new Set<(error: Error) => void>()
 
   /** `judge` gets every answer to a probe, before those who wait for it. */
   constructor(name: string, clients: ClientPool, judge: (replica: Replica, probed: Probed) => void) {
@@ -71,8 +71,12 @@ export class Replica {
   /** Notes what it has answered. A server that was promoted keeps the position where it did. */
   note({ position, isInRecovery }: ReplicaAnswer): void {
     this.heardAt = performance.now()
-    if (isInRecovery) this.position = position
-    for (const waiting of this.#waiting) if (this.hasReached(waiting.position)) waiting.arrived()
+    if (isInRecovery) {
+      this.position = position
+      this.isPrimary = false
+    }
+    if (!this.isUsable) return
+    for (const waiting of this.#waiting) if (this.hasReached(waiting.position)) waiting.over(true)
   }
 
   /** Asks, for all who want to know meanwhile. @throws the driver's error, or one that says that there was no answer in time */
@@ -88,15 +92,14 @@ export class Replica {
   }
 
   /**
-   * Resolves when it has got to `position`; never, where it does not. Nothing waits on the server itself: the snapshot of a
-   * statement that waits would keep it from going on. `stop` ends the wait.
+   * Calls `over` when it has got to `position`, or leaves. Nothing waits on the server itself: the snapshot of a statement that
+   * waits would keep it from going on. Returns what ends the wait.
    */
-  whenReached(position: WalPosition): { readonly arrived: Promise<Replica>; readonly stop: () => void } {
-    const { promise, resolve } = Promise.withResolvers<Replica>()
-    const waiting: Waiting = { position, arrived: () => resolve(this) }
+  whenReached(position: WalPosition, over: (hasArrived: boolean) => void): () => void {
+    const waiting: Waiting = { position, over }
     this.#waiting.add(waiting)
     if (!this.#isPolling) void this.#poll()
-    return { arrived: promise, stop: () => void this.#waiting.delete(waiting) }
+    return () => void this.#waiting.delete(waiting)
   }
 
   /** Asks for all who wait. */
@@ -114,16 +117,16 @@ export class Replica {
     }
   }
 
-  /** Rejects with the error of {@link leave}. */
-  get whenLeft(): Promise<never> {
-    return this.#leaving.promise
+  /** Calls `left` when it leaves. Returns what ends that: it may stay for as long as the process. */
+  onLeave(left: (error: Error) => void): () => void {
+    this.#leaving.add(left)
+    return () => void this.#leaving.delete(left)
   }
 
   /** Closes its connections: what is on its way over them fails, and those who wait for one are let go. */
   leave(error: Error): void {
-    const leaving = this.#leaving
-    this.#leaving = newLeaving()
-    leaving.reject(error)
+    for (const left of this.#leaving) left(error)
+    for (const waiting of this.#waiting) waiting.over(false)
     this.clients.cutOff()
   }
 
@@ -142,11 +145,4 @@ function probeSql(asksSystem: boolean): string {
 
 function delay(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds))
-}
-
-function newLeaving(): PromiseWithResolvers<never> {
-  const leaving = Promise.withResolvers<never>()
-  // Nobody may be there to hear of it.
-  leaving.promise.catch(() => undefined)
-  return leaving
 }

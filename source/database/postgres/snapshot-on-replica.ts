@@ -135,7 +135,7 @@ export class SnapshotOnReplica implements DatabaseConnection {
 
   #lost(error: unknown): unknown {
     const { replica } = this.#at
-    const own = replica === undefined ? error : judged({ set: this.#parts.set, replica }, error)
+    const own = replica === undefined ? error : judged({ set: this.#parts.set, replica }, error, false)
     if (replica === undefined || !isNotThere(own)) return own
     return new ReplicaLostError(this.#parts.role, replica.name, 'snapshot', own.cause)
   }
@@ -172,7 +172,7 @@ async function openNext(parts: SnapshotParts, tries: Tries): Promise<Opened> {
     if (replica === undefined) return { connection: await onPrimary(), replica, servedBy }
     const sent = { set, reading, choice: { replica, servedBy } }
     try {
-      const held = await takeFrom(replica, role, reading.em, user)
+      const held = await takeFrom(replica, { role, em: reading.em, user })
       const connection = new PostgresConnection(held, {
         role,
         start: [...CHECK, ...startOf(held)],
@@ -181,7 +181,7 @@ async function openNext(parts: SnapshotParts, tries: Tries): Promise<Opened> {
       })
       return { connection, replica, servedBy }
     } catch (error) {
-      tries.failed(replica, judged({ set, replica }, error))
+      tries.failed(replica, judged({ set, replica }, error, true))
     }
   }
 }

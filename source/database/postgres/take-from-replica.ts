@@ -2,30 +2,41 @@ import type { SqlEntityManager } from '@mikro-orm/sql'
 import type { ConnectionUser } from '../connection-waits.ts'
 import { ConnectionLostError } from '../errors.ts'
 import { SqlassistError } from '../../transaction/index.ts'
+import type { Cancelling } from './cancelling.ts'
 import type { PooledClient } from './pooled-client.ts'
 import type { Replica } from './replica.ts'
+
+/** Who takes a client. */
+export interface Taker {
+  readonly role: string
+  readonly em: SqlEntityManager
+  readonly user: ConnectionUser | undefined
+  readonly cancelling?: Cancelling | undefined
+}
 
 /**
  * Takes a client from the pool of a replica. Where the replica is found to be down meanwhile, the wait is over.
  * @throws ConnectionLostError, with what kept the connection from being opened; ConnectionDeadlockError
  */
-export async function takeFrom(
-  replica: Replica,
-  role: string,
-  em: SqlEntityManager,
-  user: ConnectionUser | undefined,
-): Promise<PooledClient> {
-  const taking = replica.clients.take(em, false, user)
-  let isLate = false
+export async function takeFrom(replica: Replica, { role, em, user, cancelling }: Taker): Promise<PooledClient> {
+  if (!replica.isUsable)
+    throw new ConnectionLostError(role, new Error(`the replica ${replica.name} is ${replica.state}`))
+  const { promise, resolve, reject } = Promise.withResolvers<PooledClient>()
+  let isOver = false
+  const end = (error: Error): void => {
+    isOver = true
+    reject(error)
+  }
+  const stop = replica.onLeave(end)
+  const stopListening = cancelling?.listen(() => end(new Error('nobody waits for the statement any more')))
   // A client that comes too late leads to a server that was given up.
-  taking.then(
-    (held) => void (isLate && held.release(true)),
-    () => undefined,
-  )
+  replica.clients.take(em, false, user).then((held) => (isOver ? void held.release(true) : resolve(held)), reject)
   try {
-    return await Promise.race([taking, replica.whenLeft])
+    return await promise
   } catch (error) {
-    isLate = true
     throw error instanceof SqlassistError ? error : new ConnectionLostError(role, error)
+  } finally {
+    stop()
+    stopListening?.()
   }
 }

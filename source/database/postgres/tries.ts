@@ -1,4 +1,5 @@
 import type { FallbackReason } from '../replicas.ts'
+import type { Cancelling } from './cancelling.ts'
 import { isNotThere } from './not-there.ts'
 import type { Replica } from './replica.ts'
 import type { Choice, Reading, ReplicaSet } from './replica-set.ts'
@@ -7,17 +8,19 @@ import type { Choice, Reading, ReplicaSet } from './replica-set.ts'
 export class Tries {
   readonly #set: ReplicaSet
   readonly #reading: Reading
+  readonly #cancelling: Cancelling | undefined
   readonly #tried = new Set<Replica>()
   #trouble: FallbackReason | undefined
 
-  constructor(set: ReplicaSet, reading: Reading) {
+  constructor(set: ReplicaSet, reading: Reading, cancelling?: Cancelling) {
     this.#set = set
     this.#reading = reading
+    this.#cancelling = cancelling
   }
 
   /** @throws as {@link ReplicaSet.choose} */
   next(): Promise<Choice> {
-    return this.#set.choose(this.#reading, this.#tried, this.#trouble)
+    return this.#set.choose(this.#reading, { tried: this.#tried, trouble: this.#trouble, cancelling: this.#cancelling })
   }
 
   /** Notes that a replica has not answered. @throws `error`, where it is the statement's own */
