@@ -9,6 +9,7 @@ import {
   positionOf,
   type DbSessionsOptions,
 } from '../../source/index.ts'
+import { parsePosition } from '../../source/database/wal-position.ts'
 import { Author } from '../support/entities.ts'
 import { serve, type Reply, type Served } from '../support/http.ts'
 import { rejection } from '../support/rejection.ts'
@@ -85,6 +86,10 @@ async function pauseAll({ cluster, registry }: World): Promise<void> {
 
 function cookieOf({ headers }: Reply): string {
   return headers['set-cookie']?.[0]?.split(';')[0] ?? ''
+}
+
+function positionIn(reply: Reply): bigint {
+  return parsePosition(/writer:([^,;]+)/.exec(cookieOf(reply))?.[1]) ?? -1n
 }
 
 async function store(served: Served): Promise<{ id: number; cookie: string; reply: Reply }> {
@@ -195,6 +200,112 @@ test('with readYourWrites: false nothing is handed on, and the request itself st
   const { id, reply } = await store(served)
   assert.is(reply.headers['set-cookie'], undefined)
   assert.is(await find(served, id, {}), false)
+})
+
+test('a request that fails behind its commit hands the position on with its error', async (world) => {
+  for (const options of [{}, { readYourWrites: positionHeader('x-position') }]) {
+    const app = new Koa()
+    app.use(dbSessions(world.registry, options))
+    app.use(async (ctx: any) => {
+      ctx.dbSession.writer.create(Author, { name: 'kept' })
+      await ctx.txn.commit()
+      ctx.throw(409, 'all the same', { headers: { 'x-reason': 'its own' } })
+    })
+    const served = await serve(app)
+    world.opened.push(served)
+    const { status, headers } = await served.request('POST', '/')
+    assert.equal([status, headers['x-reason']], [409, 'its own'])
+    assert.match(String(headers['set-cookie']?.[0] ?? headers['x-position']), /writer:[0-9A-F]+\/[0-9A-F]+/)
+  }
+})
+
+test('a position that does not exist hides none of a real commit', async (world) => {
+  const served = await serveOver(world)
+  await pauseAll(world)
+  const reply = await served.request('POST', '/', { headers: { cookie: 'sqlassist_position=writer:FFFFFFFF/0' } })
+  assert.is(await find(served, reply.json().id, { cookie: cookieOf(reply) }), true)
+})
+
+test('of two requests at once the later answer does not take the position back', async (world) => {
+  const committed = Promise.withResolvers<void>()
+  const answered = Promise.withResolvers<void>()
+  const app = new Koa()
+  app.use(dbSessions(world.registry))
+  app.use(async (ctx: any) => {
+    ctx.dbSession.writer.create(Author, { name: ctx.path })
+    await ctx.txn.commit()
+    if (ctx.path === '/slow') {
+      committed.resolve()
+      await answered.promise
+    }
+    ctx.body = 'stored'
+  })
+  const served = await serve(app)
+  world.opened.push(served)
+  const slow = served.request('POST', '/slow')
+  await committed.promise
+  const fast = positionIn(await served.request('POST', '/fast'))
+  answered.resolve()
+  assert.ok(positionIn(await slow) >= fast)
+})
+
+test('a store that has another word for nothing keeps no read from the replicas', async (world) => {
+  const served = await serveOver(world, {
+    readYourWrites: { read: (async () => null) as never, write: () => undefined },
+  })
+  await world.registry.run(({ dbSession }) => dbSession.reader.count(Author))
+  world.heard.forget()
+  await find(served, 1, {})
+  assert.ok(world.heard.servers.every((server) => server !== 'primary'))
+})
+
+test('sessions at another property of ctx have a cookie of their own', async (world) => {
+  const served = await serveOver(world)
+  const app = new Koa()
+  app.use(dbSessions(world.registry, { property: 'other' }))
+  app.use((ctx: any) => void ctx.other.writer.create(Author, { name: 'other' }))
+  const other = await serve(app)
+  world.opened.push(other)
+  const [one, two] = [await served.request('POST', '/'), await other.request('POST', '/')]
+  assert.match(cookieOf(one), /^sqlassist_position=/)
+  assert.match(cookieOf(two), /^sqlassist_position_other=/)
+})
+
+test('roles of any name are handed on, as many as there are', async (world) => {
+  const { cluster } = world
+  const names = ['писатель', 'schreibför', ...Array.from({ length: 10 }, (_, index) => `aVeryLongNameOfARole${index}`)]
+  const engines: Record<string, any> = {}
+  for (const name of names) {
+    engines[name] = (await readerAndWriterOf(cluster)).writer
+    engines[`of_${name}`] = (await readerAndWriterOf(cluster, { replicaOf: name })).reader
+  }
+  const registry = new EngineRegistry(engines, { recover: false })
+  world.opened.push(registry)
+  const app = new Koa()
+  app.use(dbSessions(registry))
+  app.use(async (ctx: any) => {
+    if (ctx.method === 'POST') {
+      for (const name of names) ctx.dbSession[name].create(Author, { name: 'any' })
+      await ctx.txn.commit()
+      ctx.body = positionOf(ctx.dbSession)
+    } else ctx.body = String(await ctx.dbSession['of_писатель'].count(Author))
+  })
+  const served = await serve(app)
+  world.opened.push(served)
+  const reply = await served.request('POST', '/')
+  assert.is(await registry.run(() => 'run', { after: reply.text }), 'run')
+  for (const standby of cluster.standbys) await standby.pause()
+  const before = Number((await served.request('GET', '/')).text)
+  const stored = await served.request('POST', '/')
+  const { text } = await served.request('GET', '/', { headers: { cookie: cookieOf(stored) } })
+  assert.is(Number(text), before + names.length)
+})
+
+test('a cookie outlives maxLagMs, by clocks that go a little wrong', async (world) => {
+  const served = await serveOver(world)
+  const { headers } = await served.request('POST', '/')
+  const expires = /expires=([^;]+)/.exec(String(headers['set-cookie']?.[0]))?.[1]
+  assert.ok(Date.parse(String(expires)) > Date.now() + 10_000)
 })
 
 test('a request that only reads sets no cookie', async (world) => {

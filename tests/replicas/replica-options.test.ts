@@ -177,6 +177,24 @@ test('a reader whose primary is another database is refused at its first use', a
   await other.close()
 })
 
+for (const count of [0, 1]) {
+  test(`a reader whose primary is a standby itself is refused at its first use, with ${count} replicas`, async () => {
+    const cluster = await sharedCluster()
+    const { writer } = await readerAndWriterOf(cluster)
+    const [standby] = cluster.standbys
+    const clientUrl = `postgres://postgres:password@127.0.0.1:${standby!.port}/postgres`
+    const orm = await ormOver({ ...cluster, standbys: cluster.standbys.slice(0, count) }, { clientUrl })
+    const registry = new EngineRegistry<ReplicaEngines>({
+      writer,
+      reader: { orm, readOnly: true, replicaOf: 'writer' },
+    })
+    const error = await rejection(registry.run(({ dbSession }) => dbSession.reader.count(Author)))
+    assert.instance(error, ConfigurationError)
+    assert.match(error.message, /its primary is a standby itself/)
+    await registry.close()
+  })
+}
+
 test('replicas that nobody checks are warned of, once for each role', async () => {
   const cluster = await sharedCluster()
   const seen = await warnings('SQLASSIST_UNCHECKED_REPLICAS', async () => {

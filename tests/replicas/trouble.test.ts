@@ -1,4 +1,6 @@
 /** The trouble of a replica costs time, and neither an error nor an old state. */
+import { connect, createServer, type AddressInfo } from 'node:net'
+import type pg from 'pg'
 import * as assert from 'uvu/assert'
 import { EngineRegistry, NoReplicaError, ReplicaLostError, type EngineOptions } from '../../source/index.ts'
 import { Author } from '../support/entities.ts'
@@ -251,6 +253,110 @@ test('where the primary is down, what it had written is read from its replicas',
   world.heard.forget()
   assert.is(await read(world), 1)
   assert.equal(world.heard.servers, [cluster.standbys[0]!.name])
+})
+
+test('an address that leads now to the primary and now to a standby is judged by each answer', async (world) => {
+  const cluster = await sharedCluster()
+  const [standby] = cluster.standbys
+  let port = cluster.primary.port
+  const endpoint = createServer((client) => {
+    const server = connect(port, '127.0.0.1')
+    client.pipe(server).pipe(client)
+    for (const [one, other] of [[client, server] as const, [server, client] as const]) {
+      one.on('error', () => other.destroy())
+      one.on('close', () => other.destroy())
+    }
+  })
+  await new Promise<void>((resolve) => endpoint.listen(0, '127.0.0.1', resolve))
+  const writer = await ormOver({ primary: cluster.primary, standbys: [] })
+  const orm = await ormOver(cluster, {
+    replicas: [{ host: '127.0.0.1', port: (endpoint.address() as AddressInfo).port }],
+  })
+  world.registry = new EngineRegistry<ReplicaEngines>({ writer, reader: { orm, readOnly: true, replicaOf: 'writer' } })
+  await whichAnswers(world)
+  await standby!.pause()
+  port = standby!.port
+  // The probe keeps its connection to the primary; those of the pool are new.
+  const [replica] = (orm.driver as unknown as { replicas: { getNativeClient(): Promise<pg.Pool> }[] }).replicas
+  const pool = await replica!.getNativeClient()
+  const client = await pool.connect()
+  client.release(true)
+  const before = Number(await cluster.look.value('select count(*) from author'))
+  const found = await world.registry.run(async ({ dbSession, tm, txn }) => {
+    dbSession.writer.create(Author, { name: 'own' })
+    await txn.commit()
+    await tm.begin()
+    return await dbSession.reader.count(Author)
+  })
+  assert.is(found, before + 1)
+  await world.registry.close()
+  await cluster.level()
+  await new Promise((resolve) => endpoint.close(resolve))
+})
+
+test('one connection that ends costs its own statement a move, and others nothing', async (world) => {
+  const cluster = await newCluster(world, 1)
+  await over(world, cluster)
+  await cluster.look.rows(`insert into author (name) select 'a' from generate_series(1, 300)`)
+  await cluster.level()
+  await whichAnswers(world)
+  const reading = read(
+    world,
+    `select count(*)::int as value, case when pg_is_in_recovery() then pg_sleep(60) end from author`,
+  )
+  const rows = await world.registry.run(async ({ dbSession }) => {
+    let count = 0
+    for await (const _row of dbSession.reader.stream(Author, { chunkSize: 100 })) {
+      if (count++ > 0) continue
+      await until(async () => {
+        const ended = await cluster.standbys[0]!.query(
+          `select pg_terminate_backend(pid) from pg_stat_activity where wait_event = 'PgSleep'`,
+        )
+        return ended.length === 1
+      }, 'the statement to sleep')
+    }
+    return count
+  })
+  assert.equal([await reading, rows], [300, 300])
+  assert.equal(world.heard.states, [])
+})
+
+test('a client that goes away ends the wait for a replica', async (world) => {
+  const cluster = await sharedCluster()
+  await over(world, cluster, { replicaOf: { role: 'writer', waitMs: 60_000 } })
+  await whichAnswers(world)
+  for (const standby of cluster.standbys) await standby.pause()
+  const controller = new AbortController()
+  const run = world.registry.run(
+    async ({ dbSession, tm, txn }) => {
+      dbSession.writer.create(Author, { name: 'own' })
+      await txn.commit()
+      await tm.begin()
+      const counting = dbSession.reader.count(Author)
+      setImmediate(() => controller.abort(new Error('gone')))
+      await counting
+    },
+    { signal: controller.signal },
+  )
+  assert.is((await rejection(run)).message, 'gone')
+  assert.equal(world.heard.fallbacks, [])
+  await cluster.level()
+})
+
+test('replicas that leave end the wait for them', async (world) => {
+  const cluster = await newCluster(world, 1)
+  await over(world, cluster, { replicaOf: { role: 'writer', waitMs: 60_000 } })
+  await whichAnswers(world)
+  await cluster.standbys[0]!.pause()
+  const found = world.registry.run(async ({ dbSession, tm, txn }) => {
+    dbSession.writer.create(Author, { name: 'own' })
+    await txn.commit()
+    await tm.begin()
+    return await dbSession.reader.count(Author)
+  })
+  await cluster.standbys[0]!.kill()
+  assert.is(await found, 1)
+  assert.is(world.heard.fallbacks[0]?.reason, 'down')
 })
 
 test("with otherwise: 'error' nothing goes to the primary", async (world) => {
