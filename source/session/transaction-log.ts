@@ -1,3 +1,4 @@
+import { DefaultLogger } from '@mikro-orm/core'
 import type { AbstractSqlPlatform, SqlEntityManager } from '@mikro-orm/sql'
 import { connectionFor, type BeginOptions } from '../database/begin-options.ts'
 
@@ -17,6 +18,7 @@ export class TransactionLog {
   }
 
   begin(): void {
+    if (this.#isSilent) return
     const options = this.#mode.begin as Parameters<AbstractSqlPlatform['getBeginTransactionSQL']>[0]
     for (const sql of this.#platform.getBeginTransactionSQL(options)) this.statement(sql)
   }
@@ -30,11 +32,21 @@ export class TransactionLog {
   }
 
   statement(sql: string): void {
+    if (this.#isSilent) return
     const em = this.#em
     // The driver that the session gives to the program ends with the session.
     const connection = em.config.getDriver().getConnection(connectionFor(this.#mode.begin))
     const context = { id: em._id, ...em.getLoggerContext({ disableContextResolution: true }) }
     ;(connection as unknown as Logging).logQuery(sql, context)
+  }
+
+  /** Whether nobody sees it: MikroORM's own logger, which is asked, would make the whole message first. */
+  get #isSilent(): boolean {
+    const { config } = this.#em
+    const logger = config.getLogger()
+    if (logger.logQuery !== DefaultLogger.prototype.logQuery || config.get('slowQueryThreshold') !== undefined)
+      return false
+    return !logger.isEnabled('query', this.#em.getLoggerContext({ disableContextResolution: true }))
   }
 
   get #platform(): AbstractSqlPlatform {
