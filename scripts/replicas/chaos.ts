@@ -63,7 +63,7 @@ async function doHarm(
       return standby
     case 'promoted': {
       await standby.promote()
-      // The other history goes on by itself.
+      // It goes on with another history.
       await standby.query('update counters set value = -1000000')
       await pause(random.next() * 2000)
       await standby.stop()

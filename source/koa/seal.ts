@@ -7,6 +7,9 @@ const IV_BYTES = 12
 const TAG_BYTES = 16
 const PURPOSE = 'koa-sqlassist position'
 
+/** What has the keys. */
+type Sealing = Pick<Context, 'app'>
+
 /** A Keygrip, which may keep its keys to itself. */
 interface Signer {
   sign(data: string): string
@@ -18,7 +21,7 @@ const known = new WeakMap<object, readonly Buffer[]>()
  * Seals `text` with the first of the application's keys, so that a client can neither read nor change it. Without keys it stays
  * as it is: what is safe does not rest on the seal.
  */
-export function seal(ctx: Context, text: string): string {
+export function seal(ctx: Sealing, text: string): string {
   const [key] = keysOf(ctx)
   // A header takes no other characters, of which names of roles may be.
   if (key === undefined) return encodeURI(text)
@@ -28,7 +31,7 @@ export function seal(ctx: Context, text: string): string {
 }
 
 /** Opens what `seal` has made, by any of the keys. Undefined for anything else. */
-export function unseal(ctx: Context, sealed: string): string | undefined {
+export function unseal(ctx: Sealing, sealed: string): string | undefined {
   const keys = keysOf(ctx)
   if (keys.length === 0) return plain(sealed)
   const bytes = Buffer.from(sealed, 'base64url')
@@ -61,7 +64,7 @@ function unsealWith(key: Buffer, bytes: Buffer): string | undefined {
   }
 }
 
-function keysOf({ app }: Context): readonly Buffer[] {
+function keysOf({ app }: Sealing): readonly Buffer[] {
   const { keys } = app as { readonly keys?: readonly unknown[] | Signer | undefined }
   if (typeof keys !== 'object' || keys === null) return []
   const before = known.get(keys)

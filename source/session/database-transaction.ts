@@ -12,6 +12,9 @@ import type { ConnectionSource, Predecessor, TransactionConnection } from './tra
 import { TransactionStatements, type TransactionHost } from './transaction-statements.ts'
 import type { WrittenThen, WriteState } from './write-state.ts'
 
+/** The class of the error where nobody knows what came of a COMMIT. */
+type UnknownOutcome = new (role: string, cause: unknown) => Error
+
 /**
  * The database transaction of one session, with what was written in it: begun by its first statement, once, however many
  * ask at the same time.
@@ -184,10 +187,7 @@ export class DatabaseTransaction implements Predecessor {
   }
 
   /** Undefined where there was nothing to commit. @throws `Unknown` where nobody knows whether it was */
-  async #commit(
-    Unknown: new (role: string, cause: unknown) => Error,
-    decision?: string,
-  ): Promise<CommitAnswer | undefined> {
+  async #commit(Unknown: UnknownOutcome, decision?: string): Promise<CommitAnswer | undefined> {
     const details = { how: 'commit', decides: decision !== undefined } as const
     const answer = await traceEnd(this.#host, details, () => this.#connection.commit(decision))
     if (answer?.outcome === 'unknown') throw new Unknown(this.#host.role, answer.error)

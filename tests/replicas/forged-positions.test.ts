@@ -164,8 +164,7 @@ test('a position that came about while the primary was asked is not taken for ma
 
 test('with keys, what was not sealed by them counts as nothing', async (world) => {
   world.app.keys = ['one']
-  const ctx = world.app.createContext({ headers: {} } as any, {} as any)
-  const sealed = seal(ctx, 'writer:0/1')
+  const sealed = seal(world, 'writer:0/1')
   assert.equal(await send(world, sealed), [])
   const flipped = sealed.slice(0, -1) + (sealed.endsWith('A') ? 'B' : 'A')
   for (const text of ['writer:0/1', sealed.slice(1), flipped.slice(0, 20), `${sealed}${sealed}`]) {

@@ -1,6 +1,14 @@
 /** Options of replicas that cannot work are refused at the start, with the fix. */
 import * as assert from 'uvu/assert'
-import { ConfigurationError, dbSessions, EngineRegistry, positionHeader, positionOf } from '../../source/index.ts'
+import {
+  ConfigurationError,
+  dbSessions,
+  EngineRegistry,
+  type Engines,
+  positionHeader,
+  positionOf,
+  type ReadYourWrites,
+} from '../../source/index.ts'
 import { newDatabase, openOrm, type TestOrm } from '../support/orms.ts'
 import { ormOver, readerAndWriterOf, sharedCluster, startCluster, type ReplicaEngines } from '../support/replicas.ts'
 import { Author } from '../support/entities.ts'
@@ -144,16 +152,17 @@ const WRONG: readonly (readonly [string, (world: World) => Record<string, unknow
 for (const [what, engines, message] of WRONG) {
   test(`replicaOf that names ${what} is refused`, (world) => {
     assert.throws(
-      () => new EngineRegistry(engines(world) as any),
+      () => new EngineRegistry(engines(world) as Engines),
       (error: unknown) => error instanceof ConfigurationError && message.test(error.message),
     )
   })
 }
 
-for (const carrier of [5, {}, { read: () => undefined }, 'cookie', null]) {
+const CARRIERS: readonly unknown[] = [5, {}, { read: () => undefined }, 'cookie', null]
+for (const carrier of CARRIERS) {
   test(`readYourWrites: ${JSON.stringify(carrier)} is refused`, ({ writer }) => {
     assert.throws(
-      () => dbSessions({ writer }, { readYourWrites: carrier as any }),
+      () => dbSessions({ writer }, { readYourWrites: carrier as ReadYourWrites }),
       /It can be true, false, positionHeader/,
     )
   })

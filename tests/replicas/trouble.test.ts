@@ -3,6 +3,7 @@ import { connect, createServer, type AddressInfo } from 'node:net'
 import type pg from 'pg'
 import * as assert from 'uvu/assert'
 import { EngineRegistry, NoReplicaError, ReplicaLostError, type EngineOptions } from '../../source/index.ts'
+import { replicasOf } from '../../source/database/connections-of.ts'
 import { Author } from '../support/entities.ts'
 import { poolIdle } from '../support/leaks.ts'
 import { poolOf } from '../support/orms.ts'
@@ -166,17 +167,17 @@ test('a snapshot that the replay breaks off is lost, and the run is done again',
     await world.registry.run(
       async ({ dbSession }) => {
         await dbSession.reader.count(Author)
-        if (++attempt > 1) return
-        await until(async () => {
-          await makeConflict(cluster)
-          try {
-            await dbSession.reader.count(Author)
-            return false
-          } catch (error) {
-            errors.push(error)
-            throw error
-          }
-        }, 'the snapshot to be lost')
+        if (++attempt === 1)
+          await until(async () => {
+            await makeConflict(cluster)
+            try {
+              await dbSession.reader.count(Author)
+              return false
+            } catch (error) {
+              errors.push(error)
+              throw error
+            }
+          }, 'the snapshot to be lost')
       },
       { attempts: 3 },
     )
@@ -277,8 +278,7 @@ test('an address that leads now to the primary and now to a standby is judged by
   await standby!.pause()
   port = standby!.port
   // The probe keeps its connection to the primary; those of the pool are new.
-  const [replica] = (orm.driver as unknown as { replicas: { getNativeClient(): Promise<pg.Pool> }[] }).replicas
-  const pool = await replica!.getNativeClient()
+  const pool = (await replicasOf(orm.driver)[0]!.getNativeClient()) as pg.Pool
   const client = await pool.connect()
   client.release(true)
   const before = Number(await cluster.look.value('select count(*) from author'))
