@@ -39,9 +39,9 @@ export function recordedStatement(
 }
 
 /** Records which server answered a statement; undefined in a role without replicas. */
-export function recordedServer({ servedBy }: StatementMessage): RecordedServer | undefined {
-  if (servedBy === undefined) return undefined
-  const { server, waitedMs, required, fallback } = servedBy
+export function recordedServer(message: StatementMessage): RecordedServer | undefined {
+  const { server, waitedMs = 0, required, fallback } = message
+  if (server === undefined) return undefined
   const needed = required && formatPosition(required.position)
   return { server, waitedMs, needed, because: required?.origin, fallback }
 }

@@ -58,11 +58,14 @@ export interface StatementMessage extends SessionMessage {
   readonly begins: boolean
   /** The number of PostgreSQL's backend, set once the connection is there. */
   backend?: number | undefined
-  /**
-   * Which server answered, in a role with replicas, and why that one; set once it is known. `server` is `'primary'`, or host and
-   * port.
-   */
-  servedBy?: ServedBy | undefined
+  /** The server that answered, in a role with replicas: `'primary'`, or host and port of a replica. Set once it is known. */
+  server?: string | undefined
+  /** How long it waited for a replica, in milliseconds; set with `server`. */
+  waitedMs?: number | undefined
+  /** The position that it had to show, as a pg_lsn in bytes, and where that comes from; set with `server`. */
+  required?: ServedBy['required']
+  /** Why it went to the primary, where a replica was to answer it; set with `server`. */
+  fallback?: ServedBy['fallback']
   /** How many rows it gave or changed, set when it is done. */
   rows?: number | undefined
 }
@@ -118,9 +121,8 @@ function logLife(): void {
 }
 
 /** Known where a statement is at its end. */
-function shownServer({ servedBy }: StatementMessage): string {
-  if (servedBy === undefined) return ''
-  const { server, required } = servedBy
+function shownServer({ server, required }: StatementMessage): string {
+  if (server === undefined) return ''
   const needs = required === undefined ? '' : `, needs ${formatPosition(required.position)} (${required.origin})`
   return ` at ${server}${needs}`
 }

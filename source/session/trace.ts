@@ -6,6 +6,7 @@ import {
   type TransactionEndMessage,
 } from './session-channels.ts'
 import type { StatementResult } from '../database/database.ts'
+import type { ServedBy } from '../database/replicas.ts'
 
 /** What a message says of a session: a getter, since it is only made when somebody listens. */
 export interface Traceable {
@@ -18,7 +19,10 @@ export interface Query {
 }
 
 /** What a message says of a statement beyond itself and its session. */
-export type StatementDetails = Pick<StatementMessage, 'inTransaction' | 'begins' | 'backend' | 'servedBy'>
+export interface StatementDetails extends Pick<StatementMessage, 'inTransaction' | 'begins' | 'backend'> {
+  /** Undefined in a role without replicas. */
+  readonly servedBy?: ServedBy | undefined
+}
 
 /** Sends a statement by `send`, and publishes how it went. */
 export function traceStatement<Result>(
@@ -39,7 +43,7 @@ export function traceStatement<Result>(
       // A statement outside of a transaction has taken its connection meanwhile.
       const { backend, servedBy } = details()
       message.backend ??= backend
-      message.servedBy = servedBy
+      Object.assign(message, servedBy)
     }
   }, message)
 }
@@ -68,7 +72,7 @@ export async function* traceStream<Chunk>(
   } finally {
     const { backend, servedBy } = details()
     message.backend ??= backend
-    message.servedBy = servedBy
+    Object.assign(message, servedBy)
     statementChannel.asyncEnd.publish(message)
   }
 }
@@ -84,7 +88,9 @@ export function traceEnd<T>(
 }
 
 function statementMessage({ facts }: Traceable, query: Query, details: StatementDetails): StatementMessage {
-  return { ...facts, ...details, sql: query.sql, parameters: query.parameters, rows: undefined }
+  const { inTransaction, begins, backend, servedBy } = details
+  const { sql, parameters } = query
+  return { ...facts, inTransaction, begins, backend, ...servedBy, sql, parameters, rows: undefined }
 }
 
 /** How many rows a statement gave or changed. */

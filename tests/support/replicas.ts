@@ -123,8 +123,8 @@ export function hear(role = 'reader'): Heard {
   const fallbacks: ReplicaFallbackMessage[] = []
   const states: ReplicaStateMessage[] = []
   const note = (message: unknown): void => {
-    const { role: of, servedBy } = message as StatementMessage
-    if (of === role && servedBy !== undefined) served.push(servedBy)
+    const { role: of, server, waitedMs = 0, required, fallback } = message as StatementMessage
+    if (of === role && server !== undefined) served.push({ server, waitedMs, required, fallback })
   }
   const noteFallback = (message: unknown): void => void fallbacks.push(message as ReplicaFallbackMessage)
   const noteState = (message: unknown): void => void states.push(message as ReplicaStateMessage)
