@@ -13,6 +13,11 @@ import { openReaderAndWriter, type ReaderAndWriter } from '../support/reader-and
 import { suite } from '../support/suite.ts'
 import { until } from '../support/until.ts'
 
+/** Koa's type knows the answer of HTTP/1 alone. */
+function streamOf({ res }: Context): Http2ServerResponse['stream'] {
+  return (res as ServerResponse & Pick<Http2ServerResponse, 'stream'>).stream
+}
+
 for (const dialect of DIALECTS) {
   const test = suite<ReaderAndWriter>(`HTTP/2 on ${dialect}`)
 
@@ -55,7 +60,7 @@ for (const dialect of DIALECTS) {
             if (when === 'before') ctx.dbSession.writer.create(Author, { name: 'of somebody who left' })
           })
           const exchange = served.open('/', method)
-          const { stream } = (await ready.promise).res as ServerResponse & Pick<Http2ServerResponse, 'stream'>
+          const stream = streamOf(await ready.promise)
           exchange.leave(how)
           await until(() => stream.destroyed || stream.aborted, 'the server to notice')
           goOn.resolve()
@@ -77,7 +82,7 @@ for (const dialect of DIALECTS) {
         if (ctx.path === '/itself') ctx.respond = false
         else return void (ctx.body = 'stored')
         ctx.res.end('stored')
-        await until(() => (ctx.res as any).stream.destroyed, 'the stream to be gone')
+        await until(() => streamOf(ctx).destroyed, 'the stream to be gone')
       })
       for (const path of ['/koa', '/itself'])
         assert.is((await served.open(path, method).reply)?.status, path === '/koa' ? 200 : 404)

@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert'
 import { once } from 'node:events'
 import { PassThrough, Readable } from 'node:stream'
 import Koa, { type Context } from 'koa'
-import { dbSessions, EngineRegistry, type DbSessionsOptions } from '../../source/index.ts'
+import { dbSessions, EngineRegistry, UnitOfWorkEndedError, type DbSessionsOptions } from '../../source/index.ts'
 import { Author } from '../support/entities.ts'
 import { serve } from '../support/http.ts'
 import { ormsIdle } from '../support/leaks.ts'
@@ -86,7 +86,7 @@ for (const dialect of DIALECTS) {
         } catch (error) {
           late = error
         }
-        assert.is((late as any).code, 'SQLASSIST_UNIT_OF_WORK_ENDED')
+        assert.instance(late, UnitOfWorkEndedError)
         await registry.close()
         await served.close()
         assert.equal(served.errors, [])
@@ -104,7 +104,7 @@ for (const dialect of DIALECTS) {
     })
     assert.instance(await served.request('GET', '/').catch((error: unknown) => error), Error)
     await until(() => served.errors.length > 0, 'the error')
-    assert.is((served.errors[0] as any).code, 'SQLASSIST_UNIT_OF_WORK_ENDED')
+    assert.instance(served.errors[0], UnitOfWorkEndedError)
     await registry.close()
     await served.close()
   })

@@ -20,7 +20,7 @@ function program(orm: TestOrm, sessions: Middleware<any, any>): Koa {
     ctx.body = await authors.findAll({ populate: ['books'], orderBy: { name: 'desc' }, limit: 20 })
   })
   router.post('/authors', async (ctx) => {
-    const author = em.create(Author, (ctx.request as any).body)
+    const author = em.create(Author, ctx.request.body as { name: string })
     await em.flush()
     ctx.body = author
   })
@@ -31,7 +31,7 @@ function program(orm: TestOrm, sessions: Middleware<any, any>): Koa {
   })
   router.post('/books', async (ctx) => {
     try {
-      const book = books.create((ctx.request as any).body)
+      const book = books.create(ctx.request.body as { title: string })
       await em.flush()
       ctx.body = book
     } catch (error) {
@@ -40,7 +40,7 @@ function program(orm: TestOrm, sessions: Middleware<any, any>): Koa {
   })
   router.put('/books/:id', async (ctx) => {
     const book = await books.findOneOrFail(Number(ctx.params['id']))
-    wrap(book).assign((ctx.request as any).body)
+    wrap(book).assign(ctx.request.body as { title: string })
     await em.flush()
     ctx.body = book
   })
@@ -50,7 +50,7 @@ function program(orm: TestOrm, sessions: Middleware<any, any>): Koa {
     ctx.status = 204
   })
   router.post('/moves', async (ctx) => {
-    const { from, to } = (ctx.request as any).body
+    const { from, to } = ctx.request.body as { from: number; to: number }
     ctx.body = await em.transactional(async (inner) => {
       const moved = await inner.find(Book, { author: from })
       for (const book of moved) book.author = inner.getReference(Author, to)
