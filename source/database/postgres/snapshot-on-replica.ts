@@ -3,7 +3,7 @@ import type { CommitAnswer, DatabaseConnection, Doubt, Exclusive, StatementResul
 import { ReplicaLostError } from '../errors.ts'
 import type { ServedBy } from '../replicas.ts'
 import { rollBackAndRelease } from '../roll-back-and-release.ts'
-import type { StatementKind } from '../statement-kind.ts'
+import { statementKind, type StatementKind } from '../statement-kind.ts'
 import { assertThere, isNotThere, judged } from './not-there.ts'
 import type { PooledClient } from './pooled-client.ts'
 import { PostgresConnection } from './postgres-connection.ts'
@@ -24,6 +24,11 @@ interface SnapshotParts {
   readonly onPrimary: () => Promise<DatabaseConnection>
 }
 
+interface Watched {
+  readonly sql: string
+  readonly isRaw: boolean
+}
+
 /** A connection to one of the servers. */
 interface Opened {
   readonly connection: DatabaseConnection
@@ -39,8 +44,11 @@ interface Opened {
 export class SnapshotOnReplica implements DatabaseConnection {
   readonly #parts: SnapshotParts
   readonly #tries: Tries
-  #at: Opened
+  /** Undefined after a server that was not there, until another one is found. */
+  #at: Opened | undefined
   #hasAnswered = false
+  /** What the statement under way may leave, on any connection that it is sent over. */
+  #watched: Watched | undefined
 
   private constructor(parts: SnapshotParts, tries: Tries, at: Opened) {
     this.#parts = parts
@@ -54,28 +62,29 @@ export class SnapshotOnReplica implements DatabaseConnection {
     return new SnapshotOnReplica(parts, tries, await openNext(parts, tries))
   }
 
-  get servedBy(): ServedBy {
-    return this.#at.servedBy
+  get servedBy(): ServedBy | undefined {
+    return this.#at?.servedBy
   }
 
   get backend(): number | undefined {
-    return this.#at.connection.backend
+    return this.#at?.connection.backend
   }
 
   get isFresh(): boolean {
-    return this.#at.connection.isFresh
+    return this.#at?.connection.isFresh ?? true
   }
 
   get isIntact(): boolean {
-    return this.#at.connection.isIntact
+    return this.#at?.connection.isIntact ?? true
   }
 
   kindOf(sql: string): StatementKind {
-    return this.#at.connection.kindOf(sql)
+    return statementKind(sql, 'postgresql')
   }
 
   watch(sql: string, isRaw: boolean): void {
-    this.#at.connection.watch?.(sql, isRaw)
+    this.#watched = { sql, isRaw }
+    this.#at?.connection.watch?.(sql, isRaw)
   }
 
   async begin(): Promise<void> {
@@ -94,33 +103,40 @@ export class SnapshotOnReplica implements DatabaseConnection {
   ): AsyncIterable<unknown[]> {
     // Rows that were handed out cannot be taken back.
     if (!this.#hasAnswered) await exclusive(() => this.begin())
+    const at = this.#at as Opened
     try {
-      yield* this.#at.connection.stream(sql, parameters, chunkSize, exclusive)
+      yield* at.connection.stream(sql, parameters, chunkSize, exclusive)
     } catch (error) {
-      throw this.#lost(error)
+      throw this.#lost(at, error)
     }
   }
 
   /** Sends something, again on another server where the first one was not there. @throws ReplicaLostError */
   async #send<T>(work: (connection: DatabaseConnection) => Promise<T>): Promise<T> {
-    if (this.#hasAnswered) return await this.#counted(work).catch((error: unknown) => Promise.reject(this.#lost(error)))
     for (;;) {
-      const { replica, connection } = this.#at
+      const at = (this.#at ??= await this.#openAnother())
       try {
-        const result = await this.#counted(work)
+        const result = await this.#counted(at, work)
         this.#hasAnswered = true
         return result
       } catch (error) {
-        if (replica === undefined || !isNotThere(error)) throw error
-        this.#tries.failed(replica, error)
-        await rollBackAndRelease(connection)
-        this.#at = await openNext(this.#parts, this.#tries)
+        if (this.#hasAnswered) throw this.#lost(at, error)
+        if (at.replica === undefined || !isNotThere(error)) throw error
+        this.#tries.failed(at.replica, error)
+        // It is given back before another one is waited for, and is nobody's whatever comes of that.
+        this.#at = undefined
+        await rollBackAndRelease(at.connection)
       }
     }
   }
 
-  async #counted<T>(work: (connection: DatabaseConnection) => Promise<T>): Promise<T> {
-    const { replica, connection } = this.#at
+  async #openAnother(): Promise<Opened> {
+    const at = await openNext(this.#parts, this.#tries)
+    if (this.#watched !== undefined) at.connection.watch?.(this.#watched.sql, this.#watched.isRaw)
+    return at
+  }
+
+  async #counted<T>({ replica, connection }: Opened, work: (connection: DatabaseConnection) => Promise<T>): Promise<T> {
     if (replica === undefined) return await work(connection)
     replica.inFlight++
     this.#parts.set.watch.suspect(replica)
@@ -133,35 +149,34 @@ export class SnapshotOnReplica implements DatabaseConnection {
     }
   }
 
-  #lost(error: unknown): unknown {
-    const { replica } = this.#at
+  #lost({ replica }: Opened, error: unknown): unknown {
     const own = replica === undefined ? error : judged({ set: this.#parts.set, replica }, error, false)
     if (replica === undefined || !isNotThere(own)) return own
     return new ReplicaLostError(this.#parts.role, replica.name, 'snapshot', own.cause)
   }
 
-  isAborted(): Promise<boolean> {
-    return this.#at.connection.isAborted()
+  async isAborted(): Promise<boolean> {
+    return (await this.#at?.connection.isAborted()) ?? false
   }
 
-  wrote(isUndonePartly: boolean): Promise<boolean> {
-    return this.#at.connection.wrote(isUndonePartly)
+  async wrote(isUndonePartly: boolean): Promise<boolean> {
+    return (await this.#at?.connection.wrote(isUndonePartly)) ?? false
   }
 
-  commit(decision?: string): Promise<CommitAnswer> {
-    return this.#at.connection.commit(decision)
+  async commit(decision?: string): Promise<CommitAnswer> {
+    return (await this.#at?.connection.commit(decision)) ?? { outcome: 'committed' }
   }
 
   async rollback(doubt?: Doubt): Promise<void> {
-    await this.#at.connection.rollback(doubt)
+    await this.#at?.connection.rollback(doubt)
   }
 
   cancel(): void {
-    this.#at.connection.cancel()
+    this.#at?.connection.cancel()
   }
 
   release(broken?: boolean): Promise<void> | undefined {
-    return this.#at.connection.release(broken)
+    return this.#at?.connection.release(broken)
   }
 }
 
