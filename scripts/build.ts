@@ -19,7 +19,7 @@ const { values } = parseArgs({
   options: { 'javascript-only': { type: 'boolean' }, out: { type: 'string', default: join(root, 'dist') } },
 })
 const out = resolve(values.out)
-const entries = ['index.ts', 'transaction/index.ts', 'debug/index.ts']
+const entries = ['index.ts', 'transaction/index.ts', 'debug/index.ts', 'testing/index.ts']
   .map((entry) => join('source', entry))
   .filter((entry) => existsSync(join(root, entry)))
 

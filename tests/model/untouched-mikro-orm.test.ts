@@ -20,6 +20,7 @@ const PROGRAM = `
   const before = members(modules)
   await import('./source/index.ts')
   await import('./source/debug/index.ts')
+  await import('./source/testing/index.ts')
   const after = members(modules)
   const changed = before.filter(([owner, name, value], i) => after[i][0] !== owner || after[i][2] !== value)
   console.log(JSON.stringify([before.length > 1000, before.length === after.length, changed.map(([, name]) => name)]))

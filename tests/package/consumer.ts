@@ -96,6 +96,7 @@ import {
   TransientError,
 } from 'koa-sqlassist/transaction'
 import { debugPanel, type DebugPanel, type RequestSnapshot } from 'koa-sqlassist/debug'
+import { TemplateError } from 'koa-sqlassist/testing'
 import assert from 'node:assert/strict'
 import Koa from 'koa'
 
@@ -147,6 +148,7 @@ const errors = [
   SessionFailedError,
   SharedFileError,
   StreamUnderWayError,
+  TemplateError,
   TransactionAbortedError,
   TransactionEndedError,
   TransactionError,
