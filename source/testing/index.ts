@@ -1,1 +1,5 @@
 export { TemplateError } from './errors.ts'
+export type { DatabaseTemplate } from './templates/database-template.ts'
+export { freshDatabase, type FreshDatabase } from './templates/fresh-database.ts'
+export { prepareTemplate, type PrepareTemplateOptions } from './templates/prepare-template.ts'
+export { workerDatabase, type WorkerDatabaseOptions } from './templates/worker-database.ts'

@@ -96,7 +96,15 @@ import {
   TransientError,
 } from 'koa-sqlassist/transaction'
 import { debugPanel, type DebugPanel, type RequestSnapshot } from 'koa-sqlassist/debug'
-import { TemplateError } from 'koa-sqlassist/testing'
+import {
+  freshDatabase,
+  prepareTemplate,
+  TemplateError,
+  workerDatabase,
+  type DatabaseTemplate,
+  type FreshDatabase,
+  type PrepareTemplateOptions,
+} from 'koa-sqlassist/testing'
 import assert from 'node:assert/strict'
 import Koa from 'koa'
 
@@ -235,6 +243,21 @@ await shown.close()
 const hasDecisions: boolean = DECISION_TABLE_SQL.sqlite.includes(DECISION_TABLE)
 assert.ok(hasDecisions)
 
+const toPrepare: PrepareTemplateOptions = {
+  url: './consumer.sqlite',
+  key: 'one',
+  async migrate(dbName) {
+    const orm = await MikroORM.init({ entities: [Note], dbName })
+    await orm.schema.create()
+    await orm.close()
+  },
+}
+const template: DatabaseTemplate = await prepareTemplate(toPrepare)
+const clones: string[] = [await workerDatabase(template), await workerDatabase(template, { worker: 2 })]
+const fresh: FreshDatabase = await freshDatabase(template)
+assert.equal(new Set([...clones, fresh.url]).size, 3)
+await fresh.drop()
+
 class Box implements DataManager {
   committed = false
   abort(): void {}
@@ -265,5 +288,7 @@ export const refused: string = manager
 export const refusedToo: string = dbSessions
 // @ts-expect-error
 export const refusedPanel: string = debugPanel
+// @ts-expect-error
+export const refusedTemplate: string = workerDatabase
 // @ts-expect-error a role that is not configured
 export const noRole = (): unknown => registry.session('nobody')
