@@ -84,7 +84,7 @@ test('in TypeScript have an exercise each, and no exercise is left over', () => 
 async function exercise({ title, path }: { title: string; path: string }): Promise<string> {
   const cwd = join(stranger().home, `run-${path.replace('.ts', '')}`)
   mkdirSync(cwd)
-  const needsPostgres = /postgres\.ts|DATABASE_URL/.test(readFileSync(join(folder, path), 'utf8'))
+  const needsPostgres = /postgres\.ts|DATABASE_URL|TEST_TEMPLATE/.test(readFileSync(join(folder, path), 'utf8'))
   const options = {
     cwd,
     timeout: 50_000,

@@ -41,6 +41,18 @@ async function addArticle({ writerOrm, Article }: Prelude, title: string): Promi
   await em.persist(em.create(Article, { title })).flush()
 }
 
+/** The server may be there for longer than the tests. */
+async function dropTemplates(template: string): Promise<void> {
+  const { shopOrm } = await import('./postgres.ts')
+  const connection = shopOrm.em.getConnection()
+  const names = await connection.execute<{ datname: string }[]>(
+    'select datname from pg_database where starts_with(datname, ?)',
+    [template.replace(/template_\w+$/, '')],
+  )
+  for (const { datname } of names) await connection.execute(`drop database "${datname}" with (force)`)
+  await shopOrm.close()
+}
+
 export const exercises: Readonly<Record<string, Exercise>> = {
   'README.md › A server': async (load) => {
     await load()
@@ -144,6 +156,35 @@ export const exercises: Readonly<Record<string, Exercise>> = {
     assert.equal(process.exitCode, undefined)
     assert.equal(stored, 1)
     assert.deepEqual(await titles(prelude), [])
+  },
+  'docs/testing.md › Parallel workers': async (load) => {
+    const { default: globalSetup } = await load()
+    await globalSetup()
+    const { name } = JSON.parse(process.env['TEST_TEMPLATE'] ?? '')
+    await globalSetup() // finds what it has built
+    assert.equal(JSON.parse(process.env['TEST_TEMPLATE'] ?? '').name, name)
+    await dropTemplates(name)
+  },
+  'docs/testing.md › Parallel workers #2': async (load, { Article, LogEntry }) => {
+    const { MikroORM } = await import('@mikro-orm/postgresql')
+    const { prepareTemplate } = await import('koa-sqlassist/testing')
+    const { shopOrm } = await import('./postgres.ts')
+    const template = await prepareTemplate({
+      url: process.env['DATABASE_URL'] ?? '',
+      key: await shopOrm.schema.getCreateSchemaSQL(),
+      async migrate(clientUrl) {
+        const orm = await MikroORM.init({ entities: [Article, LogEntry], clientUrl })
+        await orm.schema.create()
+        await orm.close()
+      },
+    })
+    process.env['TEST_TEMPLATE'] = JSON.stringify(template)
+    const tested = new Promise((resolve) => after(resolve as () => void))
+    const { registry } = await load()
+    await tested
+    assert.equal(process.exitCode, undefined)
+    await registry.close()
+    await dropTemplates(template.name)
   },
   'docs/roles.md › What happens inside a session': async (load, prelude) => {
     const { engines, router } = prelude
