@@ -81,7 +81,8 @@ export {
   type EntityManagerOf,
   type RoleStatus,
 } from './unit/db-sessions-container.ts'
-export { EngineRegistry, type DetachedSession } from './registry/engine-registry.ts'
+export { EngineRegistry } from './registry/engine-registry.ts'
+export type { DetachedSession } from './registry/role-types.ts'
 export type { RunContext, RunOptions } from './unit/run.ts'
 export type { PreparedReport, RegistryReport, RoleReport } from './registry/registry-report.ts'
 export type { PoolReport } from './database/pool-report.ts'

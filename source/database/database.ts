@@ -215,7 +215,7 @@ export interface Database {
   /** What was decided in it about commits over several databases. */
   readonly decisions: Decisions
   /** What is prepared in it, where the database knows PREPARE TRANSACTION. */
-  readonly prepared?: PreparedTransactions
+  readonly prepared?: PreparedTransactions | undefined
   /** The pool as it is now; undefined where there is none. */
   pool(): Promise<PoolReport | undefined>
   /** The role whose session has the only connection now, if there is only one. */

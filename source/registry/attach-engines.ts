@@ -11,14 +11,16 @@ export function attachEngines(registry: object, engines: Iterable<Engine>): (() 
 }
 
 function attach(registry: object, engine: Engine): () => void {
-  const { role, dialect, options, database } = engine
+  const { role, dialect, options } = engine
   const { orm, scoped, kind } = options
   return attachOrm(orm, {
     registry,
     role,
     scoped,
     kind,
-    database,
+    get database() {
+      return engine.database
+    },
     onlyConnection: dialect === 'sqlite',
     isExhausted: async () => isExhausted(await engine.pool()),
   })

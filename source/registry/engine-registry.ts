@@ -21,6 +21,7 @@ import { OpenSessions } from './open-sessions.ts'
 import { reportOfPrepared, reportOfRole, type PreparedReport, type RegistryReport } from './registry-report.ts'
 import { warnOfPoolSizes } from './pool-sizes.ts'
 import { renewPools } from './renew-pools.ts'
+import { ALL_ROLES, type AllRoles, type DetachedSession, type OrmOf, type RoleOf } from './role-types.ts'
 import { assertDefault, defaultRole, resolveEngines } from './resolve-engines.ts'
 import { obstacleToRecovery, prepareForSeveral } from './several-databases.ts'
 import { DEFAULT_ANY_PREFERENCE } from '../unit/any-preference.ts'
@@ -30,17 +31,6 @@ import { rolesBeside, rolesOfSharedFiles, warnOfJournalMode, warnOfSharedWriters
 import { UnderWayCount } from './under-way-count.ts'
 import type { UnitOfWorkOptions } from '../unit/unit-host.ts'
 import { UnitOfWork } from '../unit/unit-of-work.ts'
-
-/** The entity manager of a session that its caller closes. */
-export type DetachedSession<EM> = EM & AsyncDisposable & { close(): Promise<void> }
-
-/** The MikroORM instance given for a role. */
-type OrmOf<E> = E extends { readonly orm: infer Orm } ? Orm : E
-type RoleOf<E extends Engines> = keyof E & string
-
-/** Stands for all roles in `reinit` and `dispose`. */
-const ALL_ROLES = '!all'
-type AllRoles = typeof ALL_ROLES
 
 /**
  * The roles of an application and the databases behind them.
@@ -179,7 +169,7 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
   session<Role extends keyof E & string>(role: Role): DetachedSession<EntityManagerOf<E[Role]>>
   session(role: DefaultRole): DetachedSession<EntityManagerOf<E[keyof E]>>
   session(role: string): unknown {
-    if (this.#closing !== undefined) throw new RegistryClosedError()
+    this.assertOpen()
     return this.#sessions.open(this.engine(role), role)
   }
 
@@ -191,7 +181,7 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
    * @throws UnknownRoleError; RegistryClosedError after `close()`; the first error of a pool
    */
   async reinit(role: RoleOf<E> | DefaultRole | AllRoles = ALL_ROLES): Promise<void> {
-    if (this.#closing !== undefined) throw new RegistryClosedError()
+    this.assertOpen()
     await this.#renew(role, (engine, untilClosed) => engine.reinit(untilClosed))
   }
 
@@ -228,7 +218,7 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
    * likely to finish it; looked at, it is aborted unless it is decided already. Default: that of the option `recover`.
    */
   async recover(options: { readonly graceMs?: number | undefined } = {}): Promise<RecoveryReport> {
-    if (this.#closing !== undefined) throw new RegistryClosedError()
+    this.assertOpen()
     const grace = resolveGraceOfOneRun(options)
     const { committed, rolledBack, left } = await this.#recovery.run(grace)
     return { committed, rolledBack, left }
@@ -261,7 +251,7 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
 
   /** Starts a unit of work. The caller owes its `commit()` or `abort()`. For the rooms above. @internal */
   start(options: UnitOfWorkOptions): UnitOfWork {
-    if (this.#closing !== undefined) throw new RegistryClosedError()
+    this.assertOpen()
     const unit = new UnitOfWork(this, this.#Container, options)
     this.#units.add()
     return unit
@@ -269,7 +259,7 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
 
   /** Counts a unit of work again that had ended and reads for its streamed body. @internal */
   resume(): void {
-    if (this.#closing !== undefined) throw new RegistryClosedError()
+    this.assertOpen()
     this.#units.add()
   }
 
@@ -288,6 +278,17 @@ export class EngineRegistry<E extends Engines = Engines, Sessions extends object
   async #renew(role: string, renew: Parameters<typeof renewPools>[1]): Promise<void> {
     const engines = role === ALL_ROLES ? [...this.#engines.values()] : [this.engine(role)]
     await renewPools(engines, renew, { sessions: this.#sessions, watch: (work) => this.watch(work) })
+  }
+
+  /** @throws RegistryClosedError after `close()`. For the rooms above. @internal */
+  assertOpen(): void {
+    if (this.#closing !== undefined) throw new RegistryClosedError()
+  }
+
+  /** Waits until no unit of work is under way, and nothing in the background. For the rooms above. @internal */
+  async whenQuiet(): Promise<void> {
+    await this.#units.whenEmpty()
+    await this.#background.whenEmpty()
   }
 
   /** Owns a promise that nobody waits for. It must not reject. For the rooms above and below. @internal */

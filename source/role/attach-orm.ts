@@ -19,6 +19,7 @@ import { connectionsOf } from '../database/connections-of.ts'
 import { copiedResults } from './copied-results.ts'
 import { holdContextName } from './context-names.ts'
 import { override, type Method } from './override.ts'
+import { prepareFirst, preparedExecutors } from './prepared-executors.ts'
 import { redirectGlobal } from './redirected-em.ts'
 import { refuseLocks } from './refuse-locks.ts'
 import { commitsAtOnce, ServedOrm, servedOrmOf, type RoleOfOrm } from './served-orm.ts'
@@ -30,6 +31,7 @@ type AnyOrm = MikroORM<any, any, any>
 export interface Attachment extends RoleOfOrm {
   /** Whether there is only one connection. */
   readonly onlyConnection: boolean
+  /** May be another one each time. */
   readonly database: Database
   /** Whether all connections are in use, so that the next statement would wait. */
   readonly isExhausted: () => Promise<boolean>
@@ -61,7 +63,8 @@ export function attachOrm(orm: AnyOrm, attachment: Attachment): () => void {
   return () => served.remove(attachment.registry)
 }
 
-function prepared(orm: AnyOrm, { role, onlyConnection, database }: Attachment): ServedOrm {
+function prepared(orm: AnyOrm, attachment: Attachment): ServedOrm {
+  const { role, onlyConnection } = attachment
   const { config, driver } = orm
   const served = new ServedOrm(config)
   // MikroORM has no way to unregister; the guard does nothing outside of sessions.
@@ -89,9 +92,9 @@ function prepared(orm: AnyOrm, { role, onlyConnection, database }: Attachment): 
           return lettingFork(args[2]?.em, () => original.apply(this, args))
         },
     ),
-    ...connectionsOf(driver).flatMap((connection) => guarded(connection, served, database)),
+    ...connectionsOf(driver).flatMap((connection) => guarded(connection, served, attachment)),
     ...(onlyConnection
-      ? connectionsOf(driver).flatMap((connection) => guardedClient(connection, served, database))
+      ? connectionsOf(driver).flatMap((connection) => guardedClient(connection, served, attachment))
       : []),
     ...(onlyConnection ? locklessBuilders(driver) : []),
   ])
@@ -125,7 +128,7 @@ const BETWEEN =
   'A session has the only connection, and would commit or lose what is loaded: load it where no unit of work is under way.'
 
 /** Guards the methods that send MikroORM's statements. Without a context they take a connection from the pool. */
-function guarded(connection: Connection, served: ServedOrm, database: Database): (() => void)[] {
+function guarded(connection: Connection, served: ServedOrm, attachment: Attachment): (() => void)[] {
   const assertContext = (context: unknown, what: string): void => {
     const role = context === undefined ? served.roleToLeave() : undefined
     if (role !== undefined) throw new OutsideTransactionError(role, what)
@@ -159,7 +162,7 @@ function guarded(connection: Connection, served: ServedOrm, database: Database):
       (original) =>
         async function (...args) {
           assertContext(undefined, 'executeDump()')
-          const role = database.holder
+          const role = attachment.database.holder
           if (role !== undefined) throw new OutsideTransactionError(role, 'executeDump()', BETWEEN)
           return await original.apply(this, args)
         },
@@ -204,14 +207,14 @@ function traced(connection: Connection, served: ServedOrm, { onlyConnection }: A
  * Guards the only connection: a request that holds it would wait for itself for ever. Kysely asks for connections through
  * the client's executor.
  */
-function guardedClient(connection: Connection, served: ServedOrm, database: Database): (() => void)[] {
+function guardedClient(connection: Connection, served: ServedOrm, attachment: Attachment): (() => void)[] {
   const provideGuarded = (original: Method): Method =>
     async function (...args) {
       if (isConnecting(connection)) return await original.apply(this, args)
       const role = served.roleThatHoldsConnection()
       if (role !== undefined) throw new OutsideTransactionError(role, 'A statement on a connection of its own')
-      while (database.reopening !== undefined || !isConnected(connection)) {
-        await database.reopening
+      while (attachment.database.reopening !== undefined || !isConnected(connection)) {
+        await attachment.database.reopening
         await connection.ensureConnection()
       }
       return await provideByPresent(connection, original, this, args)
@@ -228,7 +231,7 @@ const INSIDE =
  */
 function autocommitClient(connection: Connection, served: ServedOrm, attachment: Attachment): (() => void)[] {
   const session = (): AutocommitSession | undefined => served.autocommitting()
-  const { role, onlyConnection, database } = attachment
+  const { role, onlyConnection } = attachment
   const wouldWait = async (): Promise<boolean> => onlyConnection || (await attachment.isExhausted())
   const provideGuarded = (original: Method): Method =>
     async function (consumer, ...options) {
@@ -242,6 +245,7 @@ function autocommitClient(connection: Connection, served: ServedOrm, attachment:
       }
       if (here?.statements.streams === true && (await attachment.isExhausted())) throw new StreamUnderWayError(role)
       const { user } = here?.core.options.unit ?? {}
+      const { database } = attachment
       const mayWait = user !== undefined && database.source.isTaken && (await wouldWait())
       const provide: Provide = (lent) => provideByPresent(connection, original, this, [lent, ...options])
       const send = (use: typeof consumer): Promise<unknown> => {
@@ -258,31 +262,10 @@ function autocommitClient(connection: Connection, served: ServedOrm, attachment:
   return [...prepare, override(connection, 'executeQuery', prepareFirst)]
 }
 
-/** MikroORM's own statements do not ask for the client, which has to be prepared before they use it. */
-const prepareFirst = (original: Method): Method =>
-  function (...args) {
-    this.getClient()
-    return original.apply(this, args)
-  }
-
 /** Calls `provide`, or the method of the client that has taken the place of the one that `executor` is of. */
 function provideByPresent(connection: Connection, provide: Method, executor: object, args: any[]): Promise<any> {
   const present: object = (connection as AbstractSqlConnection).getClient().getExecutor()
   return present === executor
     ? provide.apply(executor, args)
     : Object.getPrototypeOf(present).provideConnection.apply(present, args)
-}
-
-/** Calls `prepare` once for each executor of the connection's clients. An ORM that reconnects makes a new client. */
-function preparedExecutors(connection: Connection, prepare: (executor: object) => void): (() => void)[] {
-  const known = new WeakSet<object>()
-  const getPrepared = (original: Method): Method =>
-    function () {
-      const client = original.call(this)
-      const executor: object = client.getExecutor()
-      if (!known.has(executor)) prepare(executor)
-      known.add(executor)
-      return client
-    }
-  return [override(connection, 'getClient', getPrepared)]
 }

@@ -43,7 +43,8 @@ export class Engine {
   readonly #forks: (options: ForkOptions) => SqlEntityManager
   // The entity manager would lead to the session inside a unit of work.
   readonly #driver: AbstractSqlDriver
-  readonly database: Database
+  /** Its database, or what stands in for it. */
+  database: Database
   /** The other roles on the same SQLite file. */
   readonly sharesFileWith: readonly string[]
   readonly #settings: SessionSettings
@@ -162,6 +163,13 @@ export class Engine {
   async journalMode(): Promise<string> {
     const [row] = await this.#driver.getConnection('write').execute<{ journal_mode: string }[]>('pragma journal_mode')
     return row?.journal_mode ?? 'unknown'
+  }
+
+  /** Has its sessions from here on use what `make` makes of its database. Returns the step that undoes it. */
+  standIn(make: (database: Database) => Database): () => void {
+    const { database } = this
+    this.database = make(database)
+    return () => void (this.database = database)
   }
 
   /** A fresh session. Sends nothing and takes no connection before its first statement. */

@@ -17,6 +17,7 @@ export interface HookEntry {
   readonly args: readonly unknown[]
 }
 
+/** Which of the four lists of hooks of a transaction. */
 export type HookKind = 'beforeCommit' | 'afterCommit' | 'beforeAbort' | 'afterAbort'
 
 /** The four lists of hooks of one transaction. */

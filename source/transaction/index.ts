@@ -17,13 +17,14 @@ export {
   type TransactionUsageCode,
   TransientError,
 } from './errors.ts'
-export type { AfterCommitHook, Hook, HookEntry } from './hooks.ts'
+export type { AfterCommitHook, Hook, HookEntry, HookKind } from './hooks.ts'
 export type { Attempt, RunOptions } from './retrier.ts'
 export type { Savepoint } from './savepoints.ts'
 export type { Synchronizer } from './synchronizers.ts'
 export type {
   BeginMessage,
   CallMessage,
+  HooksMessage,
   JoinMessage,
   RollbackMessage,
   TransactionMessage,

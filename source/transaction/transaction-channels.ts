@@ -2,6 +2,7 @@ import { channel, tracingChannel, type TracingChannel } from 'node:diagnostics_c
 import type { DataManager } from './data-manager.ts'
 import { logChannels, numbered } from './debug-log.ts'
 import { labelOf } from './describe.ts'
+import type { HookEntry, HookKind } from './hooks.ts'
 import type { Savepoint } from './savepoints.ts'
 import type { TransactionManager } from './transaction-manager.ts'
 import type { Transaction } from './transaction.ts'
@@ -32,6 +33,21 @@ export interface CallMessage extends TransactionMessage {
   readonly participant: object
 }
 
+/**
+ * `sqlassist:transaction:hooks`: hooks of one kind are about to run. A subscriber that calls `hold` takes them over: the
+ * transaction does not run them.
+ */
+export interface HooksMessage extends TransactionMessage {
+  /** Which of its hooks. */
+  readonly kind: HookKind
+  /** The hooks, in the order in which they were added. */
+  readonly hooks: readonly HookEntry[]
+  /** Whether the commit has succeeded; undefined where there was none. */
+  readonly committed: boolean | undefined
+  /** Takes them over. */
+  readonly hold: () => void
+}
+
 /** `sqlassist:transaction:rollback`: a savepoint is rolled back. */
 export interface RollbackMessage extends TransactionMessage {
   /** The savepoint that is rolled back. */
@@ -44,6 +60,8 @@ export const beginChannel = channel('sqlassist:transaction:begin')
 export const joinChannel = channel('sqlassist:transaction:join')
 /** A participant is about to be called. */
 export const callChannel = channel('sqlassist:transaction:call')
+/** Hooks are about to run. */
+export const hooksChannel = channel('sqlassist:transaction:hooks')
 /** A commit, from its start to its end. */
 export const commitChannel = tracingChannel<TransactionMessage>('sqlassist:transaction:commit')
 /** An abort. */

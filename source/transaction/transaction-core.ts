@@ -13,7 +13,7 @@ import { Metadata } from './metadata.ts'
 import { type Operation, UnderWay } from './operation.ts'
 import { type SavepointEntry, Savepoints } from './savepoints.ts'
 import type { SynchronizerSet } from './synchronizers.ts'
-import { joinChannel, type JoinMessage } from './transaction-channels.ts'
+import { hooksChannel, type HooksMessage, joinChannel, type JoinMessage } from './transaction-channels.ts'
 import type { TransactionStatus } from './transaction-status.ts'
 import type { Transaction } from './transaction.ts'
 import { warnOfSuppressedError } from './warnings.ts'
@@ -180,9 +180,17 @@ export class TransactionCore {
     return false
   }
 
-  hooksToRun(kind: HookKind): HookList | undefined {
+  hooksToRun(kind: HookKind, before: readonly unknown[] = []): HookList | undefined {
     const hooks = this.hooks?.[kind]
-    return hooks === undefined || hooks.isEmpty ? undefined : hooks
+    if (hooks === undefined || hooks.isEmpty) return undefined
+    return hooksChannel.hasSubscribers && this.#areHeld(kind, hooks, before) ? undefined : hooks
+  }
+
+  #areHeld(kind: HookKind, hooks: HookList, [committed]: readonly unknown[]): boolean {
+    const hold = (): void => hooks.clear()
+    const message = { transaction: this.transaction, kind, hooks: hooks.pending, committed: committed as boolean, hold }
+    hooksChannel.publish(message satisfies HooksMessage)
+    return hooks.isEmpty
   }
 
   /** Runs the hooks that come after the work, then aborts the data managers, which the hooks may have touched. */
@@ -191,7 +199,7 @@ export class TransactionCore {
     before: readonly unknown[],
     onError: 'throw' | 'suppress',
   ): Promise<void> | undefined {
-    const hooks = this.hooksToRun(kind)
+    const hooks = this.hooksToRun(kind, before)
     return hooks === undefined ? undefined : this.#roundThenClear(hooks, before, onError)
   }
 
