@@ -97,13 +97,26 @@ import {
 } from 'koa-sqlassist/transaction'
 import { debugPanel, type DebugPanel, type RequestSnapshot } from 'koa-sqlassist/debug'
 import {
+  createSandbox,
   freshDatabase,
   prepareTemplate,
+  SandboxBusyError,
+  SandboxEscapeError,
+  SandboxLeakError,
+  SandboxLostError,
+  SandboxNotBegunError,
+  SandboxReadAheadError,
+  SandboxReplayError,
   TemplateError,
   workerDatabase,
+  type CapturedHook,
+  type CaptureOptions,
   type DatabaseTemplate,
   type FreshDatabase,
   type PrepareTemplateOptions,
+  type Sandbox,
+  type SandboxOptions,
+  type SandboxReport,
 } from 'koa-sqlassist/testing'
 import assert from 'node:assert/strict'
 import Koa from 'koa'
@@ -156,6 +169,13 @@ const errors = [
   SessionFailedError,
   SharedFileError,
   StreamUnderWayError,
+  SandboxBusyError,
+  SandboxEscapeError,
+  SandboxLeakError,
+  SandboxLostError,
+  SandboxNotBegunError,
+  SandboxReadAheadError,
+  SandboxReplayError,
   TemplateError,
   TransactionAbortedError,
   TransactionEndedError,
@@ -257,6 +277,28 @@ const clones: string[] = [await workerDatabase(template), await workerDatabase(t
 const fresh: FreshDatabase = await freshDatabase(template)
 assert.equal(new Set([...clones, fresh.url]).size, 3)
 await fresh.drop()
+
+const tested = new EngineRegistry({ writer: await open() })
+const strictly: SandboxOptions = { readAhead: 'error', sequences: 'restore' }
+const sandbox: Sandbox = await createSandbox(tested, strictly)
+const captures: CaptureOptions = { kinds: ['afterCommit'] }
+await sandbox.begin()
+const held: readonly CapturedHook[] = await sandbox.captureHooks(
+  () =>
+    tested.run(({ dbSession: { writer }, txn }) => {
+      txn.addAfterCommitHook(() => assert.fail('it is held'))
+      writer.create(Note, { text: 'tested' })
+    }),
+  captures,
+)
+assert.equal(held.length, 1)
+assert.equal(await tested.run(({ dbSession: { writer } }) => writer.count(Note, { text: 'tested' })), 1)
+const report: SandboxReport = sandbox.report()
+assert.equal(report.frames, 2)
+await sandbox.rollback()
+await sandbox.close()
+assert.equal(await tested.run(({ dbSession: { writer } }) => writer.count(Note, { text: 'tested' })), 0)
+await tested.close()
 
 class Box implements DataManager {
   committed = false

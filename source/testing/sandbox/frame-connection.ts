@@ -1,0 +1,102 @@
+import type { StatementResult } from '../../database/database.ts'
+import { SharedContext } from './frame-context.ts'
+import type { Framed } from './framed.ts'
+import type { PinnedConnection } from './pinned-connection.ts'
+import type { SandboxDialect, Send, Sequences } from './sandbox-dialect.ts'
+
+const READS_ONLY = 'sqlassist_reads_only'
+
+/** The connection of a sandbox, as its frames share it: each sends as if it were alone. */
+export class FrameConnection {
+  readonly pinned: PinnedConnection
+  readonly #dialect: SandboxDialect
+  readonly #context = new SharedContext()
+  #failed: { readonly frame: Framed; readonly error: unknown } | undefined
+
+  constructor(pinned: PinnedConnection, dialect: SandboxDialect) {
+    this.pinned = pinned
+    this.#dialect = dialect
+  }
+
+  /** The one whose statement has failed: the database refuses everything but a way back. */
+  get failed(): Framed | undefined {
+    return this.#failed?.frame
+  }
+
+  /** @throws SandboxLostError, or the driver's error */
+  async send(frame: Framed, sql: string, parameters: readonly unknown[] = []): Promise<StatementResult> {
+    return await this.#noting(frame, () => this.pinned.send(frame.role, sql, parameters))
+  }
+
+  /** Sends several statements that answer nothing. @throws as `send` */
+  async sendAll(frame: Framed, statements: readonly string[]): Promise<void> {
+    await this.#noting(frame, () => this.pinned.sendAll(frame.role, statements))
+  }
+
+  async #noting<T>(frame: Framed, send: () => Promise<T>): Promise<T> {
+    try {
+      return await send()
+    } catch (error) {
+      if (this.pinned.isFailed) this.#failed = { frame, error }
+      throw error
+    }
+  }
+
+  /** Keeps the statement from writing. The mode ends with its savepoint, and would else hold for every frame above. */
+  async sendToRead(frame: Framed, sql: string, parameters: readonly unknown[]): Promise<StatementResult> {
+    if (!this.#dialect.enforcesReadOnly) return await this.send(frame, sql, parameters)
+    await this.sendAll(frame, [`savepoint ${READS_ONLY}`, 'set transaction read only'])
+    const result = await this.send(frame, sql, parameters)
+    await this.send(frame, `release savepoint ${READS_ONLY}`)
+    return result
+  }
+
+  #sender(frame: Framed): Send {
+    return (sql, parameters) => this.send(frame, sql, parameters)
+  }
+
+  /** Sets the variables and the role of a frame, where those of another are set. */
+  async useContextOf(frame: Framed): Promise<void> {
+    await this.#context.use(frame.context, this.#sender(frame))
+  }
+
+  /** Goes back to a savepoint. A failure is over by that; its frame keeps it. */
+  async goBack(frame: Framed, savepoint: string, releases: boolean): Promise<void> {
+    const back = [`rollback to savepoint ${savepoint}`, `release savepoint ${savepoint}`]
+    await this.sendAll(frame, releases ? back : back.slice(0, 1))
+    if (this.#failed !== undefined) this.#failed.frame.failure = this.#failed.error
+    this.#failed = undefined
+    this.#context.doubt()
+  }
+
+  /** Checks what COMMIT would check, and takes away what it would. @throws the driver's error */
+  async check(frame: Framed): Promise<void> {
+    await this.#dialect.check(this.#sender(frame))
+    if (frame.mayHaveSet && this.#dialect.hasSettings) await this.#context.reset(this.#sender(frame))
+  }
+
+  /** A frame has ended. */
+  noteEnd({ hasChangedSchema }: Framed): void {
+    if (hasChangedSchema) this.#dialect.forget()
+  }
+
+  async countWrites(frame: Framed): Promise<number> {
+    return (await this.#dialect.countWrites?.(this.#sender(frame))) ?? 0
+  }
+
+  async sequences(frame: Framed): Promise<Sequences | undefined> {
+    return await this.#dialect.sequences?.now(this.#sender(frame))
+  }
+
+  async restoreSequences(frame: Framed, then: Sequences): Promise<void> {
+    await this.#dialect.sequences?.restore(this.#sender(frame), then)
+  }
+
+  /** Everything since a savepoint is undone, with the frames of it. */
+  async goBackToLevel(savepoint: string): Promise<void> {
+    this.#failed = undefined
+    this.#context.doubt()
+    this.#dialect.forget()
+    await this.pinned.sendAll('', [`rollback to savepoint ${savepoint}`, `release savepoint ${savepoint}`])
+  }
+}

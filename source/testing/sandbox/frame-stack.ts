@@ -1,0 +1,269 @@
+import type { StatementResult } from '../../database/database.ts'
+import type { StatementKind } from '../../database/statement-kind.ts'
+import { SandboxReplayError } from './errors.ts'
+import { FrameConnection } from './frame-connection.ts'
+import type { Framed } from './framed.ts'
+import { isSame, Journal, mayWrite, type Entry, type SavepointEntry } from './journal.ts'
+import { Marks, type Mark } from './marks.ts'
+import type { PinnedConnection } from './pinned-connection.ts'
+import type { SandboxDialect } from './sandbox-dialect.ts'
+
+/** One statement of a frame. */
+export interface FrameStatement {
+  readonly kind: StatementKind
+  readonly sql: string
+  readonly parameters: readonly unknown[]
+}
+
+/** A statement about a savepoint of a frame. */
+interface NamedSavepoint {
+  readonly sql: string
+  readonly name: string
+}
+
+/**
+ * The database transactions of a test, as savepoints on one connection: frames, one above the other in the order of their
+ * beginning. Each method has the connection to itself.
+ *
+ * In production they are independent. Here what is done above a savepoint is lost with it, whichever frame did it. So, as long as
+ * there are several, each step is written down. After a rollback beneath them the others' steps are done again, in their order and
+ * before the next statement: by then it is known which of these frames are rolled back as well.
+ */
+export class FrameStack {
+  readonly #connection: FrameConnection
+  readonly #marks = new Marks()
+  readonly #journal = new Journal()
+  /** Since there was none open the last time. */
+  readonly #frames = new Set<Framed>()
+  /** The one that has sent the last statement that may write. */
+  #writer: Framed | undefined
+  #broken: SandboxReplayError | undefined
+  /** How many frames there were. */
+  frames = 0
+  /** How many steps were done again. */
+  replayed = 0
+
+  constructor(pinned: PinnedConnection, dialect: SandboxDialect) {
+    this.#connection = new FrameConnection(pinned, dialect)
+  }
+
+  get connection(): PinnedConnection {
+    return this.#connection.pinned
+  }
+
+  // Statements
+
+  /** @throws SandboxReplayError, SandboxLostError, or the driver's error */
+  async send(frame: Framed, { kind, sql, parameters }: FrameStatement): Promise<StatementResult> {
+    await this.enter(frame)
+    if (frame.onlyReads || this.#marks.readsOnly(frame))
+      return await this.#connection.sendToRead(frame, sql, parameters)
+    const writes = mayWrite(kind, sql)
+    const isNoted = this.#frames.size > 1 && writes
+    const sequences = isNoted && this.#writer !== frame ? await this.#connection.sequences(frame) : undefined
+    const result = await this.#connection.send(frame, sql, parameters)
+    if (writes) this.#writer = frame
+    if (isNoted) this.#journal.note({ frame, sql, parameters, result, sequences })
+    return result
+  }
+
+  /** How many rows were written so far. @throws as `send` */
+  async countWrites(frame: Framed): Promise<number> {
+    await this.enter(frame)
+    return await this.#connection.countWrites(frame)
+  }
+
+  /** Sets the beginning of the frame, where that was not done, behind what is to be done again. @throws as `send` */
+  async enter(frame: Framed): Promise<void> {
+    if (this.#broken !== undefined) throw this.#broken
+    const { failed } = this.#connection
+    // The database has the answer to that.
+    if (failed === frame) return
+    if (failed !== undefined) await this.#leaveFailure(failed)
+    if (this.#journal.hasLost) await this.#doAgain(this.#journal.takeLost(), frame)
+    if (frame.failure !== undefined) throw refusalOf(frame.failure)
+    await this.#begin(frame)
+  }
+
+  async #begin(frame: Framed): Promise<void> {
+    if (this.#marks.startOf(frame) === undefined) await this.#set(frame)
+    await this.#connection.useContextOf(frame)
+  }
+
+  async #set(frame: Framed, name?: string, onlyReads = false): Promise<void> {
+    const mark = this.#marks.new(frame, name, onlyReads, this.#journal.length)
+    await this.#connection.send(frame, `savepoint ${mark.savepoint}`)
+    this.#marks.push(mark)
+    if (name !== undefined || this.#frames.has(frame)) return
+    this.frames++
+    this.#frames.add(frame)
+  }
+
+  // Savepoints
+
+  async savepoint(frame: Framed, name: string, onlyReads: boolean): Promise<void> {
+    await this.enter(frame)
+    await this.#savepoint(frame, name, onlyReads)
+  }
+
+  async #savepoint(frame: Framed, name: string, onlyReads: boolean): Promise<void> {
+    await this.#set(frame, name, onlyReads)
+    this.#note(frame, { does: 'savepoint', name, onlyReads })
+  }
+
+  async release(frame: Framed, savepoint: NamedSavepoint): Promise<void> {
+    await this.enter(frame)
+    await this.#release(frame, savepoint)
+  }
+
+  async #release(frame: Framed, { sql, name }: NamedSavepoint): Promise<void> {
+    const mark = this.#marks.find(frame, name)
+    // The database has the error for one that is not there.
+    if (mark === undefined) return void (await this.#connection.send(frame, sql))
+    if (this.#marks.isOnTop(mark)) await this.#connection.send(frame, `release savepoint ${mark.savepoint}`)
+    this.#marks.drop(mark)
+    this.#note(frame, { does: 'release', name, onlyReads: false })
+  }
+
+  async goBack(frame: Framed, { sql, name }: NamedSavepoint): Promise<void> {
+    if (this.#broken !== undefined) throw this.#broken
+    if (!this.#journal.goBack(frame, name)) {
+      const mark = this.#marks.find(frame, name)
+      if (mark === undefined) return void (await this.#connection.send(frame, sql))
+      this.#journal.forgetLost(frame)
+      await this.#undo(mark, frame)
+    }
+    frame.failure = undefined
+  }
+
+  #note(frame: Framed, savepoint: SavepointEntry): void {
+    if (this.#frames.size > 1) this.#journal.note({ frame, savepoint, sql: '', parameters: [] })
+  }
+
+  // Ends
+
+  /** Checks what COMMIT would check. @throws as `send` */
+  async check(frame: Framed): Promise<void> {
+    await this.enter(frame)
+    await this.#connection.check(frame)
+  }
+
+  /** Keeps what the frame has done, which was checked. */
+  async keep(frame: Framed): Promise<void> {
+    await this.enter(frame)
+    this.#connection.noteEnd(frame)
+    frame.isKept = true
+    const start = this.#marks.startOf(frame)
+    if (start !== undefined && this.#marks.areKeptAbove(start)) await this.#releaseAll(start, frame)
+    await this.#tidy(frame)
+  }
+
+  /** Undoes what the frame has done. */
+  async drop(frame: Framed): Promise<void> {
+    this.#journal.forgetLost(frame)
+    this.#connection.noteEnd(frame)
+    const start = this.#marks.startOf(frame)
+    if (start !== undefined) await this.#undo(start, frame)
+    this.#frames.delete(frame)
+    await this.#tidy(frame)
+  }
+
+  /** Forgets what nobody can miss any more. */
+  async #tidy(frame: Framed): Promise<void> {
+    if (this.#hasOpen && this.#frames.size > 1) return
+    this.#journal.forgetDone()
+    if (this.#hasOpen) return this.#marks.forgetPlaces()
+    this.#frames.clear()
+    this.#writer = undefined
+    const { lowest } = this.#marks
+    if (lowest !== undefined) await this.#releaseAll(lowest, frame)
+  }
+
+  get #hasOpen(): boolean {
+    return Array.from(this.#frames).some(({ isKept }) => !isKept)
+  }
+
+  /** Releases a savepoint, and all above it. */
+  async #releaseAll(mark: Mark, frame: Framed): Promise<void> {
+    await this.#connection.send(frame, `release savepoint ${mark.savepoint}`)
+    this.#marks.cut(mark)
+  }
+
+  // Ways back
+
+  /** Leaves the failure of another frame, which is refused everything but its own way back from here on. */
+  async #leaveFailure(failed: Framed): Promise<void> {
+    const { top } = this.#marks
+    if (top !== undefined) await this.#undo(top, failed)
+  }
+
+  /** Goes back to `mark` for `frame`. What other frames have done since is lost, and comes again. */
+  async #undo(mark: Mark, frame: Framed): Promise<void> {
+    const isStart = mark.frame === frame && mark.name === undefined
+    await this.#connection.goBack(frame, mark.savepoint, isStart)
+    this.#writer = undefined
+    this.#journal.undo(mark.place, frame)
+    this.#marks.cutAbove(mark)
+    if (isStart) this.#marks.cut(mark)
+  }
+
+  async #doAgain(entries: readonly Entry[], asked: Framed): Promise<void> {
+    const isCounted = entries.some((entry) => entry.sequences !== undefined)
+    const sequences = isCounted ? await this.#connection.sequences(asked) : undefined
+    for (const entry of entries) await this.#stepAgain(entry)
+    // What was taken from them by what is undone stays taken.
+    if (sequences !== undefined) await this.#connection.restoreSequences(asked, sequences)
+  }
+
+  async #stepAgain(entry: Entry): Promise<void> {
+    const { frame, savepoint } = entry
+    this.replayed++
+    if (!frame.isKept) await this.#begin(frame)
+    if (savepoint === undefined) await this.#statementAgain(entry)
+    else if (frame.isKept) return
+    else if (savepoint.does === 'savepoint') await this.#savepoint(frame, savepoint.name, savepoint.onlyReads)
+    else await this.#release(frame, { sql: '', name: savepoint.name })
+  }
+
+  async #statementAgain(entry: Entry): Promise<void> {
+    const { frame, sql, parameters, result, sequences } = entry
+    try {
+      await this.#connection.useContextOf(frame)
+      if (sequences !== undefined) await this.#connection.restoreSequences(frame, sequences)
+      const again = await this.#connection.send(frame, sql, parameters)
+      if (result !== undefined && !isSame(again, result))
+        this.#broken = new SandboxReplayError(frame.role, sql, undefined)
+    } catch (error) {
+      this.#broken = new SandboxReplayError(frame.role, sql, error as Error)
+    }
+    if (this.#broken !== undefined) throw this.#broken
+    if (this.#hasOpen) this.#journal.note(entry)
+  }
+
+  // Levels
+
+  /** Sets the beginning of a level, on which everything of that level stands. */
+  async pushLevel(): Promise<void> {
+    const mark = this.#marks.new(undefined, undefined, false, 0)
+    await this.connection.send('', `savepoint ${mark.savepoint}`)
+    this.#marks.push(mark)
+  }
+
+  /** Undoes everything of the last level, also what is open. */
+  async popLevel(): Promise<void> {
+    const mark = this.#marks.lastLevel
+    if (mark === undefined) return
+    this.#frames.clear()
+    this.#journal.clear()
+    this.#writer = undefined
+    this.#broken = undefined
+    await this.#connection.goBackToLevel(mark.savepoint)
+    this.#marks.cut(mark)
+  }
+}
+
+/** What PostgreSQL answers to a statement of a transaction that has failed. */
+function refusalOf(cause: unknown): Error {
+  const message = 'current transaction is aborted, commands ignored until end of transaction block'
+  return Object.assign(new Error(message, { cause }), { code: '25P02', severity: 'ERROR' })
+}

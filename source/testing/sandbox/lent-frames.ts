@@ -1,0 +1,67 @@
+import type { CompiledQuery, DatabaseConnection as KyselyConnection, QueryResult } from 'kysely'
+import type { CommitAnswer, StatementResult } from '../../database/database.ts'
+import type { Frame } from './frame.ts'
+
+/** How Kysely's drivers begin. */
+const BEGINS = /^(?:begin|start transaction)\b/
+
+/** A connection of Kysely's in a sandbox: each transaction is a frame, and so is each statement outside of one. */
+export class LentFrames implements KyselyConnection {
+  readonly #begin: () => Promise<Frame>
+  #frame: Frame | undefined
+
+  constructor(begin: () => Promise<Frame>) {
+    this.#begin = begin
+  }
+
+  get isInTransaction(): boolean {
+    return this.#frame !== undefined
+  }
+
+  async executeQuery<R>({ sql, parameters }: CompiledQuery): Promise<QueryResult<R>> {
+    if (BEGINS.test(sql)) this.#frame = await this.#begin()
+    else if (sql === 'commit') assertCommitted(await this.#end()?.commit())
+    else if (sql === 'rollback') await this.#end()?.rollback()
+    else if (this.#frame !== undefined) return (await send(this.#frame, sql, parameters)) as QueryResult<R>
+    else return (await this.#alone(sql, parameters)) as QueryResult<R>
+    return { rows: [] }
+  }
+
+  async #alone(sql: string, parameters: readonly unknown[]): Promise<StatementResult> {
+    const frame = await this.#begin()
+    try {
+      const result = await send(frame, sql, parameters)
+      assertCommitted(await frame.commit())
+      return result
+    } finally {
+      await frame.rollback()
+    }
+  }
+
+  #end(): Frame | undefined {
+    const frame = this.#frame
+    this.#frame = undefined
+    return frame
+  }
+
+  /** The rows are read at once. */
+  async *streamQuery<R>(query: CompiledQuery, chunkSize: number): AsyncIterableIterator<QueryResult<R>> {
+    const { rows } = await this.executeQuery<R>(query)
+    for (let start = 0; start < rows.length; start += chunkSize) yield { rows: rows.slice(start, start + chunkSize) }
+  }
+
+  /** Rolls back what was left open. */
+  async close(): Promise<void> {
+    await this.#end()?.rollback()
+  }
+}
+
+async function send(frame: Frame, sql: string, parameters: readonly unknown[]): Promise<StatementResult> {
+  frame.watch(sql, true)
+  return await frame.execute(sql, parameters)
+}
+
+/** A COMMIT of a failed transaction answers without an error, as in PostgreSQL. */
+function assertCommitted(answer: CommitAnswer | undefined): void {
+  if (answer !== undefined && 'error' in answer) throw answer.error
+}

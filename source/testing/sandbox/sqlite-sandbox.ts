@@ -1,0 +1,22 @@
+import type { SandboxDialect, Send } from './sandbox-dialect.ts'
+
+const DEFERRED = `select 1 from sqlite_schema where sql like '%initially deferred%' limit 1`
+
+/** SQLite under test. It has no sequences, and says of each statement whether it writes. */
+export class SqliteSandbox implements SandboxDialect {
+  readonly hasSettings = false
+  readonly enforcesReadOnly = false
+  /** Whether a foreign key may be checked at the end; undefined before that was asked, and after a change of the schema. */
+  #defers: boolean | undefined
+
+  forget(): void {
+    this.#defers = undefined
+  }
+
+  /** RELEASE of an inner savepoint does not check them. */
+  async check(send: Send): Promise<void> {
+    this.#defers ??= (await send(DEFERRED)).rows.length > 0
+    if (!this.#defers || (await send('pragma foreign_key_check')).rows.length === 0) return
+    throw Object.assign(new Error('FOREIGN KEY constraint failed'), { code: 'SQLITE_CONSTRAINT_FOREIGNKEY' })
+  }
+}

@@ -1,0 +1,377 @@
+/** Each case in a sandbox and on a database of its own with real commits: what comes of it is the same. */
+import assert from 'node:assert/strict'
+import { Author, Book } from '../support/entities.ts'
+import { DIALECTS, type Dialect } from '../support/orms.ts'
+import { suite } from '../support/suite.ts'
+import { TwinSide, type TwinWorld } from './twin.ts'
+
+interface Case {
+  readonly title: string
+  readonly only?: Dialect
+  readonly work: (world: TwinWorld) => Promise<unknown>
+}
+
+const fails = (work: () => Promise<unknown>): Promise<string> =>
+  work().then(
+    () => 'nothing',
+    (error: Error & { code?: string }) => error.code ?? error.name,
+  )
+
+const CASES: readonly Case[] = [
+  {
+    title: 'a handler that commits early keeps its row, also where the request then fails',
+    work: ({ request }) =>
+      request(async (ctx) => {
+        ctx.dbSession.writer.create(Author, { name: 'early' })
+        await ctx.txn.commit()
+        throw new Error('late')
+      }),
+  },
+  {
+    title: 'a run inside of a request commits on its own',
+    only: 'postgresql',
+    work: ({ request, registry }) =>
+      request(async (ctx) => {
+        await ctx.dbSession.writer.insert(Author, { name: 'outer' })
+        await registry.run(({ dbSession }: any) => dbSession.writer.insert(Author, { name: 'inner' }))
+        throw new Error('outer fails')
+      }),
+  },
+  {
+    title: 'a log entry outlives the request that fails, with its id',
+    work: async ({ request, heard }) => {
+      await request(async (ctx) => {
+        const author = ctx.dbSession.writer.create(Author, { name: 'gone' })
+        await ctx.dbSession.writer.flush()
+        const entry = ctx.dbSession.logger.create(Author, { name: 'log' })
+        await ctx.dbSession.logger.flush()
+        heard.push(`${author.id} ${entry.id}`)
+        throw new Error('fails')
+      })
+      return heard
+    },
+  },
+  {
+    title: 'hooks run with what became of the commit',
+    work: async ({ request, heard }) => {
+      await request(async (ctx) => {
+        ctx.txn.addAfterCommitHook((committed: boolean) => void heard.push(`after ${committed}`))
+        ctx.dbSession.writer.create(Author, { name: 'hooked' })
+      })
+      await request(async (ctx) => {
+        ctx.txn.addAfterCommitHook((committed: boolean) => void heard.push(`after ${committed}`))
+        ctx.dbSession.writer.create(Book, { title: 'one', author: null })
+        ctx.dbSession.writer.create(Book, { title: 'one', author: null })
+      })
+      return heard
+    },
+  },
+  {
+    title: 'what one request commits the next one reads, over every role',
+    work: async ({ request }) => {
+      await request(async (ctx) => void ctx.dbSession.writer.create(Author, { name: 'first' }))
+      return await request(async (ctx) => {
+        const { reader, snapshot, writer } = ctx.dbSession
+        ctx.body = [await reader.count(Author), await snapshot.count(Author), await writer.count(Author)]
+      })
+    },
+  },
+  {
+    title: 'a swallowed error fails the commit',
+    work: ({ request }) =>
+      request(async (ctx) => {
+        const { writer } = ctx.dbSession
+        await writer.insert(Book, { title: 'same' })
+        await writer.insert(Book, { title: 'same' }).catch(() => undefined)
+        ctx.body = 'done'
+      }),
+  },
+  {
+    title: 'nested transactions go back alone',
+    work: ({ request }) =>
+      request(async (ctx) => {
+        const { writer } = ctx.dbSession
+        await writer.insert(Author, { name: 'outer' })
+        await writer
+          .transactional(async (em: any) => {
+            await em.insert(Author, { name: 'inner' })
+            throw new Error('inner')
+          })
+          .catch(() => undefined)
+        await writer.transactional(async (em: any) => void (await em.insert(Author, { name: 'kept' })))
+      }),
+  },
+  {
+    title: 'savepoints of the transaction go back',
+    work: ({ request }) =>
+      request(async (ctx) => {
+        const { writer } = ctx.dbSession
+        await writer.insert(Author, { name: 'before' })
+        const savepoint = await ctx.txn.savepoint()
+        await writer.insert(Author, { name: 'undone' })
+        await savepoint.rollback()
+        await writer.insert(Author, { name: 'after' })
+      }),
+  },
+  {
+    title: 'an error that a savepoint takes back does not fail the commit',
+    work: ({ request }) =>
+      request(async (ctx) => {
+        const { writer } = ctx.dbSession
+        await writer.insert(Book, { title: 'same' })
+        const failed = await fails(() => writer.transactional((em: any) => em.insert(Book, { title: 'same' })))
+        await writer.insert(Book, { title: failed })
+      }),
+  },
+  {
+    title: 'two databases are committed as one, or not at all',
+    work: async ({ request }) => [
+      await request(async (ctx) => {
+        ctx.dbSession.writer.create(Author, { name: 'both' })
+        ctx.dbSession.audit.create(Author, { name: 'both' })
+      }),
+      await request(async (ctx) => {
+        ctx.dbSession.writer.create(Book, { title: 'same', author: null })
+        await ctx.dbSession.writer.flush()
+        ctx.dbSession.writer.create(Book, { title: 'same', author: null })
+        ctx.dbSession.audit.create(Author, { name: 'neither' })
+      }),
+    ],
+  },
+  {
+    title: 'a role that commits every statement keeps them',
+    work: async ({ request }) => [
+      await request(async (ctx) => {
+        const { trail } = ctx.dbSession
+        trail.create(Author, { name: 'flushed' })
+        await trail.flush()
+        await trail.execute(`insert into author (name) values ('raw')`)
+        await trail.transactional(async (em: any) => void em.create(Author, { name: 'nested' }))
+        await trail
+          .transactional(async (em: any) => {
+            await em.insert(Author, { name: 'undone' })
+            throw new Error('undone')
+          })
+          .catch(() => undefined)
+        const names = []
+        for await (const author of trail.stream(Author, { orderBy: { id: 'asc' } })) names.push(author.name)
+        ctx.body = names
+        throw Object.assign(new Error('fails'), { status: 409, expose: true, message: JSON.stringify(names) })
+      }),
+    ],
+  },
+  {
+    title: 'a failing read of a reader spoils nothing else',
+    work: ({ request }) =>
+      request(async (ctx) => {
+        const { reader, writer } = ctx.dbSession
+        await writer.insert(Author, { name: 'kept' })
+        ctx.body = await fails(() => reader.execute('select nothing from nowhere'))
+      }),
+  },
+  {
+    title: 'a reader cannot write, not even by a function',
+    only: 'postgresql',
+    work: ({ request }) =>
+      request(async (ctx) => {
+        const { reader, snapshot } = ctx.dbSession
+        ctx.body = [
+          await fails(() => reader.execute(`insert into author (name) values ('x')`)),
+          await fails(() => reader.execute(`select test_write()`)),
+          await fails(() => snapshot.execute(`select test_write()`)),
+        ]
+      }),
+  },
+  {
+    title: 'a snapshot beside it does not keep the writer from writing',
+    work: ({ request }) =>
+      request(async (ctx) => {
+        const { snapshot, writer } = ctx.dbSession
+        const before = await snapshot.count(Author)
+        await writer.insert(Author, { name: 'beside' })
+        ctx.body = [before]
+      }),
+  },
+  {
+    title: 'raw SQL that nobody declared is rolled back, a plain select is not reported',
+    work: async ({ request, heard }) => {
+      const hear = (warning: Error & { code?: string }) => void heard.push(String(warning.code))
+      process.on('warning', hear)
+      await request(async (ctx) => void (await ctx.dbSession.writer.execute('select count(*) from author')))
+      await request(async (ctx) => {
+        await ctx.dbSession.writer.execute(`insert into author (name) values ('raw')`)
+      })
+      await request(async (ctx) => {
+        await ctx.dbSession.writer.execute(`insert into author (name) values ('marked')`)
+        ctx.dbSession.markChanged('writer')
+      })
+      await new Promise((resolve) => setImmediate(resolve))
+      process.off('warning', hear)
+      return heard.filter((code) => code.startsWith('SQLASSIST'))
+    },
+  },
+  {
+    title: 'a write that a function hides is reported',
+    only: 'postgresql',
+    work: async ({ request, heard }) => {
+      const hear = (warning: Error & { code?: string }) => void heard.push(String(warning.code))
+      process.on('warning', hear)
+      await request(async (ctx) => void (await ctx.dbSession.writer.execute('select test_write()')))
+      await new Promise((resolve) => setImmediate(resolve))
+      process.off('warning', hear)
+      return heard.filter((code) => code.startsWith('SQLASSIST'))
+    },
+  },
+  {
+    title: 'a deferred constraint fails the request',
+    only: 'postgresql',
+    work: async ({ request }) => [
+      await request(async (ctx) => {
+        await ctx.dbSession.writer.execute('insert into once (value) values (1), (1)')
+        ctx.dbSession.markChanged('writer')
+      }),
+      await request(async (ctx) => {
+        const { writer } = ctx.dbSession
+        await writer.execute('insert into once (value) values (1), (1)')
+        await writer.execute('update once set value = value + id where value = 1')
+        ctx.dbSession.markChanged('writer')
+      }),
+      await request(async (ctx) => {
+        ctx.body = await ctx.dbSession.reader.execute('select count(*)::int as count from once')
+      }),
+    ],
+  },
+  {
+    title: 'three attempts, with a log entry each',
+    work: async ({ request, heard }) =>
+      await request(
+        async (ctx) => {
+          const { writer, logger } = ctx.dbSession
+          writer.create(Author, { name: 'article' })
+          await writer.flush()
+          logger.create(Author, { name: `attempt ${heard.length}` })
+          await logger.flush()
+          heard.push('attempt')
+          if (heard.length < 3) throw Object.assign(new Error('again'), { code: '40001' })
+          ctx.body = 'done'
+        },
+        { attempts: 3 },
+      ),
+  },
+  {
+    title: 'a session outside of requests commits and rolls back by hand',
+    work: async ({ registry }) => {
+      const em: any = registry.session('writer')
+      await em.insert(Author, { name: 'by hand' })
+      await em.commit()
+      await em.insert(Author, { name: 'undone' })
+      await em.rollback()
+      await em.close()
+    },
+  },
+  {
+    title: 'twenty requests at the same time',
+    work: async ({ request }) => {
+      const answers = await Promise.all(
+        Array.from({ length: 20 }, (_, index) =>
+          request(async (ctx) => void (await ctx.dbSession.writer.insert(Author, { name: `parallel ${index}` }))),
+        ),
+      )
+      return answers.map(({ status }) => status)
+    },
+  },
+  {
+    title: 'a veto rolls back',
+    work: ({ request }) =>
+      request(async (ctx) => void (await ctx.dbSession.writer.insert(Author, { name: 'vetoed' })), {
+        commitVeto: () => true,
+      }),
+  },
+  {
+    title: 'a doomed run stores nothing',
+    work: ({ registry }) =>
+      registry.run(async ({ dbSession, txn }: any) => {
+        txn.doom()
+        await dbSession.writer.insert(Author, { name: 'doomed' })
+        return dbSession.writer.count(Author)
+      }),
+  },
+  {
+    title: 'a stream of a joined session gives all rows',
+    work: ({ request }) =>
+      request(async (ctx) => {
+        const { writer } = ctx.dbSession
+        for (let index = 0; index < 5; index++) await writer.insert(Author, { name: `row ${index}` })
+        const names: string[] = []
+        for await (const author of writer.stream(Author, { orderBy: { id: 'asc' } })) names.push(author.name)
+        ctx.body = names
+      }),
+  },
+]
+
+/** What the order of requests decides, and not the sandbox. */
+const withoutIds = (rows: Record<string, unknown[]>) =>
+  Object.fromEntries(
+    Object.entries(rows).map(([table, list]) => [
+      table,
+      list.map((row: any) => ({ ...row, id: undefined })).toSorted(byName),
+    ]),
+  )
+const byName = (one: any, other: any) => String(one.name).localeCompare(String(other.name))
+
+for (const dialect of DIALECTS) {
+  const test = suite<{ sandbox: TwinSide; real: TwinSide }>(`testing as in production, ${dialect}`)
+
+  test.before(async (world) => {
+    world.sandbox = await TwinSide.open(dialect, { sequences: 'restore', readAhead: 'allow' })
+    world.real = await TwinSide.open(dialect)
+    if (dialect === 'postgresql') {
+      for (const { looks } of [world.sandbox, world.real]) {
+        await looks[0]!.rows(
+          'create table once (id serial primary key, value int unique deferrable initially deferred)',
+        )
+        await looks[0]!.rows(
+          `create function test_write() returns int language sql as $$ insert into author (name) values ('hidden') returning 1 $$`,
+        )
+      }
+    }
+  })
+  test.before.each(async ({ sandbox, real }) => {
+    await sandbox.clear()
+    await real.clear()
+    await sandbox.sandbox!.begin()
+  })
+  test.after.each(async ({ sandbox }) => {
+    await sandbox.sandbox!.rollback()
+    assert.equal(await sandbox.stored(), 0)
+  })
+  test.after(async ({ sandbox, real }) => {
+    await sandbox.close()
+    await real.close()
+  })
+
+  for (const { title, only, work } of CASES) {
+    if (only !== undefined && only !== dialect) continue
+    test(title, async ({ sandbox, real }) => {
+      const expected = [await work(bound(real)), await real.rows()]
+      const found = [await work(bound(sandbox)), await sandbox.rows()]
+      if (title.includes('same time')) {
+        assert.deepEqual(found[0], expected[0])
+        assert.deepEqual(withoutIds(found[1] as never), withoutIds(expected[1] as never))
+      } else assert.deepEqual(found, expected)
+      assert.notDeepEqual(expected, [undefined, {}])
+    })
+  }
+  test.run()
+}
+
+function bound(side: TwinSide): TwinWorld {
+  return {
+    dialect: side.dialect,
+    registry: side.registry,
+    isSandbox: side.isSandbox,
+    heard: side.heard,
+    request: (...args) => side.request(...args),
+    rows: () => side.rows(),
+  }
+}
