@@ -51,7 +51,7 @@ for (const isolation of ['read committed', 'repeatable read']) {
         const needed = positionOf(row as { position: string; page: string }) ?? 0n
         for (;;) {
           const results = (await replica.query(text)) as unknown as pg.QueryResult[]
-          const answer = answerIn(results)
+          const answer = answerIn(results, 0)
           if (answer === undefined || answer.position < needed) continue
           if (results[CHECK.length + 1]?.rows[0].value !== value) stale++
           break

@@ -4,6 +4,7 @@ import type pg from 'pg'
 import * as assert from 'uvu/assert'
 import { EngineRegistry, NoReplicaError, ReplicaLostError, type EngineOptions } from '../../source/index.ts'
 import { replicasOf } from '../../source/database/connections-of.ts'
+import { laterOf, parsePosition } from '../../source/database/wal-position.ts'
 import { Author } from '../support/entities.ts'
 import { poolIdle } from '../support/leaks.ts'
 import { poolOf } from '../support/orms.ts'
@@ -18,6 +19,7 @@ import {
   type Heard,
   type ReplicaEngines,
 } from '../support/replicas.ts'
+import { secondLook } from '../support/second-look.ts'
 import { suite } from '../support/suite.ts'
 import { until } from '../support/until.ts'
 import { warnings } from '../support/warnings.ts'
@@ -135,6 +137,42 @@ test('one whose replay is paused falls out when the primary has gone on for maxL
     return stateOf(world, first!.name) === 'up'
   }, 'it to come back')
 })
+
+for (const readOnly of [true, 'snapshot'] as const) {
+  test(`the answer to a long statement says nothing of where the replica is by then, with readOnly: ${readOnly}`, async (world) => {
+    const cluster = await newCluster(world, 1)
+    await over(world, cluster, { readOnly, replicaOf: { role: 'writer', maxLagMs: 1000 } })
+    await whichAnswers(world)
+    const reported = async () => {
+      const { roles } = await world.registry.inspect()
+      return parsePosition(roles.flatMap(({ replicas }) => replicas)[0]?.position) ?? 0n
+    }
+    const other = await secondLook(cluster.primary.url)
+    const goOn = () => other.rows(`insert into author (name) values ('on')`)
+    await cluster.look.rows('create table held (value int)')
+    await cluster.look.rows('begin')
+    await cluster.look.rows('lock held')
+    // The lock is taken on replicas as well, with the next commit.
+    await goOn()
+    await cluster.standbys[0]!.caughtUp()
+    let isOver = false
+    const reading = read(world, 'select count(*)::int as value from held').finally(() => (isOver = true))
+    const positions = new Set<bigint>()
+    await until(async () => {
+      await goOn()
+      positions.add(await reported())
+      return positions.size > 4
+    }, 'several probes')
+    assert.not.ok(isOver)
+    await cluster.look.rows('commit')
+    await other.close()
+    await reading
+    assert.equal(world.heard.servers.slice(-1), [cluster.standbys[0]!.name])
+    assert.equal(world.heard.states, [])
+    const newest = [...positions].reduce(laterOf)
+    assert.ok((await reported()) >= newest, 'it has gone back')
+  })
+}
 
 for (const readOnly of [true, 'snapshot'] as const) {
   test(`a statement that the replay cancels is answered elsewhere, with readOnly: ${String(readOnly)}`, async (world) => {

@@ -3,6 +3,8 @@ import type { QueryResult } from 'pg'
 /** The results of statements that were sent together, as far as they were carried out: one behind them may fail. */
 export class CarriedOut {
   readonly results: QueryResult[] = []
+  /** When they were sent, by `performance.now()`. */
+  sentAt = 0
 
   has(command: string): boolean {
     return this.indexOf(command) !== -1

@@ -1,5 +1,5 @@
-import type { QueryResult } from 'pg'
 import type { FallbackReason } from '../replicas.ts'
+import type { CarriedOut } from './carried-out.ts'
 import type { Replica } from './replica.ts'
 import { answerIn, troubleOf } from './replica-check.ts'
 import type { Choice, Reading, ReplicaSet } from './replica-set.ts'
@@ -35,12 +35,12 @@ export interface SentTo {
  */
 export function assertThere(
   { set, reading, choice }: SentTo,
-  results: readonly QueryResult[],
+  carried: CarriedOut,
   error?: unknown,
   isRefused = false,
 ): void {
   const { replica } = choice
-  const answer = answerIn(results)
+  const answer = answerIn(carried.results, carried.sentAt)
   if (answer !== undefined && !set.accepts(reading, choice, answer)) throw moved(replica, behind(replica), error)
   if (error !== undefined) throw judged({ set, replica }, error, isRefused)
   if (answer === undefined) throw moved(replica, 'behind', error)

@@ -35,7 +35,7 @@ interface TransactionPlan {
   /** Given where replicas are to show what it commits: COMMIT is sent with the question where it is. */
   readonly positions?: CommitPositions | undefined
   /** Gets what was carried out of what begins it, and the error behind that; throws where it is not to go on. */
-  readonly assertStarted?: ((results: readonly QueryResult[], error?: unknown) => void) | undefined
+  readonly assertStarted?: ((carried: CarriedOut, error?: unknown) => void) | undefined
 }
 
 /**
@@ -243,10 +243,10 @@ export class PostgresConnection implements DatabaseConnection, Committing {
     if (carried === undefined) return await sending
     try {
       const results = await sending
-      this.#assertStarted?.(carried.results)
+      this.#assertStarted?.(carried)
       return results
     } catch (error) {
-      this.#assertStarted?.(carried.results, error)
+      this.#assertStarted?.(carried, error)
       throw error
     }
   }

@@ -49,15 +49,15 @@ export class PrimaryWatch {
   }
 
   async #ask(): Promise<boolean> {
-    const at = performance.now()
     try {
-      const { flushed, inserted, ...identity } = await this.#line.askAs<SampleRow>(sampleSql, PROBE_LIMIT_MS)
+      const { row, askedAt } = await this.#line.askAs<SampleRow>(sampleSql, PROBE_LIMIT_MS)
+      const { flushed, inserted, ...identity } = row
       const [flushedAt, insertedAt] = [parsePosition(flushed), parsePosition(inserted)]
       this.#isInRecovery = flushedAt === undefined
       if (this.#identity !== undefined && !isSameServer(this.#identity, identity)) this.samples.clear()
       this.#identity = identity
       if (flushedAt === undefined || insertedAt === undefined) return false
-      this.samples.add(at, flushedAt, insertedAt)
+      this.samples.add(askedAt, flushedAt, insertedAt)
       return true
     } catch {
       return false

@@ -20,13 +20,15 @@ export interface ReplicaAnswer {
   readonly position: WalPosition
   /** Whether it follows another one. A server that was promoted keeps the position where it did. */
   readonly isInRecovery: boolean
+  /** When it was asked, by `performance.now()`. The answer may have come much later: it waits for the statement behind it. */
+  readonly askedAt: number
 }
 
-/** The answer to {@link CHECK}; undefined where the server did not get to it. */
-export function answerIn(results: readonly QueryResult[]): ReplicaAnswer | undefined {
+/** The answer to {@link CHECK}, sent at `askedAt`; undefined where the server did not get to it. */
+export function answerIn(results: readonly QueryResult[], askedAt: number): ReplicaAnswer | undefined {
   const row = results[ANSWER]?.rows[0] as { readonly position: string | null; readonly recovering: boolean } | undefined
   if (row === undefined || results.length <= ANSWER + 1) return undefined
-  return { position: parsePosition(row.position) ?? 0n, isInRecovery: row.recovering }
+  return { position: parsePosition(row.position) ?? 0n, isInRecovery: row.recovering, askedAt }
 }
 
 /** Shutting down, crashed, not up yet, idle for too long. */

@@ -76,7 +76,7 @@ export class ReplicaReads implements Reads {
       held.left.note(query.sql, admit(statementKind(query.sql, 'postgresql'), held.backend))
       result = await readAlone(held, this.#transaction, query.sql, query.parameters, carried)
     } catch (error) {
-      return assertThere(sent, carried.results, error, held === undefined) as never
+      return assertThere(sent, carried, error, held === undefined) as never
     } finally {
       replica.inFlight--
       if (held !== undefined) {
@@ -85,7 +85,7 @@ export class ReplicaReads implements Reads {
         if (releasing !== undefined) await releasing
       }
     }
-    assertThere(sent, carried.results)
+    assertThere(sent, carried)
     return resultOf(result)
   }
 
@@ -139,7 +139,7 @@ export class ReplicaReads implements Reads {
         role,
         start,
         isReading: true,
-        assertStarted: (results, error) => assertThere(sent, results, error),
+        assertStarted: (carried, error) => assertThere(sent, carried, error),
       })
       yield* connection.stream(sql, parameters, chunkSize, (work) => work())
     } catch (error) {

@@ -194,8 +194,7 @@ export class ReplicaSet {
   /** Notes what a replica has answered to the check in front of a statement: whether the statement shows what it has to. */
   accepts(reading: Reading, { replica, servedBy }: Choice, answer: ReplicaAnswer): boolean {
     if (replica === undefined) return true
-    replica.note(answer)
-    if (!this.watch.noteChecked(replica, answer.isInRecovery)) return false
+    if (!this.watch.noteChecked(replica, answer)) return false
     // Another connection may lead to another server, so that only this answer counts.
     if (answer.isInRecovery && answer.position < (servedBy.required?.position ?? 0n)) return false
     const place = this.#placeOf(reading.em)

@@ -2,6 +2,7 @@ import { ConnectionLostError } from '../errors.ts'
 import type { ReplicaState } from '../replicas.ts'
 import type { PrimaryWatch } from './primary-watch.ts'
 import type { Probed, Replica } from './replica.ts'
+import type { ReplicaAnswer } from './replica-check.ts'
 import { isSameCluster, isSameServer } from './server-identity.ts'
 
 /** Between two probes of a server. */
@@ -96,7 +97,8 @@ export class ReplicaWatch {
   }
 
   /** Judges a replica by the answer to a probe. */
-  readonly judge = (replica: Replica, { position, isInRecovery, identity }: Probed): void => {
+  readonly judge = (replica: Replica, answer: Probed): void => {
+    const { isInRecovery, identity } = answer
     const primary = this.#primary.identity
     replica.isPrimary = !isInRecovery && primary !== undefined && isSameServer(identity, primary)
     if (!isInRecovery && !replica.isPrimary) return this.#leave(replica, 'foreign', 'it is not in recovery')
@@ -106,26 +108,24 @@ export class ReplicaWatch {
     const absence = this.#absences.get(replica)
     if (absence !== undefined && ++absence.goodProbes < GOOD_PROBES) return
     this.#absences.delete(replica)
-    this.#place(replica, replica.isPrimary ? undefined : position)
+    this.#place(replica, answer)
   }
 
-  /** Judges one in use by where it is; undefined where it is never behind. */
-  #place(replica: Replica, position: bigint | undefined): void {
+  /** Judges one in use by where it was when it was asked. The primary itself is never behind. */
+  #place(replica: Replica, { position, isInRecovery, askedAt }: ReplicaAnswer): void {
     const { samples } = this.#primary
-    const now = performance.now()
-    const needed = replica.state === 'lagging' ? samples.returning(now) : samples.floor(now)
-    if (position === undefined || position >= needed) this.#move(replica, 'up', '')
+    const needed = replica.state === 'lagging' ? samples.returning(askedAt) : samples.floor(askedAt)
+    if (!isInRecovery || position >= needed) this.#move(replica, 'up', '')
     else this.#move(replica, 'lagging', 'it is behind where the primary was maxLagMs ago')
   }
 
-  /** Notes what a replica has answered to the check in front of a statement. Whether it may be used. */
-  noteChecked(replica: Replica, isInRecovery: boolean): boolean {
-    if (isInRecovery || replica.isPrimary) {
-      if (replica.isUsable) this.#place(replica, replica.isPrimary ? undefined : replica.position)
-      return true
-    }
-    this.#leave(replica, 'foreign', 'it is not in recovery')
-    return false
+  /** Notes what a replica has answered to the check in front of a statement. Whether that statement counts. */
+  noteChecked(replica: Replica, answer: ReplicaAnswer): boolean {
+    const isLatest = replica.note(answer)
+    const counts = answer.isInRecovery || replica.isPrimary
+    if (isLatest && !counts) this.#leave(replica, 'foreign', 'it is not in recovery')
+    else if (isLatest && replica.isUsable) this.#place(replica, answer)
+    return counts
   }
 
   /** A connection to it has ended: whether that is all, a probe finds out. */

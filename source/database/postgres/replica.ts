@@ -32,7 +32,7 @@ export class Replica {
   state: ReplicaState = 'up'
   /** Why it is in that state; empty while it has always been up. */
   reason = ''
-  /** What it last answered. It may be behind that again, when it has crashed. */
+  /** What it has answered to the question that was asked last. It may be behind that again, when it has crashed. */
   position: WalPosition = 0n
   /** Whether it is the primary itself, as in development, and so never behind. */
   isPrimary = false
@@ -43,6 +43,8 @@ export class Replica {
   served = 0
   /** How many of its statements were answered elsewhere in the end. */
   moved = 0
+  /** When the question was asked whose answer is known. */
+  #askedAt = 0
   readonly #line: ServerLine
   readonly #judge: (probed: Probed) => void
   readonly #waiting = new Set<Waiting>()
@@ -68,15 +70,24 @@ export class Replica {
     return this.isPrimary || this.position >= position
   }
 
-  /** Notes what it has answered. A server that was promoted keeps the position where it did. */
-  note({ position, isInRecovery }: ReplicaAnswer): void {
-    this.heardAt = performance.now()
+  /**
+   * Notes what it has answered. Whether that is the latest: where a question that was asked later was answered sooner, it says
+   * nothing of the server as it is now. One that was promoted keeps the position where it did.
+   */
+  note({ position, isInRecovery, askedAt }: ReplicaAnswer): boolean {
+    if (!this.#isLatest(askedAt)) return false
+    this.#askedAt = askedAt
     if (isInRecovery) {
       this.position = position
       this.isPrimary = false
     }
-    if (!this.isUsable) return
-    for (const waiting of this.#waiting) if (this.hasReached(waiting.position)) waiting.over(true)
+    if (this.isUsable) for (const waiting of this.#waiting) if (this.hasReached(waiting.position)) waiting.over(true)
+    return true
+  }
+
+  #isLatest(askedAt: number): boolean {
+    this.heardAt = performance.now()
+    return askedAt >= this.#askedAt
   }
 
   /** Asks, for all who want to know meanwhile. @throws the driver's error, or one that says that there was no answer in time */
@@ -85,8 +96,10 @@ export class Replica {
   }
 
   async #probe(): Promise<void> {
-    const { position, recovering, ...identity } = await this.#line.askAs<ProbeRow>(probeSql, PROBE_LIMIT_MS)
-    const answer = { position: parsePosition(position) ?? 0n, isInRecovery: recovering }
+    const { row, askedAt } = await this.#line.askAs<ProbeRow>(probeSql, PROBE_LIMIT_MS)
+    const { position, recovering, ...identity } = row
+    const answer = { position: parsePosition(position) ?? 0n, isInRecovery: recovering, askedAt }
+    if (!this.#isLatest(askedAt)) return
     this.#judge({ ...answer, identity })
     this.note(answer)
   }

@@ -111,6 +111,7 @@ export class SendingClient {
     if (this.isLost) throw this.lost()
     this.#access?.note(sql)
     this.#running++
+    if (carried !== undefined) carried.sentAt = performance.now()
     try {
       const results = await (carried === undefined
         ? sendQuery(this.client, sql, parameters)
@@ -141,6 +142,7 @@ export class SendingClient {
     if (this.isLost) throw this.lost()
     this.#access?.note(sql)
     this.#running++
+    if (carried !== undefined) carried.sentAt = performance.now()
     try {
       return await beginWithParameters(this.client, start, sql, parameters, end, carried)
     } catch (error) {

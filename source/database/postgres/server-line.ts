@@ -9,6 +9,12 @@ interface Internals {
 
 const INSUFFICIENT_PRIVILEGE = '42501'
 
+/** A row, and when it was asked for, by `performance.now()`: not before there was a connection. */
+export interface Answered<Row> {
+  readonly row: Row
+  readonly askedAt: number
+}
+
 /** Closes the connection of a client at once: a server that is frozen would not answer a farewell. */
 export function cutOff(client: object): void {
   ;(client as Internals).connection.stream.destroy()
@@ -29,7 +35,7 @@ export class ServerLine {
   }
 
   /** @throws the driver's error, or one that says that there was no answer in `limitMs` */
-  async ask<Row extends object>(sql: string, limitMs: number): Promise<Row> {
+  async ask<Row extends object>(sql: string, limitMs: number): Promise<Answered<Row>> {
     const { promise: over, reject } = Promise.withResolvers<never>()
     const late = (): void => reject(new Error(`there was no answer in ${limitMs} ms`))
     // Where this process was busy, the answer is there and was not read: it is, before the next turn but one.
@@ -45,7 +51,7 @@ export class ServerLine {
   }
 
   /** Asks what `sql` makes; without the number of the cluster where the user may not ask for it. @throws as `ask` */
-  async askAs<Row extends object>(sql: (asksSystem: boolean) => string, limitMs: number): Promise<Row> {
+  async askAs<Row extends object>(sql: (asksSystem: boolean) => string, limitMs: number): Promise<Answered<Row>> {
     try {
       return await this.ask<Row>(sql(this.#mayAskSystem), limitMs)
     } catch (error) {
@@ -55,10 +61,11 @@ export class ServerLine {
     }
   }
 
-  async #ask<Row extends object>(sql: string): Promise<Row> {
+  async #ask<Row extends object>(sql: string): Promise<Answered<Row>> {
     const client = await (this.#opening ??= this.#open())
+    const askedAt = performance.now()
     const { rows } = await client.query<Row>(sql)
-    return rows[0] as Row
+    return { row: rows[0] as Row, askedAt }
   }
 
   async #open(): Promise<Client> {

@@ -192,7 +192,7 @@ async function openNext(parts: SnapshotParts, tries: Tries): Promise<Opened> {
         role,
         start: [...CHECK, ...startOf(held)],
         isReading: true,
-        assertStarted: (results, error) => assertThere(sent, results, error),
+        assertStarted: (carried, error) => assertThere(sent, carried, error),
       })
       return { connection, replica, servedBy }
     } catch (error) {
