@@ -48,6 +48,15 @@ export class PrimaryWatch {
     return (this.#asking ??= this.#ask().finally(() => (this.#asking = undefined)))
   }
 
+  /**
+   * Asks for what is true by now: an answer that is on its way may be older. For all who came while it was. Whether it has
+   * answered. Never rejects.
+   */
+  async askAnew(): Promise<boolean> {
+    await this.#asking
+    return await this.ask()
+  }
+
   async #ask(): Promise<boolean> {
     try {
       const { row, askedAt } = await this.#line.askAs<SampleRow>(sampleSql, PROBE_LIMIT_MS)
@@ -69,10 +78,8 @@ export class PrimaryWatch {
    * that was lost. Where the primary cannot be asked, it stands.
    */
   async checked(position: WalPosition): Promise<WalPosition> {
-    // An answer that is on its way may be older than the position.
-    if (!this.#exists(position)) await this.#asking
     if (this.#exists(position)) return position
-    return (await this.ask()) && !this.#exists(position) ? 0n : position
+    return (await this.askAnew()) && !this.#exists(position) ? 0n : position
   }
 
   #exists(position: WalPosition): boolean {

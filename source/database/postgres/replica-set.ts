@@ -124,7 +124,7 @@ export class ReplicaSet {
    */
   async #leavePlace(place: Place): Promise<void> {
     const { samples } = this.#primary
-    if (place.seen > 0n && (await this.#primary.ask())) place.seen = laterOf(place.seen, samples.newest ?? 0n)
+    if (place.seen > 0n && (await this.#primary.askAnew())) place.seen = laterOf(place.seen, samples.newest ?? 0n)
     place.replica = undefined
   }
 
