@@ -361,28 +361,6 @@ test('one connection that ends costs its own statement a move, and others nothin
   assert.equal(world.heard.states, [])
 })
 
-test('a client that goes away ends the wait for a replica', async (world) => {
-  const cluster = await sharedCluster()
-  await over(world, cluster, { replicaOf: { role: 'writer', waitMs: 60_000 } })
-  await whichAnswers(world)
-  for (const standby of cluster.standbys) await standby.pause()
-  const controller = new AbortController()
-  const run = world.registry.run(
-    async ({ dbSession, tm, txn }) => {
-      dbSession.writer.create(Author, { name: 'own' })
-      await txn.commit()
-      await tm.begin()
-      const counting = dbSession.reader.count(Author)
-      setImmediate(() => controller.abort(new Error('gone')))
-      await counting
-    },
-    { signal: controller.signal },
-  )
-  assert.is((await rejection(run)).message, 'gone')
-  assert.equal(world.heard.fallbacks, [])
-  await cluster.level()
-})
-
 test('replicas that leave end the wait for them', async (world) => {
   const cluster = await newCluster(world, 1)
   await over(world, cluster, { replicaOf: { role: 'writer', waitMs: 60_000 } })

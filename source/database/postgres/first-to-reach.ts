@@ -10,9 +10,9 @@ export async function firstToReach(
   candidates: readonly Replica[],
   position: WalPosition,
   waitMs: number,
-  cancelling: Cancelling | undefined,
+  cancelling: Cancelling,
 ): Promise<Replica | undefined> {
-  if (cancelling?.isOver === true) return undefined
+  if (cancelling.isOver) return undefined
   const { promise, resolve } = Promise.withResolvers<Replica | undefined>()
   const giveUp = (): void => resolve(undefined)
   let left = candidates.length
@@ -23,12 +23,12 @@ export async function firstToReach(
     }),
   )
   const timer = setTimeout(giveUp, waitMs)
-  const stopListening = cancelling?.listen(giveUp)
+  const stopListening = cancelling.listen(giveUp)
   try {
     return await promise
   } finally {
     clearTimeout(timer)
-    stopListening?.()
+    stopListening()
     for (const stop of stops) stop()
   }
 }

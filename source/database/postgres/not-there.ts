@@ -1,4 +1,5 @@
 import type { FallbackReason } from '../replicas.ts'
+import type { Cancelling } from './cancelling.ts'
 import type { CarriedOut } from './carried-out.ts'
 import type { Replica } from './replica.ts'
 import { answerIn, troubleOf } from './replica-check.ts'
@@ -21,11 +22,17 @@ export function isNotThere(error: unknown): error is NotThere {
   return error instanceof NotThere
 }
 
+/** Of a wait for the replica that was ended because nobody waits for its answer any more: it says nothing of the replica. */
+export function notWaitedFor(replica: Replica): Error {
+  return new NotThere(replica, 'behind', undefined)
+}
+
 /** What a statement was sent for, and where. */
 export interface SentTo {
   readonly set: ReplicaSet
   readonly reading: Reading
   readonly choice: Choice & { readonly replica: Replica }
+  readonly cancelling: Cancelling
 }
 
 /**

@@ -6,6 +6,7 @@ import type { DatabaseConnection as KyselyConnection } from 'kysely'
 import type { Database, DatabaseConnection, PoolSize, ReadingUnit, Reads, Renewal } from '../database.ts'
 import type { Provide } from '../lent-connection.ts'
 import { ALLOWED_CONNECTIONS, configuredPool } from './configured-pool.ts'
+import { Cancelling } from './cancelling.ts'
 import { ClientPool } from './client-pool.ts'
 import type { PooledClient } from './pooled-client.ts'
 import type { PoolReport } from '../pool-report.ts'
@@ -83,6 +84,7 @@ export class PostgresDatabase implements Database {
       set,
       reading: { em, unit },
       user: unit.user,
+      cancelling: new Cancelling(),
       startOf: (held) => startOf(options, context, held),
       onPrimary: () => this.#beginOn(this.#driver.getConnection('write'), options, em, unit),
     })

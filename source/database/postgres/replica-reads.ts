@@ -55,7 +55,8 @@ export class ReplicaReads implements Reads {
       if (cancelling.isOver) admitHere(statementKind(query.sql, 'postgresql'))
       if (replica === undefined) return await primary.execute(query, admitHere)
       try {
-        return await this.#executeOver({ set, reading, choice: { replica, servedBy } }, query, admitHere)
+        const sent = { set, reading, choice: { replica, servedBy }, cancelling }
+        return await this.#executeOver(sent, query, admitHere)
       } catch (error) {
         tries.failed(replica, error)
       }
@@ -64,14 +65,15 @@ export class ReplicaReads implements Reads {
 
   async #executeOver(sent: SentTo, query: CompiledQuery, admit: Admit): Promise<StatementResult> {
     const { set, reading, user, role } = this.#parts
-    const { replica } = sent.choice
+    const { choice, cancelling } = sent
+    const { replica } = choice
     const carried = new CarriedOut()
     let held: PooledClient | undefined
     let result: Results
     replica.inFlight++
     set.watch.suspect(replica)
     try {
-      held = await takeFrom(replica, { role, em: reading.em, user, cancelling: this.#cancelling })
+      held = await takeFrom(replica, { role, em: reading.em, user, cancelling })
       this.#held.add(held)
       held.left.note(query.sql, admit(statementKind(query.sql, 'postgresql'), held.backend))
       result = await readAlone(held, this.#transaction, query.sql, query.parameters, carried)
@@ -92,19 +94,17 @@ export class ReplicaReads implements Reads {
   /** @throws ReplicaLostError where it has handed out rows, and the replica breaks off */
   async *stream(query: CompiledQuery, chunkSize: number, admit: Admit): AsyncIterable<unknown[]> {
     const { set, reading, role, primary } = this.#parts
-    const tries = new Tries(set, reading)
+    const cancelling = this.#cancelling
+    const tries = new Tries(set, reading, cancelling)
     for (;;) {
       const { replica, servedBy } = await tries.next()
       const admitHere: Admit = (kind, backend) => admit(kind, backend, servedBy)
+      if (cancelling.isOver) admitHere(statementKind(query.sql, 'postgresql'))
       if (replica === undefined) return yield* primary.stream(query, chunkSize, admitHere)
+      const sent = { set, reading, choice: { replica, servedBy }, cancelling }
       let hasRows = false
       try {
-        for await (const rows of this.#streamOver(
-          { set, reading, choice: { replica, servedBy } },
-          query,
-          chunkSize,
-          admitHere,
-        )) {
+        for await (const rows of this.#streamOver(sent, query, chunkSize, admitHere)) {
           hasRows = true
           yield rows
         }
@@ -124,14 +124,15 @@ export class ReplicaReads implements Reads {
     admit: Admit,
   ): AsyncIterable<unknown[]> {
     const { set, reading, user, role } = this.#parts
-    const { replica } = sent.choice
+    const { choice, cancelling } = sent
+    const { replica } = choice
     replica.inFlight++
     set.watch.suspect(replica)
     const leave = set.streams(reading.em, replica)
     let held: PooledClient | undefined
     let connection: PostgresConnection | undefined
     try {
-      held = await takeFrom(replica, { role, em: reading.em, user })
+      held = await takeFrom(replica, { role, em: reading.em, user, cancelling })
       this.#held.add(held)
       held.left.note(sql, admit(statementKind(sql, 'postgresql'), held.backend))
       const start = this.#transaction.start

@@ -50,7 +50,7 @@ export interface Attempt {
   readonly tried: ReadonlySet<Replica>
   /** That of the last of them. */
   readonly trouble: FallbackReason | undefined
-  readonly cancelling: Cancelling | undefined
+  readonly cancelling: Cancelling
 }
 
 /** Where a statement is to be sent. */
@@ -174,7 +174,7 @@ export class ReplicaSet {
     const waitedMs = performance.now() - since
     if (arrived !== undefined) return onReplica(arrived, required, waitedMs)
     // Nobody waits for its answer any more.
-    if (cancelling?.isOver === true) return { replica: undefined, servedBy: { server: 'primary', waitedMs, required } }
+    if (cancelling.isOver) return { replica: undefined, servedBy: { server: 'primary', waitedMs, required } }
     const isBehind = candidates.some((replica) => isFree(replica, place, tried))
     const reason = isBehind ? 'behind' : (trouble ?? this.#trouble())
     if (otherwise === 'error' || this.#primary.isInRecovery)

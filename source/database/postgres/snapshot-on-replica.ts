@@ -4,6 +4,7 @@ import { ReplicaLostError } from '../errors.ts'
 import type { ServedBy } from '../replicas.ts'
 import { rollBackAndRelease } from '../roll-back-and-release.ts'
 import { statementKind, type StatementKind } from '../statement-kind.ts'
+import type { Cancelling } from './cancelling.ts'
 import { assertThere, isNotThere, judged } from './not-there.ts'
 import type { PooledClient } from './pooled-client.ts'
 import { PostgresConnection } from './postgres-connection.ts'
@@ -18,6 +19,7 @@ interface SnapshotParts {
   readonly set: ReplicaSet
   readonly reading: Reading
   readonly user: ConnectionUser | undefined
+  readonly cancelling: Cancelling
   /** Begins the transaction over that client. */
   readonly startOf: (held: PooledClient) => readonly string[]
   /** Takes a connection to the primary. */
@@ -58,7 +60,7 @@ export class SnapshotOnReplica implements DatabaseConnection {
 
   /** @throws as {@link ReplicaSet.choose}, and what the primary's pool throws */
   static async open(parts: SnapshotParts): Promise<SnapshotOnReplica> {
-    const tries = new Tries(parts.set, parts.reading)
+    const tries = new Tries(parts.set, parts.reading, parts.cancelling)
     return new SnapshotOnReplica(parts, tries, await openNext(parts, tries))
   }
 
@@ -181,13 +183,13 @@ export class SnapshotOnReplica implements DatabaseConnection {
 }
 
 async function openNext(parts: SnapshotParts, tries: Tries): Promise<Opened> {
-  const { set, reading, role, user, startOf, onPrimary } = parts
+  const { set, reading, role, user, startOf, onPrimary, cancelling } = parts
   for (;;) {
     const { replica, servedBy } = await tries.next()
     if (replica === undefined) return { connection: await onPrimary(), replica, servedBy }
-    const sent = { set, reading, choice: { replica, servedBy } }
+    const sent = { set, reading, choice: { replica, servedBy }, cancelling }
     try {
-      const held = await takeFrom(replica, { role, em: reading.em, user })
+      const held = await takeFrom(replica, { role, em: reading.em, user, cancelling })
       const connection = new PostgresConnection(held, {
         role,
         start: [...CHECK, ...startOf(held)],

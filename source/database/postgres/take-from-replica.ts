@@ -3,6 +3,7 @@ import type { ConnectionUser } from '../connection-waits.ts'
 import { ConnectionLostError } from '../errors.ts'
 import { SqlassistError } from '../../transaction/index.ts'
 import type { Cancelling } from './cancelling.ts'
+import { isNotThere, notWaitedFor } from './not-there.ts'
 import type { PooledClient } from './pooled-client.ts'
 import type { Replica } from './replica.ts'
 
@@ -11,32 +12,36 @@ export interface Taker {
   readonly role: string
   readonly em: SqlEntityManager
   readonly user: ConnectionUser | undefined
-  readonly cancelling?: Cancelling | undefined
+  readonly cancelling: Cancelling
 }
 
 /**
- * Takes a client from the pool of a replica. Where the replica is found to be down meanwhile, the wait is over.
- * @throws ConnectionLostError, with what kept the connection from being opened; ConnectionDeadlockError
+ * Takes a client from the pool of a replica. Where the replica is found to be down meanwhile, the wait is over, and
+ * where it is cancelled.
+ * @throws ConnectionLostError, with what kept the connection from being opened; ConnectionDeadlockError; NotThere, where cancelled
  */
 export async function takeFrom(replica: Replica, { role, em, user, cancelling }: Taker): Promise<PooledClient> {
   if (!replica.isUsable)
     throw new ConnectionLostError(role, new Error(`the replica ${replica.name} is ${replica.state}`))
   const { promise, resolve, reject } = Promise.withResolvers<PooledClient>()
-  let isOver = false
+  let ending: Error | undefined
   const end = (error: Error): void => {
-    isOver = true
+    ending ??= error
     reject(error)
   }
   const stop = replica.onLeave(end)
-  const stopListening = cancelling?.listen(() => end(new Error('nobody waits for the statement any more')))
-  // A client that comes too late leads to a server that was given up.
-  replica.clients.take(em, false, user).then((held) => (isOver ? void held.release(true) : resolve(held)), reject)
+  const stopListening = cancelling.listen(() => end(notWaitedFor(replica)))
+  replica.clients.take(em, false, user).then((held) => {
+    if (ending === undefined) resolve(held)
+    // A client that comes too late may lead to a server that was given up.
+    else void held.release(!isNotThere(ending))
+  }, reject)
   try {
     return await promise
   } catch (error) {
-    throw error instanceof SqlassistError ? error : new ConnectionLostError(role, error)
+    throw error instanceof SqlassistError || isNotThere(error) ? error : new ConnectionLostError(role, error)
   } finally {
     stop()
-    stopListening?.()
+    stopListening()
   }
 }

@@ -8,11 +8,11 @@ import type { Choice, Reading, ReplicaSet } from './replica-set.ts'
 export class Tries {
   readonly #set: ReplicaSet
   readonly #reading: Reading
-  readonly #cancelling: Cancelling | undefined
+  readonly #cancelling: Cancelling
   readonly #tried = new Set<Replica>()
   #trouble: FallbackReason | undefined
 
-  constructor(set: ReplicaSet, reading: Reading, cancelling?: Cancelling) {
+  constructor(set: ReplicaSet, reading: Reading, cancelling: Cancelling) {
     this.#set = set
     this.#reading = reading
     this.#cancelling = cancelling
