@@ -1,4 +1,5 @@
 import type { BeginOptions } from './begin-options.ts'
+import type { Cancellable } from './cancelling.ts'
 import type { ConnectionSource, ConnectionUser } from './connection-waits.ts'
 import type { Decisions } from './decisions.ts'
 import type { Provide } from './lent-connection.ts'
@@ -197,9 +198,14 @@ export interface Database {
   reads(connection: AbstractSqlConnection, em: SqlEntityManager, options: BeginOptions, unit: ReadingUnit): Reads
   /**
    * Takes a connection for a transaction of `em`, begun by then or together with its first statement. Nothing stays
-   * checked out when that fails. @throws ConnectionDeadlockError
+   * checked out when that fails. Where it is cancelled, a wait for a replica is over. @throws ConnectionDeadlockError
    */
-  begin(options: BeginOptions, em: SqlEntityManager, unit: ReadingUnit): Promise<DatabaseConnection>
+  begin(
+    options: BeginOptions,
+    em: SqlEntityManager,
+    unit: ReadingUnit,
+    cancellable: Cancellable,
+  ): Promise<DatabaseConnection>
   /** Where the connections to the primary come from. */
   readonly source: ConnectionSource
   /**

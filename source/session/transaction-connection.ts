@@ -1,5 +1,6 @@
 import type { SqlEntityManager } from '@mikro-orm/sql'
 import type { BeginOptions } from '../database/begin-options.ts'
+import { Cancelling, type Cancellable } from '../database/cancelling.ts'
 import type { CommitAnswer, Database, DatabaseConnection, Doubt, PrepareAnswer } from '../database/database.ts'
 import { rollBackAndRelease } from '../database/roll-back-and-release.ts'
 import { StatementQueue } from '../database/statement-queue.ts'
@@ -31,14 +32,14 @@ export interface Predecessor {
  * `unopened` -> `opening` -> `open` -> `ended`; from each of them straight to `ended`. A connection that could not be taken
  * stays `opening`: each further use fails with the same error, since a later BEGIN would begin another transaction.
  */
-export class TransactionConnection {
+export class TransactionConnection implements Cancellable {
   readonly #queue = new StatementQueue()
   readonly #source: ConnectionSource
   readonly #tooLate: () => Error
   #state: 'unopened' | 'opening' | 'open' | 'ended' = 'unopened'
   #opening: Promise<DatabaseConnection> | undefined
   #connection: DatabaseConnection | undefined
-  #isCancelled = false
+  #cancelling: Cancelling | undefined
 
   /** `tooLate` makes the error for a use after the end. */
   constructor(source: ConnectionSource, tooLate: () => Error) {
@@ -56,7 +57,12 @@ export class TransactionConnection {
   }
 
   get isCancelled(): boolean {
-    return this.#isCancelled
+    return this.#cancelling?.isOver === true
+  }
+
+  /** Made for those who ask: most connections are there at once. */
+  get cancelling(): Cancelling {
+    return (this.#cancelling ??= new Cancelling())
   }
 
   /** Whether it waits for its connection. */
@@ -86,7 +92,7 @@ export class TransactionConnection {
 
   /** The connection, as far as it is known without waiting that the database would commit. */
   get isIntact(): boolean {
-    const isUsable = this.#state === 'open' && !this.#isCancelled && this.isIdle
+    const isUsable = this.#state === 'open' && !this.isCancelled && this.isIdle
     return isUsable && this.#connection?.isIntact === true
   }
 
@@ -101,7 +107,7 @@ export class TransactionConnection {
 
   /** @throws what `tooLate` makes, after the end or where it was cancelled */
   assertOpen(): void {
-    if (this.#state === 'ended' || this.#isCancelled) throw this.#tooLate()
+    if (this.#state === 'ended' || this.isCancelled) throw this.#tooLate()
   }
 
   /** The connection, where it is taken already. */
@@ -113,12 +119,18 @@ export class TransactionConnection {
   async open(): Promise<DatabaseConnection> {
     if (this.#opening === undefined) {
       this.#state = 'opening'
-      this.#opening = take(this.#source)
+      this.#opening = take(this.#source, this)
     }
-    this.#connection = await this.#opening
+    try {
+      this.#connection = await this.#opening
+    } catch (error) {
+      // The wait for it may have been ended.
+      if (this.isCancelled) throw this.#tooLate()
+      throw error
+    }
     if (this.#state === 'opening') this.#state = 'open'
     // The wait for the connection may have outlasted the need for it.
-    if (this.#isCancelled) throw this.#tooLate()
+    if (this.isCancelled) throw this.#tooLate()
     return this.#connection
   }
 
@@ -136,7 +148,7 @@ export class TransactionConnection {
 
   /** Has the database give up the statement on its way; no further one is sent. */
   cancel(): void {
-    this.#isCancelled = true
+    this.cancelling.cancel()
     this.cancelStatement()
   }
 
@@ -215,8 +227,11 @@ export function releaseAfter(
 }
 
 // Async, so that what is thrown rejects: the failure of the first statement stays that of the transaction.
-async function take({ database, em, mode, role, unit, after }: ConnectionSource): Promise<DatabaseConnection> {
+async function take(
+  { database, em, mode, role, unit, after }: ConnectionSource,
+  cancellable: Cancellable,
+): Promise<DatabaseConnection> {
   if (after !== undefined) await after.whenOver()
   unit.beforeBegin?.(role)
-  return await database.begin(mode.begin, em, unit)
+  return await database.begin(mode.begin, em, unit, cancellable)
 }

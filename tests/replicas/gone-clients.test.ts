@@ -54,6 +54,7 @@ const stream = async (reader: SqlEntityManager): Promise<void> => {
 for (const { name, readOnly, work } of [
   { name: 'a statement', readOnly: true, work: count },
   { name: 'a stream', readOnly: true, work: stream },
+  { name: 'a snapshot', readOnly: 'snapshot', work: count },
 ] as const) {
   test(`the wait of ${name} for a replica ends`, async (world) => {
     const { cluster, heard } = world

@@ -1,4 +1,4 @@
-import type { Cancelling } from './cancelling.ts'
+import type { Cancelling } from '../cancelling.ts'
 import type { WalPosition } from '../wal-position.ts'
 import type { Replica } from './replica.ts'
 

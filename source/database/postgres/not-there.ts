@@ -1,5 +1,5 @@
 import type { FallbackReason } from '../replicas.ts'
-import type { Cancelling } from './cancelling.ts'
+import type { Cancelling } from '../cancelling.ts'
 import type { CarriedOut } from './carried-out.ts'
 import type { Replica } from './replica.ts'
 import { answerIn, troubleOf } from './replica-check.ts'

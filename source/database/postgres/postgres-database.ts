@@ -1,12 +1,12 @@
 import type { SessionContext } from '@mikro-orm/core'
 import type { AbstractSqlConnection, AbstractSqlDriver, SqlEntityManager } from '@mikro-orm/sql'
 import { connectionFor, type BeginOptions } from '../begin-options.ts'
+import type { Cancellable } from '../cancelling.ts'
 import type { ConnectionSource } from '../connection-waits.ts'
 import type { DatabaseConnection as KyselyConnection } from 'kysely'
 import type { Database, DatabaseConnection, PoolSize, ReadingUnit, Reads, Renewal } from '../database.ts'
 import type { Provide } from '../lent-connection.ts'
 import { ALLOWED_CONNECTIONS, configuredPool } from './configured-pool.ts'
-import { Cancelling } from './cancelling.ts'
 import { ClientPool } from './client-pool.ts'
 import type { PooledClient } from './pooled-client.ts'
 import type { PoolReport } from '../pool-report.ts'
@@ -74,7 +74,12 @@ export class PostgresDatabase implements Database {
     return new PostgresReads(this.#role, source, this.#streaming)
   }
 
-  async begin(options: BeginOptions, em: SqlEntityManager, unit: ReadingUnit): Promise<DatabaseConnection> {
+  async begin(
+    options: BeginOptions,
+    em: SqlEntityManager,
+    unit: ReadingUnit,
+    cancellable: Cancellable,
+  ): Promise<DatabaseConnection> {
     const { set } = this.replication
     const isOnReplica = set !== undefined && connectionFor(options) === 'read'
     if (!isOnReplica) return await this.#beginOn(this.#driver.getConnection(connectionFor(options)), options, em, unit)
@@ -84,7 +89,7 @@ export class PostgresDatabase implements Database {
       set,
       reading: { em, unit },
       user: unit.user,
-      cancelling: new Cancelling(),
+      cancelling: cancellable.cancelling,
       startOf: (held) => startOf(options, context, held),
       onPrimary: () => this.#beginOn(this.#driver.getConnection('write'), options, em, unit),
     })

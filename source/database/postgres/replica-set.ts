@@ -11,7 +11,7 @@ import type {
   ServedBy,
 } from '../replicas.ts'
 import { formatPosition, laterOf, UNKNOWN_POSITION, type WalPosition } from '../wal-position.ts'
-import type { Cancelling } from './cancelling.ts'
+import type { Cancelling } from '../cancelling.ts'
 import { firstToReach } from './first-to-reach.ts'
 import type { PrimaryWatch } from './primary-watch.ts'
 import type { Replica } from './replica.ts'

@@ -1,10 +1,10 @@
 import type { ConnectionUser } from '../connection-waits.ts'
 import type { CommitAnswer, DatabaseConnection, Doubt, Exclusive, StatementResult } from '../database.ts'
-import { ReplicaLostError } from '../errors.ts'
+import { ConnectionLostError, ReplicaLostError } from '../errors.ts'
 import type { ServedBy } from '../replicas.ts'
 import { rollBackAndRelease } from '../roll-back-and-release.ts'
 import { statementKind, type StatementKind } from '../statement-kind.ts'
-import type { Cancelling } from './cancelling.ts'
+import type { Cancelling } from '../cancelling.ts'
 import { assertThere, isNotThere, judged } from './not-there.ts'
 import type { PooledClient } from './pooled-client.ts'
 import { PostgresConnection } from './postgres-connection.ts'
@@ -186,6 +186,7 @@ async function openNext(parts: SnapshotParts, tries: Tries): Promise<Opened> {
   const { set, reading, role, user, startOf, onPrimary, cancelling } = parts
   for (;;) {
     const { replica, servedBy } = await tries.next()
+    if (cancelling.isOver) throw new ConnectionLostError(role, new Error('nobody waits for the snapshot any more'))
     if (replica === undefined) return { connection: await onPrimary(), replica, servedBy }
     const sent = { set, reading, choice: { replica, servedBy }, cancelling }
     try {

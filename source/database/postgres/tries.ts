@@ -1,5 +1,5 @@
 import type { FallbackReason } from '../replicas.ts'
-import type { Cancelling } from './cancelling.ts'
+import type { Cancelling } from '../cancelling.ts'
 import { isNotThere } from './not-there.ts'
 import type { Replica } from './replica.ts'
 import type { Choice, Reading, ReplicaSet } from './replica-set.ts'

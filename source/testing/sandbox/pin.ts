@@ -1,4 +1,5 @@
 import type { SqlEntityManager } from '@mikro-orm/sql'
+import { Cancelling } from '../../database/cancelling.ts'
 import type { Database } from '../../database/database.ts'
 import { StatementQueue } from '../../database/statement-queue.ts'
 import type { Engine } from '../../role/engine.ts'
@@ -69,7 +70,7 @@ export class Pin {
   async #open(level: number): Promise<void> {
     const { engine, database } = this.#of
     const em = engine.options.orm.em.fork({ disableContextResolution: true }) as SqlEntityManager
-    const connection = await database.begin({}, em, {})
+    const connection = await database.begin({}, em, {}, { cancelling: new Cancelling() })
     const pinned = new PinnedConnection(connection, database.dialect)
     const sequences = await this.#sequences(pinned)
     this.#levels.push({ level, sequences })
