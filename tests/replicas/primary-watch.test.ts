@@ -2,10 +2,12 @@
 import pg from 'pg'
 import * as assert from 'uvu/assert'
 import { PrimaryWatch } from '../../source/database/postgres/primary-watch.ts'
+import { ReplicaWatch } from '../../source/database/postgres/replica-watch.ts'
 import { ServerLine } from '../../source/database/postgres/server-line.ts'
 import type { PoolOfClients } from '../../source/database/postgres/side-connection.ts'
 import { parsePosition } from '../../source/database/wal-position.ts'
 import { postgres } from '../support/postgres.ts'
+import { rejection } from '../support/rejection.ts'
 import { secondLook, type SecondLook } from '../support/second-look.ts'
 import { suite } from '../support/suite.ts'
 import { openWire, type Wire } from '../support/wire.ts'
@@ -20,14 +22,17 @@ const test = suite<World>('what the primary is asked')
 
 const QUESTION = /pg_current_wal_flush_lsn/
 
+function poolOver({ url }: Wire): PoolOfClients {
+  return new pg.Pool({ connectionString: url }) as unknown as PoolOfClients
+}
+
 test.before(async (world) => {
   const { url } = await postgres()
   world.wire = await openWire(url)
   world.look = await secondLook(url)
 })
 test.before.each((world) => {
-  const pool = new pg.Pool({ connectionString: world.wire.url })
-  world.primary = new PrimaryWatch(new ServerLine(async () => pool as unknown as PoolOfClients), 1000)
+  world.primary = new PrimaryWatch(new ServerLine(async () => poolOver(world.wire)), 1000)
   world.wire.reset()
 })
 test.after.each(({ primary }) => primary.close())
@@ -66,6 +71,32 @@ test('a position stands that was reached while an older answer was on its way', 
   const checked = world.primary.checked(position)
   release()
   assert.is(await checked, position)
+})
+
+test('a watch that is stopped before its first answer has not begun', async ({ wire, primary }) => {
+  const watch = new ReplicaWatch([], primary, () => undefined)
+  const held = wire.hold(QUESTION, 'answer')
+  const using = watch.use()
+  await held.reached
+  watch.stop()
+  await using
+  held.release()
+  const again = watch.use()
+  assert.instance(again, Promise)
+  await again
+  assert.is(watch.use(), undefined)
+  assert.is(primary.identity?.system?.length, 19)
+  watch.stop()
+})
+
+test('a connection that is closed before its pool is there is not opened', async ({ wire }) => {
+  const { promise, resolve } = Promise.withResolvers<PoolOfClients>()
+  const line = new ServerLine(() => promise)
+  const asking = rejection(line.ask('select 1', 60_000))
+  line.close()
+  resolve(poolOver(wire))
+  assert.match((await asking).message, /closed before it was open/)
+  assert.is(wire.connections, 0)
 })
 
 test.run()

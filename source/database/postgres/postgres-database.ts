@@ -159,6 +159,8 @@ export class PostgresDatabase implements Database {
   async closing(): Promise<(isClosed: boolean) => Promise<void>> {
     this.replication.stop()
     const ends = await Promise.all(Array.from(this.#sources.values(), (source) => source.drained()))
+    // Those who were waited for may have used it.
+    this.replication.stop()
     return async (isClosed) => void (isClosed && (await Promise.all(ends.map((end) => end()))))
   }
 

@@ -74,7 +74,7 @@ export class PostgresReplication implements Replication {
   }
 
   follow({ rules, assertSameDatabase, changed }: FollowOptions): (position: WalPosition) => void {
-    const line = new ServerLine(() => this.#clientsOf(this.#driver.getConnection('write')).pool())
+    const line = new ServerLine(() => this.#clientsOf(this.#driver.getConnection('write')).poolAside())
     const primary = new PrimaryWatch(line, rules.maxLagMs)
     const replicas = replicasOf(this.#driver).map(
       (connection) =>

@@ -32,6 +32,8 @@ export class ReplicaWatch {
   readonly #suspected = new Set<Replica>()
   #beginning: Promise<void> | undefined
   #isWatching = false
+  /** How often it was stopped: what was begun before is over. */
+  #stopped = 0
   #lastUse = 0
 
   /** `changed` is called with each replica whose state is another one. */
@@ -45,11 +47,15 @@ export class ReplicaWatch {
   use(): Promise<void> | undefined {
     this.#lastUse = performance.now()
     if (this.#isWatching) return undefined
-    return (this.#beginning ??= this.#begin().finally(() => (this.#beginning = undefined)))
+    return (this.#beginning ??= this.#begin())
   }
 
   async #begin(): Promise<void> {
-    await this.#primary.ask()
+    const stopped = this.#stopped
+    // What was asked before it was stopped has no answer.
+    await this.#primary.askAnew()
+    if (stopped !== this.#stopped) return
+    this.#beginning = undefined
     this.#isWatching = true
     this.#sample()
     for (const replica of this.#replicas) this.#watch(replica, 0)
@@ -70,11 +76,12 @@ export class ReplicaWatch {
   }
 
   async #probe(replica: Replica): Promise<void> {
+    const stopped = this.#stopped
     try {
       await replica.probe()
     } catch (error) {
       // What was stopped meanwhile says nothing of the server.
-      if (this.#isWatching) this.markDown(replica, error)
+      if (stopped === this.#stopped) this.markDown(replica, error)
     }
   }
 
@@ -93,6 +100,8 @@ export class ReplicaWatch {
       if (performance.now() - this.#lastUse > UNUSED_MS) this.stop()
       else void work()
     }, milliseconds)
+    // What was stopped and begun anew may have left another one.
+    clearTimeout(this.#timers.get(what))
     this.#timers.set(what, timer.unref())
   }
 
@@ -171,6 +180,8 @@ export class ReplicaWatch {
 
   /** Asks no more, and closes what it asks by. A use begins it anew. */
   stop(): void {
+    this.#stopped++
+    this.#beginning = undefined
     this.#isWatching = false
     for (const timer of this.#timers.values()) clearTimeout(timer)
     this.#timers.clear()

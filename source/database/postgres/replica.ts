@@ -58,7 +58,7 @@ export class Replica {
     this.name = name
     this.clients = clients
     this.#judge = (probed) => judge(this, probed)
-    this.#line = new ServerLine(() => clients.pool())
+    this.#line = new ServerLine(() => clients.poolAside())
   }
 
   get isUsable(): boolean {

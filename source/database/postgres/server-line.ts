@@ -29,21 +29,24 @@ export class ServerLine {
   #opening: Promise<Client> | undefined
   #client: Client | undefined
   #mayAskSystem = true
+  /** How often it was closed: what was begun before is over. */
+  #closed = 0
 
   constructor(pool: () => Promise<PoolOfClients>) {
     this.#pool = pool
   }
 
-  /** @throws the driver's error, or one that says that there was no answer in `limitMs` */
+  /** @throws the driver's error, or one that says that there was no answer in `limitMs`, or that it was closed meanwhile */
   async ask<Row extends object>(sql: string, limitMs: number): Promise<Answered<Row>> {
     const { promise: over, reject } = Promise.withResolvers<never>()
     const late = (): void => reject(new Error(`there was no answer in ${limitMs} ms`))
     // Where this process was busy, the answer is there and was not read: it is, before the next turn but one.
     const timer = setTimeout(() => setImmediate(() => setImmediate(late)), limitMs)
+    const closed = this.#closed
     try {
       return await Promise.race([this.#ask<Row>(sql), over])
     } catch (error) {
-      this.close()
+      if (closed === this.#closed) this.close()
       throw error
     } finally {
       clearTimeout(timer)
@@ -69,7 +72,9 @@ export class ServerLine {
   }
 
   async #open(): Promise<Client> {
+    const closed = this.#closed
     const { Client: PgClient, options } = await this.#pool()
+    if (closed !== this.#closed) throw new Error('the connection was closed before it was open')
     // The password of a pool is not enumerable.
     const client = new PgClient({ ...LIMITS, ...options, password: options.password })
     this.#client = client
@@ -90,6 +95,7 @@ export class ServerLine {
   /** Closes the connection; the next question opens another. */
   close(): void {
     const client = this.#client
+    this.#closed++
     this.#client = undefined
     this.#opening = undefined
     if (client !== undefined) cutOff(client)
