@@ -175,8 +175,6 @@ export interface Replication {
   follow(options: FollowOptions): (position: WalPosition) => void
   /** The cluster and the database; undefined where its user may not ask for that. @throws the driver's error */
   identity(): Promise<ClusterIdentity | undefined>
-  /** Host and port of each replica. */
-  readonly names: readonly string[]
   /** The replicas as they are now; empty where it does not read from any. */
   report(): ReplicaReport[]
   /** How many statements went to the primary, by why. */

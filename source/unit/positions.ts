@@ -37,7 +37,8 @@ export type ReadPositions = () => PositionsByRole | Promise<PositionsByRole>
 
 /** What the reads of one unit of work have to show: what it was given, and what it has committed. */
 export class UnitPositions implements OwnPositions {
-  readonly #committed = new Map<string, WalPosition>()
+  /** Undefined for a unit that has committed nothing that replicas are to show. */
+  #committed: Map<string, WalPosition> | undefined
   readonly #read: ReadPositions | undefined
   #given: PositionsByRole | Promise<PositionsByRole> | undefined
 
@@ -48,16 +49,17 @@ export class UnitPositions implements OwnPositions {
   /** Takes over a commit of a role that replicas are to show. Where its position is not known, its reads go to the primary. */
   raise(role: string, position: WalPosition | undefined): void {
     if (position === undefined) warnOfUnknown(role)
+    this.#committed ??= new Map()
     this.#committed.set(role, laterOf(this.committed(role), position ?? UNKNOWN_POSITION))
   }
 
   /** Whether it has committed anything that replicas are to show. */
   get isRaised(): boolean {
-    return this.#committed.size > 0
+    return this.#committed !== undefined
   }
 
   committed(role: string): WalPosition {
-    return this.#committed.get(role) ?? 0n
+    return this.#committed?.get(role) ?? 0n
   }
 
   given(role: string): WalPosition | Promise<WalPosition> {
@@ -73,7 +75,7 @@ export class UnitPositions implements OwnPositions {
   get all(): PositionsByRole {
     const given = this.#allGiven()
     // What was given may be made up, or lost by a failover: where there is a commit of its own, that is behind it.
-    return new Map([...(given instanceof Promise ? NONE : given), ...this.#committed])
+    return new Map([...(given instanceof Promise ? NONE : given), ...(this.#committed ?? NONE)])
   }
 
   /**
@@ -82,7 +84,7 @@ export class UnitPositions implements OwnPositions {
    */
   latest(lastCommit: (role: string) => WalPosition): PositionsByRole {
     const all = new Map(this.all)
-    for (const [role, position] of this.#committed) {
+    for (const [role, position] of this.#committed ?? NONE) {
       if (position !== UNKNOWN_POSITION) all.set(role, laterOf(position, lastCommit(role)))
     }
     return all

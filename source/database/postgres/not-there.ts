@@ -3,7 +3,7 @@ import type { Cancelling } from '../cancelling.ts'
 import type { CarriedOut } from './carried-out.ts'
 import type { Replica } from './replica.ts'
 import { answerIn, troubleOf } from './replica-check.ts'
-import type { Choice, Reading, ReplicaSet } from './replica-set.ts'
+import type { Reading, ReplicaChoice, ReplicaSet } from './replica-set.ts'
 
 /** A replica could not answer, for a reason of its own; another server can. It never leaves this room. */
 class NotThere extends Error {
@@ -31,7 +31,7 @@ export function notWaitedFor(replica: Replica): Error {
 export interface SentTo {
   readonly set: ReplicaSet
   readonly reading: Reading
-  readonly choice: Choice & { readonly replica: Replica }
+  readonly choice: ReplicaChoice
   readonly cancelling: Cancelling
 }
 

@@ -21,6 +21,7 @@ export class PostgresReplication implements Replication {
   readonly #clientsOf: (connection: AbstractSqlConnection) => ClientPool
   readonly #aside: Aside
   readonly #hearing: ((position: WalPosition) => void)[] = []
+  #commits: CommitPositions | undefined
   #set: ReplicaSet | undefined
   #lastCommit: WalPosition = 0n
 
@@ -43,14 +44,7 @@ export class PostgresReplication implements Replication {
 
   /** Given where somebody wants to know where its commits are. */
   get commits(): CommitPositions | undefined {
-    if (this.#hearing.length === 0) return undefined
-    return {
-      ask: () => askPosition(this.#aside),
-      heard: (position) => {
-        this.#lastCommit = position
-        for (const hear of this.#hearing) hear(position)
-      },
-    }
+    return this.#commits
   }
 
   get lastCommit(): WalPosition {
@@ -58,19 +52,21 @@ export class PostgresReplication implements Replication {
   }
 
   get reportsCommits(): boolean {
-    return this.#hearing.length > 0
+    return this.#commits !== undefined
   }
 
   reportCommits(heard: (position: WalPosition) => void): void {
     this.#hearing.push(heard)
+    this.#commits ??= { ask: () => askPosition(this.#aside), heard: (position) => this.#heard(position) }
+  }
+
+  #heard(position: WalPosition): void {
+    this.#lastCommit = position
+    for (const hear of this.#hearing) hear(position)
   }
 
   get isFollowing(): boolean {
     return this.#set !== undefined
-  }
-
-  get names(): readonly string[] {
-    return replicasOf(this.#driver).map((connection) => serverOf(connection))
   }
 
   follow({ rules, assertSameDatabase, changed }: FollowOptions): (position: WalPosition) => void {

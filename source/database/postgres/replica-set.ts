@@ -60,6 +60,11 @@ export interface Choice {
   readonly servedBy: ServedBy
 }
 
+/** Where a replica was chosen. */
+export interface ReplicaChoice extends Choice {
+  readonly replica: Replica
+}
+
 interface SetParts {
   readonly role: string
   readonly rules: ReplicaRules
@@ -192,8 +197,7 @@ export class ReplicaSet {
   }
 
   /** Notes what a replica has answered to the check in front of a statement: whether the statement shows what it has to. */
-  accepts(reading: Reading, { replica, servedBy }: Choice, answer: ReplicaAnswer): boolean {
-    if (replica === undefined) return true
+  accepts(reading: Reading, { replica, servedBy }: ReplicaChoice, answer: ReplicaAnswer): boolean {
     if (!this.watch.noteChecked(replica, answer)) return false
     // Another connection may lead to another server, so that only this answer counts.
     if (answer.isInRecovery && answer.position < (servedBy.required?.position ?? 0n)) return false
