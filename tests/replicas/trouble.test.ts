@@ -20,6 +20,7 @@ import {
   type ReplicaEngines,
 } from '../support/replicas.ts'
 import { secondLook } from '../support/second-look.ts'
+import type { Standby } from '../support/standby.ts'
 import { suite } from '../support/suite.ts'
 import { until } from '../support/until.ts'
 import { warnings } from '../support/warnings.ts'
@@ -49,6 +50,18 @@ async function over(world: World, cluster: Cluster, options: Partial<EngineOptio
 
 async function newCluster(world: World, count: number, ofStandbys?: Record<string, string>): Promise<Cluster> {
   return (world.own = await startCluster(count, {}, ofStandbys))
+}
+
+/** An application over a new primary and a replica, which has answered. */
+async function overOne(
+  world: World,
+  options?: Partial<EngineOptions>,
+  ofStandby?: Record<string, string>,
+): Promise<Cluster & { readonly standby: Standby }> {
+  const cluster = await newCluster(world, 1, ofStandby)
+  await over(world, cluster, options)
+  await whichAnswers(world)
+  return { ...cluster, standby: cluster.standbys[0]! }
 }
 
 /** The value of `sql` in a unit of work of its own. */
@@ -140,21 +153,22 @@ test('one whose replay is paused falls out when the primary has gone on for maxL
 
 for (const readOnly of [true, 'snapshot'] as const) {
   test(`the answer to a long statement says nothing of where the replica is by then, with readOnly: ${readOnly}`, async (world) => {
-    const cluster = await newCluster(world, 1)
-    await over(world, cluster, { readOnly, replicaOf: { role: 'writer', maxLagMs: 1000 } })
-    await whichAnswers(world)
+    const { primary, look, standby } = await overOne(world, {
+      readOnly,
+      replicaOf: { role: 'writer', maxLagMs: 1000 },
+    })
     const reported = async () => {
       const { roles } = await world.registry.inspect()
       return parsePosition(roles.flatMap(({ replicas }) => replicas)[0]?.position) ?? 0n
     }
-    const other = await secondLook(cluster.primary.url)
+    const other = await secondLook(primary.url)
     const goOn = () => other.rows(`insert into author (name) values ('on')`)
-    await cluster.look.rows('create table held (value int)')
-    await cluster.look.rows('begin')
-    await cluster.look.rows('lock held')
+    await look.rows('create table held (value int)')
+    await look.rows('begin')
+    await look.rows('lock held')
     // The lock is taken on replicas as well, with the next commit.
     await goOn()
-    await cluster.standbys[0]!.caughtUp()
+    await standby.caughtUp()
     let isOver = false
     const reading = read(world, 'select count(*)::int as value from held').finally(() => (isOver = true))
     const positions = new Set<bigint>()
@@ -164,10 +178,10 @@ for (const readOnly of [true, 'snapshot'] as const) {
       return positions.size > 4
     }, 'several probes')
     assert.not.ok(isOver)
-    await cluster.look.rows('commit')
+    await look.rows('commit')
     await other.close()
     await reading
-    assert.equal(world.heard.servers.slice(-1), [cluster.standbys[0]!.name])
+    assert.equal(world.heard.servers.slice(-1), [standby.name])
     assert.equal(world.heard.states, [])
     const newest = [...positions].reduce(laterOf)
     assert.ok((await reported()) >= newest, 'it has gone back')
@@ -196,11 +210,9 @@ for (const readOnly of [true, 'snapshot'] as const) {
 }
 
 test('a snapshot that the replay breaks off is lost, and the run is done again', async (world) => {
-  const cluster = await newCluster(world, 1, { max_standby_streaming_delay: '100ms' })
-  await over(world, cluster, { readOnly: 'snapshot' })
+  const cluster = await overOne(world, { readOnly: 'snapshot' }, { max_standby_streaming_delay: '100ms' })
   await cluster.look.rows(`insert into author (name) select 'a' from generate_series(1, 1000)`)
   await cluster.level()
-  await whichAnswers(world)
   const errors: unknown[] = []
   const attempts = async (): Promise<number> => {
     let attempt = 0
@@ -228,72 +240,72 @@ test('a snapshot that the replay breaks off is lost, and the run is done again',
 })
 
 test('one that stands still is found out, and the read answered elsewhere', async (world) => {
-  const cluster = await newCluster(world, 1)
-  const [standby] = cluster.standbys
-  await over(world, cluster)
-  await whichAnswers(world)
-  standby!.freeze()
+  const { standby } = await overOne(world)
+  standby.freeze()
   world.heard.forget()
   assert.is(await read(world), 0)
   assert.equal(world.heard.servers, ['primary'])
-  assert.is(stateOf(world, standby!.name), 'down')
-  standby!.thaw()
+  assert.is(stateOf(world, standby.name), 'down')
+  standby.thaw()
   await whichAnswers(world)
 })
 
 test('those who wait for a connection to one that stands still are let go', async (world) => {
-  const cluster = await newCluster(world, 1)
-  const [standby] = cluster.standbys
-  await over(world, cluster)
-  await whichAnswers(world)
-  standby!.freeze()
+  const { standby } = await overOne(world)
+  standby.freeze()
   const reads = await Promise.all(Array.from({ length: 20 }, () => read(world)))
   assert.equal(new Set(reads), new Set([0]))
-  standby!.thaw()
+  standby.thaw()
 })
 
 test('one that was promoted is foreign, and its state is not shown', async (world) => {
-  const cluster = await newCluster(world, 1)
-  const [standby] = cluster.standbys
-  await over(world, cluster)
-  await whichAnswers(world)
-  await standby!.promote()
-  await standby!.query(`insert into author (name) values ('of another history')`)
+  const { standby } = await overOne(world)
+  await standby.promote()
+  await standby.query(`insert into author (name) values ('of another history')`)
   world.heard.forget()
   assert.is(await read(world), 0)
   assert.equal(world.heard.servers, ['primary'])
-  assert.is(stateOf(world, standby!.name), 'foreign')
+  assert.is(stateOf(world, standby.name), 'foreign')
 })
 
 test('where all are down, reads go over the pool of the reader, and writes go on', async (world) => {
   const cluster = await newCluster(world, 1)
+  const [standby] = cluster.standbys
+  await cluster.look.rows('create table held (value int)')
   const writer = await ormOver({ primary: cluster.primary, standbys: [] }, { pool: { min: 0, max: 2 } })
   const orm = await ormOver(cluster, { pool: { min: 0, max: 2 } })
   world.registry = new EngineRegistry<ReplicaEngines>({ writer, reader: { orm, readOnly: true, replicaOf: 'writer' } })
   await whichAnswers(world)
-  await cluster.standbys[0]!.kill()
-  const blocked = Array.from({ length: 10 }, () => read(world, 'select 0 as value from pg_sleep(0.2)'))
+  await standby!.kill()
+  await cluster.look.rows('begin')
+  await cluster.look.rows('lock held')
+  let isOver = false
+  const reading = Promise.all(
+    Array.from({ length: 10 }, () => read(world, 'select count(*)::int as value from held')),
+  ).finally(() => (isOver = true))
+  const pool = await poolOf(orm)
+  await until(() => pool.waitingCount === 8, 'all reads to wait, two of them for the lock')
   for (let each = 0; each < 20; each++) {
     await world.registry.run(({ dbSession }) => void dbSession.writer.create(Author, { name: 'a' }))
   }
-  await Promise.all(blocked)
+  assert.not.ok(isOver)
+  await cluster.look.rows('commit')
+  assert.equal(new Set(await reading), new Set([0]))
   assert.is(await read(world), 20)
-  assert.ok(world.heard.servers.every((server) => server === 'primary' || server === cluster.standbys[0]!.name))
+  assert.ok(world.heard.servers.every((server) => server === 'primary' || server === standby!.name))
   await poolIdle(await poolOf(writer))
-  await poolIdle(await poolOf(orm))
+  await poolIdle(pool)
 })
 
 test('where the primary is down, what it had written is read from its replicas', async (world) => {
-  const cluster = await newCluster(world, 1)
-  await over(world, cluster)
-  await cluster.look.rows(`insert into author (name) values ('before')`)
-  await cluster.level()
-  await whichAnswers(world)
-  await cluster.look.close()
-  await cluster.primary.stop()
+  const { primary, look, level, standby } = await overOne(world)
+  await look.rows(`insert into author (name) values ('before')`)
+  await level()
+  await look.close()
+  await primary.stop()
   world.heard.forget()
   assert.is(await read(world), 1)
-  assert.equal(world.heard.servers, [cluster.standbys[0]!.name])
+  assert.equal(world.heard.servers, [standby.name])
 })
 
 test('an address that leads now to the primary and now to a standby is judged by each answer', async (world) => {
@@ -335,11 +347,9 @@ test('an address that leads now to the primary and now to a standby is judged by
 })
 
 test('one connection that ends costs its own statement a move, and others nothing', async (world) => {
-  const cluster = await newCluster(world, 1)
-  await over(world, cluster)
-  await cluster.look.rows(`insert into author (name) select 'a' from generate_series(1, 300)`)
-  await cluster.level()
-  await whichAnswers(world)
+  const { look, level, standby } = await overOne(world)
+  await look.rows(`insert into author (name) select 'a' from generate_series(1, 300)`)
+  await level()
   const reading = read(
     world,
     `select count(*)::int as value, case when pg_is_in_recovery() then pg_sleep(60) end from author`,
@@ -349,7 +359,7 @@ test('one connection that ends costs its own statement a move, and others nothin
     for await (const _row of dbSession.reader.stream(Author, { chunkSize: 100 })) {
       if (count++ > 0) continue
       await until(async () => {
-        const ended = await cluster.standbys[0]!.query(
+        const ended = await standby.query(
           `select pg_terminate_backend(pid) from pg_stat_activity where wait_event = 'PgSleep'`,
         )
         return ended.length === 1
@@ -362,17 +372,15 @@ test('one connection that ends costs its own statement a move, and others nothin
 })
 
 test('replicas that leave end the wait for them', async (world) => {
-  const cluster = await newCluster(world, 1)
-  await over(world, cluster, { replicaOf: { role: 'writer', waitMs: 60_000 } })
-  await whichAnswers(world)
-  await cluster.standbys[0]!.pause()
+  const { standby } = await overOne(world, { replicaOf: { role: 'writer', waitMs: 60_000 } })
+  await standby.pause()
   const found = world.registry.run(async ({ dbSession, tm, txn }) => {
     dbSession.writer.create(Author, { name: 'own' })
     await txn.commit()
     await tm.begin()
     return await dbSession.reader.count(Author)
   })
-  await cluster.standbys[0]!.kill()
+  await standby.kill()
   assert.is(await found, 1)
   assert.is(world.heard.fallbacks[0]?.reason, 'down')
 })
@@ -396,10 +404,8 @@ test("with otherwise: 'error' nothing goes to the primary", async (world) => {
 })
 
 test('a snapshot that no other server can take over fails once, and gives its connection back once', async (world) => {
-  const cluster = await newCluster(world, 1)
-  await over(world, cluster, { readOnly: 'snapshot', replicaOf: { role: 'writer', otherwise: 'error' } })
-  await whichAnswers(world)
-  await cluster.standbys[0]!.promote()
+  const { standby } = await overOne(world, { readOnly: 'snapshot', replicaOf: { role: 'writer', otherwise: 'error' } })
+  await standby.promote()
   const seen = await warnings('SQLASSIST_ROLLBACK_FAILED', async () => {
     assert.instance(await rejection(read(world)), NoReplicaError)
   })
@@ -407,23 +413,20 @@ test('a snapshot that no other server can take over fails once, and gives its co
 })
 
 test('a statement that moves with its snapshot leaves nothing on the connection that answers it', async (world) => {
-  const cluster = await newCluster(world, 1)
-  await cluster.look.rows(`create function locking() returns int language sql as 'select 7 from pg_advisory_lock(7)'`)
-  await over(world, cluster, { readOnly: 'snapshot' })
-  await whichAnswers(world)
-  await cluster.standbys[0]!.promote()
+  const { look, level, standby } = await overOne(world, { readOnly: 'snapshot' })
+  await look.rows(`create function locking() returns int language sql as 'select 7 from pg_advisory_lock(7)'`)
+  await level()
+  await standby.promote()
   world.heard.forget()
   assert.is(await read(world, 'select locking() as value'), 7)
-  assert.is(await cluster.look.value(`select count(*) from pg_locks where locktype = 'advisory'`), 0)
+  assert.is(await look.value(`select count(*) from pg_locks where locktype = 'advisory'`), 0)
   assert.equal(world.heard.servers, ['primary'])
 })
 
 test('a stream moves until it has handed out rows', async (world) => {
-  const cluster = await newCluster(world, 1)
-  await over(world, cluster)
-  await cluster.look.rows(`insert into author (name) select 'a' from generate_series(1, 500)`)
-  await cluster.level()
-  await whichAnswers(world)
+  const { look, level, standby } = await overOne(world)
+  await look.rows(`insert into author (name) select 'a' from generate_series(1, 500)`)
+  await level()
   const stream = async (between: (rows: number) => Promise<void>): Promise<number> =>
     await world.registry.run(async ({ dbSession }) => {
       let rows = 0
@@ -434,7 +437,7 @@ test('a stream moves until it has handed out rows', async (world) => {
       return rows
     })
   assert.is(await stream(async () => undefined), 500)
-  const error = await rejection(stream(async (rows) => void (rows === 1 && (await cluster.standbys[0]!.kill()))))
+  const error = await rejection(stream(async (rows) => void (rows === 1 && (await standby.kill()))))
   assert.instance(error, ReplicaLostError)
   assert.is(await stream(async () => undefined), 500)
 })
