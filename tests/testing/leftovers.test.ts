@@ -3,6 +3,7 @@ import pg from 'pg'
 import * as assert from 'uvu/assert'
 import { freshDatabase, prepareTemplate, workerDatabase } from '../../source/testing/index.ts'
 import { DIALECTS } from '../support/orms.ts'
+import { rejection } from '../support/rejection.ts'
 import { suite } from '../support/suite.ts'
 import {
   databasesOf,
@@ -91,6 +92,15 @@ for (const dialect of DIALECTS) {
     await makeOld(clone)
     await prepareTemplate({ url, key: 'two', migrate })
     assert.not.ok((await databasesOf(url)).includes(nameIn(urlOfTemplate(template))))
+  })
+
+  test('what a killed process left half built is built anew', async () => {
+    const url = await newUrl(dialect)
+    assert.match(String(await rejection(inOtherProcess(url, 'one', 'dies'))), 'Command failed')
+    assert.is((await databasesOf(url)).length, 1)
+    const template = await prepareTemplate({ url, key: 'one', migrate })
+    assert.equal(await databasesOf(url), [nameIn(urlOfTemplate(template))])
+    assert.equal(await sql(await workerDatabase(template), 'select name from goods'), [{ name: 'first' }])
   })
 
   test('what a process left half built is dropped, also that of another key', async () => {

@@ -1,5 +1,5 @@
 import * as assert from 'uvu/assert'
-import { prepareTemplate, TemplateError, workerDatabase } from '../../source/testing/index.ts'
+import { freshDatabase, prepareTemplate, TemplateError, workerDatabase } from '../../source/testing/index.ts'
 import { DIALECTS } from '../support/orms.ts'
 import { postgres } from '../support/postgres.ts'
 import { rejection } from '../support/rejection.ts'
@@ -148,6 +148,16 @@ onPostgres(
   },
 )
 
+onPostgres('is for databases of any name, and for upper-case workers', async () => {
+  const url = await newUrl('postgresql', `"Ü"'%I`)
+  const template = await prepareTemplate({ url, key: 'one', migrate: migration().migrate })
+  const clones = await Promise.all(['a', 'A'].map((worker) => workerDatabase(template, { worker })))
+  assert.is(new Set(clones).size, 2)
+  for (const clone of clones) assert.equal(await sql(clone, 'select name from goods'), [{ name: 'first' }])
+  await (await freshDatabase(template)).drop()
+  assert.equal(await databasesOf(url), [template.name, ...clones.map(nameIn)].toSorted())
+})
+
 onPostgres('keeps to 63 bytes, and apart what only differs behind them', async () => {
   const long = `${'ü'.repeat(12)} "quoted" ${'x'.repeat(26)}`
   const urls = await Promise.all(['1', '2'].map((end) => newUrl('postgresql', long + end)))
@@ -185,7 +195,7 @@ onSqlite(
         left.handle.exec(`create table goods (name text); insert into goods values ('first')`)
       },
     })
-    left.handle?.exec(`insert into goods values ('too late')`)
+    left.handle?.exec(`insert into goods values ('too late'); pragma wal_checkpoint(truncate)`)
     left.handle?.close()
     const clone = await workerDatabase(template)
     assert.equal(await sql(clone, 'select name from goods'), [{ name: 'first' }])

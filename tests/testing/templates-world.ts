@@ -125,8 +125,9 @@ export function urlOfTemplate({ url, name }: DatabaseTemplate): string {
 export async function inOtherProcess(
   url: string,
   key: string,
+  ...more: string[]
 ): Promise<{ template: DatabaseTemplate; calls: number; clone: string }> {
   const program = fileURLToPath(new URL('programs/prepare.ts', import.meta.url))
-  const { stdout } = await promisify(execFile)(process.execPath, ['--no-warnings', program, url, key])
+  const { stdout } = await promisify(execFile)(process.execPath, ['--no-warnings', program, url, key, ...more])
   return JSON.parse(stdout)
 }

@@ -1,13 +1,10 @@
 import { ConfigurationError } from '../../role/errors.ts'
 
-/** What every ORM of this room has in common: no entities, and one connection that stays. */
-export const ORM_OPTIONS = {
-  entities: [],
-  discovery: { warnWhenNoEntities: false },
-  // MikroORM would create what is not there.
-  ensureDatabase: false,
-  debug: false,
-} as const
+/** What all ORMs here have in common. New for each of them, as MikroORM writes into its options. */
+export function ormOptions() {
+  // MikroORM would create a database that is not there.
+  return { entities: [], discovery: { warnWhenNoEntities: false }, ensureDatabase: false, debug: false }
+}
 
 /** An optional peer of the package. @throws ConfigurationError where it is not installed */
 export async function driverOf<Driver>(name: string, load: () => Promise<Driver>): Promise<Driver> {

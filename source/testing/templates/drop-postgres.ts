@@ -1,5 +1,4 @@
-import { sqlLiteral } from '../../database/sql-literal.ts'
-import { codeOf, PostgresAdmin, quoted, urlOf } from './postgres-admin.ts'
+import { codeOf, PostgresAdmin, urlOf } from './postgres-admin.ts'
 
 /** Somebody is connected to the database. */
 export const IN_USE = '55006'
@@ -7,14 +6,14 @@ export const IN_USE = '55006'
 /** Drops a database, and ends the connections to it. */
 export async function dropWithForce(admin: PostgresAdmin, url: string, name: string): Promise<void> {
   await forgetPrepared(admin, url, name)
-  await admin.rows(`drop database if exists ${quoted(name)} with (force)`)
+  await admin.send('drop database if exists %I with (force)', name)
 }
 
 /** Drops a database unless somebody is still connected after the 5 seconds that the server waits. */
 export async function dropUnused(admin: PostgresAdmin, url: string, name: string): Promise<void> {
   await forgetPrepared(admin, url, name)
   try {
-    await admin.rows(`drop database if exists ${quoted(name)}`)
+    await admin.send('drop database if exists %I', name)
   } catch (error) {
     if (codeOf(error) !== IN_USE) throw error
   }
@@ -26,7 +25,7 @@ async function forgetPrepared(admin: PostgresAdmin, url: string, name: string): 
   if (prepared.length === 0) return
   const inside = await PostgresAdmin.inside(urlOf(url, name))
   try {
-    for (const { gid } of prepared) await inside.rows(`rollback prepared ${sqlLiteral(String(gid))}`)
+    for (const { gid } of prepared) await inside.send('rollback prepared %L', String(gid))
   } finally {
     await inside.close()
   }

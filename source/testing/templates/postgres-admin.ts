@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
-import { driverOf, ORM_OPTIONS } from './driver-of.ts'
+import { driverOf, ormOptions } from './driver-of.ts'
 
 export type Row = Readonly<Record<string, unknown>>
 
-/** 3D000: there is no such database; 42501: the user may not enter it. */
-const ELSEWHERE = ['3D000', '42501']
+/** There is no such database, or the user may not enter it: by its privileges, or by pg_hba.conf. */
+const ELSEWHERE = ['3D000', '42501', '28000']
 /** What would end a wait for somebody else's template, or this connection during a long `migrate()`. */
 const LIMITS = ['statement_timeout', 'lock_timeout', 'idle_session_timeout', 'transaction_timeout']
 
@@ -27,7 +27,7 @@ export class PostgresAdmin {
   static async inside(url: string): Promise<PostgresAdmin> {
     const { MikroORM } = await driverOf('@mikro-orm/postgresql', () => import('@mikro-orm/postgresql'))
     const orm = await MikroORM.init({
-      ...ORM_OPTIONS,
+      ...ormOptions(),
       clientUrl: url,
       dbName: databaseOf(url),
       // One that stays, as it holds the locks.
@@ -59,16 +59,23 @@ export class PostgresAdmin {
     return this.#execute(sql, values)
   }
 
-  /** Does the work while no other process has the lock of that name, or while others may share it. */
+  /** A statement that takes no parameters; the server puts values into it: %I is a name, %L a literal. */
+  async send(format: string, ...values: string[]): Promise<void> {
+    const [row] = await this.rows(`select format(?${', ?::text'.repeat(values.length)}) as sql`, format, ...values)
+    await this.rows(String(row?.['sql']))
+  }
+
+  /**
+   * Does the work while no other process has the lock of that name, or while others may share it. After an error it goes with
+   * the connection.
+   */
   async locked<Result>(mode: 'alone' | 'shared', name: string, work: () => Promise<Result>): Promise<Result> {
     const suffix = mode === 'shared' ? '_shared' : ''
     const key = lockKey(name)
     await this.rows(`select pg_catalog.pg_advisory_lock${suffix}(?::bigint)`, key)
-    try {
-      return await work()
-    } finally {
-      await this.rows(`select pg_catalog.pg_advisory_unlock${suffix}(?::bigint)`, key)
-    }
+    const result = await work()
+    await this.rows(`select pg_catalog.pg_advisory_unlock${suffix}(?::bigint)`, key)
+    return result
   }
 
   /** The same, unless another process has the lock: then nothing is done. */
@@ -76,11 +83,8 @@ export class PostgresAdmin {
     const key = lockKey(name)
     const [row] = await this.rows('select pg_catalog.pg_try_advisory_lock(?::bigint) as locked', key)
     if (row?.['locked'] !== true) return
-    try {
-      await work()
-    } finally {
-      await this.rows('select pg_catalog.pg_advisory_unlock(?::bigint)', key)
-    }
+    await work()
+    await this.rows('select pg_catalog.pg_advisory_unlock(?::bigint)', key)
   }
 
   async close(): Promise<void> {
@@ -91,10 +95,6 @@ export class PostgresAdmin {
 /** The SQLSTATE of a driver's error. */
 export function codeOf(error: unknown): string {
   return String((error as { code?: unknown }).code)
-}
-
-export function quoted(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`
 }
 
 export function databaseOf(url: string): string {

@@ -17,12 +17,8 @@ interface Found {
 
 /** Writes beside a database when it was given out, by the clock of the server. */
 export async function noteGivenOut(admin: PostgresAdmin, database: string): Promise<void> {
-  const [row] = await admin.rows(
-    `select format('comment on database %I is %L', ?::text, 'koa-sqlassist/testing, given out ' || ` +
-      `to_char(now() at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')) as sql`,
-    database,
-  )
-  await admin.rows(String(row?.['sql']))
+  const [row] = await admin.rows(`select to_char(now() at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as now`)
+  await admin.send('comment on database %I is %L', database, `koa-sqlassist/testing, given out ${String(row?.['now'])}`)
 }
 
 /**
@@ -54,7 +50,9 @@ async function find(admin: PostgresAdmin, names: TemplateNames): Promise<Found[]
   const rows = await admin.rows(
     `select datname as name, pg_catalog.shobj_description(oid, 'pg_database') as comment, ` +
       `extract(epoch from now())::float8 as now, ` +
-      `exists (select from pg_catalog.pg_stat_activity as activity where activity.datid = listed.oid) as connected ` +
+      `exists (select from pg_catalog.pg_stat_activity as activity ` +
+      // It goes away when the database is dropped.
+      `where activity.datid = listed.oid and backend_type <> 'autovacuum worker') as connected ` +
       `from pg_catalog.pg_database as listed ` +
       `where starts_with(datname, ?) and pg_catalog.pg_has_role(datdba, 'usage')`,
     names.prefix,

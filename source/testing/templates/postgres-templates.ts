@@ -1,7 +1,7 @@
 import { TemplateError } from '../errors.ts'
 import type { DatabaseTemplate, Templates } from './database-template.ts'
 import { dropUnused, dropWithForce, IN_USE } from './drop-postgres.ts'
-import { codeOf, databaseOf, PostgresAdmin, quoted, urlOf } from './postgres-admin.ts'
+import { codeOf, databaseOf, PostgresAdmin, urlOf } from './postgres-admin.ts'
 import { dropLeftovers, noteGivenOut } from './postgres-leftovers.ts'
 import { randomName, TemplateNames } from './template-names.ts'
 import { templateIsGone } from './template-is-gone.ts'
@@ -56,15 +56,15 @@ export class PostgresTemplates implements Templates {
     const building = this.#names.building(hash)
     // A process that ended in the middle of it left one.
     await dropWithForce(admin, this.#url, building)
-    await admin.rows(`create database ${quoted(building)}`)
+    await admin.send('create database %I', building)
     try {
       await migrate(urlOf(this.#url, building))
-      await admin.rows(`alter database ${quoted(building)} with allow_connections false`)
+      await admin.send('alter database %I with allow_connections false', building)
       await this.#finish(admin, building, this.#names.template(hash))
     } catch (error) {
-      // Not with force: that would end connections of this process, which may be without a listener for it. Where they are
-      // still open, the next call drops it.
-      if (!(error instanceof TemplateError)) await dropUnused(admin, this.#url, building)
+      // Not with force: that would end connections of this process, which may be without a listener for it. What cannot be
+      // dropped now the next call drops.
+      if (!(error instanceof TemplateError)) await dropUnused(admin, this.#url, building).catch(() => undefined)
       throw error
     }
   }
@@ -72,7 +72,7 @@ export class PostgresTemplates implements Templates {
   /** The server waits for 5 seconds until those who were connected are gone. */
   async #finish(admin: PostgresAdmin, building: string, template: string): Promise<void> {
     try {
-      await admin.rows(`alter database ${quoted(building)} rename to ${quoted(template)}`)
+      await admin.send('alter database %I rename to %I', building, template)
     } catch (error) {
       if (codeOf(error) !== IN_USE) throw error
       const left = await admin.rows(
@@ -102,7 +102,7 @@ async function isThere(admin: PostgresAdmin, name: string): Promise<boolean> {
 
 async function cloneAs(admin: PostgresAdmin, name: string, template: string): Promise<void> {
   try {
-    await admin.rows(`create database ${quoted(name)} template ${quoted(template)}`)
+    await admin.send('create database %I template %I', name, template)
   } catch (error) {
     if (codeOf(error) === NO_SUCH_DATABASE) throw templateIsGone(template, error)
     // by another call for the same worker

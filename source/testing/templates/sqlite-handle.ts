@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { driverOf, ORM_OPTIONS } from './driver-of.ts'
+import { driverOf, ormOptions } from './driver-of.ts'
 
 const AGAIN_MS = 25
 
@@ -10,7 +10,7 @@ export class SqliteHandle {
 
   static async open(path: string): Promise<SqliteHandle> {
     const { MikroORM } = await driverOf('@mikro-orm/sqlite', () => import('@mikro-orm/sqlite'))
-    const orm = await MikroORM.init({ ...ORM_OPTIONS, dbName: path, driverOptions: { timeout: 0 } })
+    const orm = await MikroORM.init({ ...ormOptions(), dbName: path, driverOptions: { timeout: 0 } })
     return new SqliteHandle(
       (sql) => orm.em.getConnection().execute(sql),
       () => orm.close(),

@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises'
 import { join, parse } from 'node:path'
 import process from 'node:process'
 import { lastUse, removeDatabase } from './sqlite-files.ts'
-import { randomName, type NamedDatabase, type TemplateNames } from './template-names.ts'
+import { randomName, RUN_LENGTH, type NamedDatabase, type TemplateNames } from './template-names.ts'
 
 /** As of databases of a server: see there. */
 const TEST_KEPT_MS = 60_000
@@ -22,7 +22,7 @@ export function newRun(): string {
 
 function isAlive(run: string): boolean {
   try {
-    return process.kill(Number.parseInt(run.slice(randomName().length), 36), 0)
+    return process.kill(Number.parseInt(run.slice(RUN_LENGTH), 36), 0)
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM'
   }

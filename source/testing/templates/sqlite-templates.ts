@@ -58,9 +58,12 @@ export class SqliteTemplates implements Templates {
       await migrate(building)
       await writeOut(building)
       await copyTo(building, this.#path(this.#names.template(hash)), this.#temporary(hash, run))
-    } finally {
-      await removeDatabase(building)
+    } catch (error) {
+      // What cannot be removed now the next call removes.
+      await removeDatabase(building).catch(() => undefined)
+      throw error
     }
+    await removeDatabase(building)
   }
 
   /** A copy that is not whole yet. Left over, it goes with the rest of its run. */

@@ -5,8 +5,9 @@ const LONGEST_NAME = 63
 const HASH_LENGTH = 8
 /** The longest of each part; with what stands between them they fill a name. */
 const LONGEST_LABEL = 16
-const LONGEST_RUN = 6
-const LONGEST_BASE = LONGEST_NAME - '_test_'.length - HASH_LENGTH - LONGEST_RUN - LONGEST_LABEL - 2
+/** Of a random name. */
+export const RUN_LENGTH = 6
+const LONGEST_BASE = LONGEST_NAME - '_test_'.length - HASH_LENGTH - RUN_LENGTH - LONGEST_LABEL - 2
 
 /** What the name of a database says, where it is one of ours. */
 export type NamedDatabase =
@@ -79,6 +80,6 @@ function shortened(text: string, bytes: number): string {
 }
 
 /** A name for a run, or for a part of one, that no other process has. */
-export function randomName(length = LONGEST_RUN): string {
+export function randomName(length = RUN_LENGTH): string {
   return Array.from(crypto.getRandomValues(new Uint8Array(length)), (byte) => (byte % 36).toString(36)).join('')
 }
