@@ -59,9 +59,11 @@ test('what another user made is left alone', async () => {
 test('a user who may not enter the database postgres goes by that of the url', async () => {
   const url = await newUrlOfUser()
   const { adminQuery } = await postgres()
-  await adminQuery(`create database ${nameIn(url)} owner ${USER}`)
   await adminQuery('revoke connect on database postgres from public')
   try {
+    assert.match((await rejection(prepareTemplate({ url, key: 'one', migrate }))).message, 'does not exist')
+    assert.equal(await databasesOf(url), [])
+    await adminQuery(`create database ${nameIn(url)} owner ${USER}`)
     const template = await prepareTemplate({ url, key: 'one', migrate })
     assert.equal(await sql(await workerDatabase(template), 'select name from goods'), [{ name: 'first' }])
   } finally {
