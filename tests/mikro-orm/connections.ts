@@ -10,6 +10,7 @@ import { Author, Topic } from '../memory/savepoint-world.ts'
 import type { Reliance } from './reliance.ts'
 
 const ATTACH = 'role/attach-orm.ts'
+const EXECUTORS = 'role/prepared-executors.ts'
 const ROLE = 'role/engine.ts'
 const CONNECTING = 'role/connecting.ts'
 const POOL = 'database/postgres/client-pool.ts'
@@ -142,7 +143,7 @@ export const CONNECTION_RELIANCES: readonly Reliance[] = [
   },
   {
     what: 'A connection sends by executeQuery(sql, send, logged), and the statement with its values is logged.formatted',
-    where: [ATTACH],
+    where: [ATTACH, EXECUTORS],
     forms: ['override'],
     why: 'the statements of a role that commits each of them are traced',
     async check({ sqlite: { orm } }) {
@@ -243,7 +244,12 @@ export const CONNECTION_RELIANCES: readonly Reliance[] = [
   },
   {
     what: 'An entity manager has a session context, which by default is for its transactions',
-    where: [HOOKS, 'session/reads-outside.ts', 'database/postgres/postgres-database.ts'],
+    where: [
+      HOOKS,
+      'session/reads-outside.ts',
+      'database/postgres/postgres-database.ts',
+      'testing/sandbox/frame-context.ts',
+    ],
     forms: ['sessionContext'],
     why: 'a session sets the variables and the role as MikroORM does',
     check({ postgres: { orm } }) {

@@ -10,6 +10,7 @@ const CONTEXT = 'session/session-kysely.ts'
 const SQLITE = ['database/sqlite/sqlite-database.ts', 'database/sqlite/sqlite-reads.ts']
 const LENT = 'database/lent-connection.ts'
 const ATTACH = 'role/attach-orm.ts'
+const EXECUTORS = 'role/prepared-executors.ts'
 
 const clientOf = ({ sqlite }: Worlds): any => (sqlite.orm.driver.getConnection('write') as any).getClient()
 
@@ -54,7 +55,7 @@ export const KYSELY_RELIANCES: readonly Reliance[] = [
   },
   {
     what: 'MikroORM asks getClient() of a connection for the client of a transaction',
-    where: [ATTACH],
+    where: [ATTACH, EXECUTORS],
     forms: ['client'],
     why: 'the executor of each new client is guarded there',
     async check({ sqlite: { orm } }) {
@@ -76,8 +77,8 @@ export const KYSELY_RELIANCES: readonly Reliance[] = [
   },
   {
     what: "Kysely takes the connection of a client by provideConnection() of the client's executor",
-    where: [...SQLITE, ATTACH, CONTEXT],
-    forms: ['executor', 'prototype'],
+    where: [...SQLITE, ATTACH, EXECUTORS, 'role/refuse-outside.ts', CONTEXT],
+    forms: ['executor', 'prototype', 'override'],
     why: 'where there is one connection, a request that holds it would wait for ever',
     async check(worlds) {
       const executor = clientOf(worlds).getExecutor()
