@@ -8,7 +8,7 @@ export interface FrameContext {
 }
 
 export function contextOf(em: SqlEntityManager): FrameContext | undefined {
-  const context = em.getTransactionSessionContext()
+  const context = em.getSessionContext()
   if (context === undefined) return undefined
   const variables = Object.entries(context.variables ?? {}).map(([name, value]) => [name, settingOf(value)])
   return { variables: Object.fromEntries(variables) as Record<string, string>, role: context.role }
