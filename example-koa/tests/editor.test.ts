@@ -29,6 +29,10 @@ onEveryDatabase('the form on the front page', (test, example) => {
     return [entry?.['path'], entry?.['actor'], entry?.['status'], Boolean(entry?.['committed'])]
   }
 
+  test.before(async () => {
+    for (const name of ['grace', 'alan']) expected(await send({ ...somebody(name), ...DRAFT }), 303)
+  })
+
   test('registers its author along with the article, and signs in', async () => {
     const { request, served } = example()
     const published = expected(await send({ ...somebody('ada'), ...DRAFT }), 303)
@@ -46,7 +50,7 @@ onEveryDatabase('the form on the front page', (test, example) => {
     assert.match(front.text, 'You are <strong>ada</strong>')
     assert.not.match(front.text, 'type="password"')
     expected(await send(DRAFT, { cookie }), 303)
-    assert.equal(await counts(), [1, 2])
+    assert.equal(await counts(), [3, 4])
   })
 
   test('leaves nothing of the one or the other when anything fails, however late', async () => {
@@ -54,8 +58,8 @@ onEveryDatabase('the form on the front page', (test, example) => {
     for (const [status, fields] of [
       [500, { ...somebody('eve'), ...DRAFT, fail: 'on' }],
       [422, { ...somebody('eve'), ...DRAFT, title: '' }],
-      [422, { ...somebody('eve'), ...DRAFT, username: 'ada' }],
-      [401, { ...somebody('eve'), ...DRAFT, email: 'ada@example.org', password: 'wrong' }],
+      [422, { ...somebody('eve'), ...DRAFT, username: 'grace' }],
+      [401, { ...somebody('eve'), ...DRAFT, email: 'grace@example.org', password: 'wrong' }],
       [422, {}],
     ] as const) {
       const page = expected(await send(fields), status)
@@ -79,10 +83,10 @@ onEveryDatabase('the form on the front page', (test, example) => {
 
   test('signs in who is known by address and password', async () => {
     const [users, articles] = await counts()
-    const published = expected(await send({ ...somebody('whatever'), ...DRAFT, email: 'ada@example.org' }), 303)
+    const published = expected(await send({ ...somebody('whatever'), ...DRAFT, email: 'grace@example.org' }), 303)
     assert.equal(await counts(), [users, Number(articles) + 1])
     const front = await example().served.request('GET', '/', { headers: { cookie: cookieOf(published) } })
-    assert.match(front.text, 'You are <strong>ada</strong>')
+    assert.match(front.text, 'You are <strong>grace</strong>')
   })
 
   test('is nobody’s with a cookie that is none, and refuses what another site sends', async () => {
@@ -104,6 +108,8 @@ onEveryDatabase('the form on the front page', (test, example) => {
   })
 
   test('is in the audit log, with what became of it', async () => {
+    expected(await send({ ...somebody('eve'), ...DRAFT, fail: 'on' }), 500)
+    assert.is(example().served.errors.pop()?.message, 'failed on purpose, when everything was written')
     const { text } = expected(await example().request('GET', '/audit'), 200)
     assert.match(text, '<strong>nothing</strong>')
     assert.match(text, 'what it did')

@@ -1,16 +1,20 @@
-/** The example application on a database of its own, and a second connection that sees what was really committed. */
+/**
+ * The example application on a database of its own. Its tests run in a sandbox, and what it has committed is read there; those of
+ * what a sandbox cannot show commit for real, and a second connection sees what is stored.
+ */
 import { randomBytes } from 'node:crypto'
 import { mkdtemp } from 'node:fs/promises'
 import { join } from 'node:path'
 import type Koa from 'koa'
 import type { Middleware } from 'koa'
 import type { DbSessionsOptions } from 'koa-sqlassist'
+import { createSandbox, type Sandbox } from 'koa-sqlassist/testing'
 import type pg from 'pg'
 import { serve, type Reply, type Served } from '../../tests/support/http.ts'
 import { poolIdle } from '../../tests/support/leaks.ts'
 import { DIALECTS, type Dialect } from '../../tests/support/orms.ts'
 import { createDatabase } from '../../tests/support/postgres.ts'
-import { secondLook, type SecondLook } from '../../tests/support/second-look.ts'
+import { secondLook, withValue, type Row, type SecondLook } from '../../tests/support/second-look.ts'
 import { temporaryFolder } from '../../tests/support/sqlite.ts'
 import { suite, type Test } from '../../tests/support/suite.ts'
 import { createApp } from '../app.ts'
@@ -24,6 +28,8 @@ export interface Example {
   readonly auditLook: SecondLook
   /** The slugs of `published` events. */
   readonly published: string[]
+  /** Undefined where everything is committed for real. */
+  readonly sandbox: Sandbox | undefined
   request(method: string, path: string, options?: { token?: string | undefined; body?: unknown }): Promise<Reply>
   /** Registers a user of that name; its token. */
   register(username: string): Promise<string>
@@ -33,6 +39,8 @@ export interface Example {
 }
 
 export interface ExampleOptions extends Pick<DbSessionsOptions, 'disableTransaction'>, Pick<Config, 'debugPanel'> {
+  /** Whether it runs in a sandbox: whether nothing that the tests commit is stored. */
+  readonly sandboxed?: boolean
   /** A way to the PostgreSQL database that is not its own url, such as a recording proxy. */
   readonly via?: (databaseUrl: string) => Promise<string>
   /** Routes of the test's own, inside of dbSessions. */
@@ -41,7 +49,7 @@ export interface ExampleOptions extends Pick<DbSessionsOptions, 'disableTransact
 
 export async function openExample(
   dialect: Dialect,
-  { via, route, debugPanel = false, ...options }: ExampleOptions = {},
+  { sandboxed = false, via, route, debugPanel = false, ...options }: ExampleOptions = {},
 ): Promise<Example> {
   const dataDirectory = await mkdtemp(join(temporaryFolder(), 'example-'))
   const database = dialect === 'postgresql' ? await createDatabase('example') : undefined
@@ -55,8 +63,21 @@ export async function openExample(
   const published: string[] = []
   app.on('published', (slug: string) => published.push(slug))
   const served = await serve(app)
-  const look = await secondLook(database ?? join(dataDirectory, 'content.sqlite'))
-  const auditLook = await secondLook(database ?? join(dataDirectory, 'audit.sqlite'))
+  const sandbox = sandboxed ? await createSandbox(registry) : undefined
+  const read =
+    (role: 'writer' | 'logger') =>
+    (sql: string): Promise<Row[]> =>
+      registry.run(({ dbSession }) => {
+        // Such as an index that a test makes.
+        dbSession.markChanged(role)
+        return dbSession[role].execute(sql)
+      })
+  const open = async (role: 'writer' | 'logger', file: string): Promise<SecondLook> =>
+    sandboxed
+      ? withValue({ rows: read(role), close: async () => {} })
+      : await secondLook(database ?? join(dataDirectory, file))
+  const look = await open('writer', 'content.sqlite')
+  const auditLook = await open('logger', 'audit.sqlite')
 
   const request: Example['request'] = (method, path, { token, body } = {}) =>
     served.request(method, path, { body, headers: token === undefined ? {} : { authorization: `Token ${token}` } })
@@ -66,6 +87,7 @@ export async function openExample(
     look,
     auditLook,
     published,
+    sandbox,
     request,
     async register(username) {
       const user = { username, email: `${username.slice(0, 700)}@example.org`, password: `${username}'s secret` }
@@ -78,6 +100,7 @@ export async function openExample(
     },
     async close() {
       await served.close()
+      await sandbox?.close()
       if (database) {
         for (const orm of [registry.get('reader'), registry.get('writer'), registry.get('logger')]) {
           await poolIdle((await orm.driver.getConnection().getNativeClient()) as pg.Pool)
@@ -94,15 +117,18 @@ export async function openExample(
 export function onEveryDatabase(
   name: string,
   define: (test: Test, example: () => Example, disableTransaction: boolean) => void,
-  options: ExampleOptions = {},
+  { sandboxed = true, ...options }: ExampleOptions = {},
 ): void {
   for (const dialect of DIALECTS) {
     for (const disableTransaction of [false, true]) {
       const test = suite(`${name}, on ${dialect}${disableTransaction ? ' with transactions disabled' : ''}`)
       let opened: Example | undefined
       test.before(async () => {
-        opened = await openExample(dialect, { ...options, disableTransaction })
+        opened = await openExample(dialect, { ...options, sandboxed, disableTransaction })
+        await opened.sandbox?.begin()
       })
+      test.before.each(async () => await opened!.sandbox?.begin())
+      test.after.each(async () => await opened!.sandbox?.rollback())
       test.after(async () => {
         await opened?.close()
       })

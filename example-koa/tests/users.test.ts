@@ -2,17 +2,20 @@ import * as assert from 'uvu/assert'
 import { expected, onEveryDatabase } from './example.ts'
 
 onEveryDatabase('users', (test, example) => {
+  const jake = { username: 'jake', email: 'jake@jake.jake', password: 'jakejake' }
+  const registerJake = async () =>
+    expected(await example().request('POST', '/api/users', { body: { user: jake } }), 201)
+
   test('a registered user can sign in and is who the token says', async () => {
     const { request } = example()
-    const user = { username: 'jake', email: 'jake@jake.jake', password: 'jakejake' }
-    const registered = expected(await request('POST', '/api/users', { body: { user } }), 201).json().user
+    const registered = (await registerJake()).json().user
     assert.equal(Object.keys(registered).toSorted(), ['bio', 'email', 'image', 'token', 'username'])
     assert.equal(
       { ...registered, token: '' },
       { username: 'jake', email: 'jake@jake.jake', bio: '', image: '', token: '' },
     )
 
-    const { email, password } = user
+    const { email, password } = jake
     const signedIn = expected(await request('POST', '/api/users/login', { body: { user: { email, password } } }), 200)
     const { token } = signedIn.json().user
     const current = expected(await request('GET', '/api/user', { token }), 200).json().user
@@ -21,6 +24,7 @@ onEveryDatabase('users', (test, example) => {
 
   test('the stored password is not the password', async () => {
     const { look } = example()
+    await registerJake()
     const [user] = await look.rows(`select * from users where username = 'jake'`)
     assert.match(String(user?.['password_hash']), /^scrypt\$/)
     assert.not.match(JSON.stringify(user), 'jakejake')
@@ -97,6 +101,7 @@ onEveryDatabase('users', (test, example) => {
     const { request } = example()
     const signIn = async (email: string, password: string) =>
       await request('POST', '/api/users/login', { body: { user: { email, password } } })
+    await registerJake()
     for (const [username, email] of [
       ['lower', 'case@example.org'],
       ['upper', 'CASE@example.org'],

@@ -39,7 +39,8 @@ function sqliteLook(path: string): SecondLook {
   })
 }
 
-function withValue(look: Omit<SecondLook, 'value'>): SecondLook {
+/** A look that finds its values by its rows. */
+export function withValue(look: Omit<SecondLook, 'value'>): SecondLook {
   return {
     ...look,
     async value(sql, ...values) {
