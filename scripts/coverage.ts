@@ -1,6 +1,6 @@
 /**
  * Runs all tests, and checks the coverage of source/: `node scripts/coverage.ts [part of a path ...]`. Those that call source/
- * in their own process run under c8, and the others after them without it, which takes a third less time. The line with the
+ * in their own process run under c8, and at the same time the others without it: these wait for programs mostly. The line with the
  * counts comes last; too little coverage fails a run that failed nowhere else.
  */
 import { spawn } from 'node:child_process'
@@ -38,13 +38,14 @@ if (only.length === 0) options.push('--check-coverage', `--lines=${LINES}`, `--b
 
 const c8 = createRequire(import.meta.url).resolve('c8/bin/c8.js')
 const tests = await testFiles(only)
-const total = add(
-  await run([c8, ...options, process.execPath], tests.filter(hasCoverage)),
-  await run(
+const [covered, others] = await Promise.all([
+  run([c8, ...options, process.execPath], tests.filter(hasCoverage)),
+  run(
     [],
     tests.filter((file) => !hasCoverage(file)),
   ),
-)
+])
+const total = add(covered, others)
 await rm(folder, { recursive: true, force: true })
 if (tests.length === 0) process.stderr.write(`no test file matches ${only.join(' ')}\n`)
 
