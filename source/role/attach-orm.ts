@@ -44,6 +44,7 @@ export interface Attachment extends RoleOfOrm {
  * - The ORM has a context name of its own.
  * - Inside a unit of work the global `orm.em` of a scoped role resolves to the role's session.
  * - A statement that would leave the transaction of the unit of work is refused before it is sent.
+ * - A fork of an entity manager does not write to the environment of the process.
  * - The result cache hands out and takes in copies.
  * - MikroORM's schema generator does not drop the table of decisions.
  * - This library's errors come out of MikroORM as they are, and those of subscribers. MikroORM would make DriverExceptions of them
@@ -72,6 +73,7 @@ function prepared(orm: AnyOrm, attachment: Attachment): ServedOrm {
   served.undoLater([
     ...holdContextName(orm, role),
     ...redirectGlobal(orm, served),
+    override(config, 'set', settingAlone),
     ...copiedResults(config.getResultCacheAdapter()),
     skipTable(config.get('schemaGenerator'), DECISION_TABLE),
     override(
@@ -99,6 +101,17 @@ function prepared(orm: AnyOrm, attachment: Attachment): ServedOrm {
     ...(onlyConnection ? locklessBuilders(driver) : []),
   ])
   return served
+}
+
+/**
+ * MikroORM allows the global context around each fork. Behind every change of an option it writes an environment variable,
+ * which takes longer than the rest of the fork (https://github.com/mikro-orm/mikro-orm/blob/v7.2.1/packages/core/src/utils/Configuration.ts).
+ */
+function settingAlone(original: Method): Method {
+  return function (this: AnyOrm['config'], key: string, value) {
+    if (key === 'allowGlobalContext') this.getAll().allowGlobalContext = value
+    else original.call(this, key, value)
+  }
 }
 
 /** The class of a driver's query builders is known when it makes one. */

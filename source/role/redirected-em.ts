@@ -54,7 +54,9 @@ function withOwnOptions(original: Method): Method {
 function forking(original: Method, served: ServedOrm): Method {
   return function (options = {}) {
     // A fork with disableContextResolution is meant for this entity manager itself.
-    const target = options.disableContextResolution === true ? this : forkable(this, served)
+    const isOwn = options.disableContextResolution === true
+    if (isOwn && options.useContext !== true) return original.call(this, options)
+    const target = isOwn ? this : forkable(this, served)
     if (target !== this) return target.fork({ ...options })
     const own = { ...options, disableContextResolution: true }
     // MikroORM looks for the context as soon as it makes an entity manager that uses contexts.

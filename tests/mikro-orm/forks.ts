@@ -56,4 +56,23 @@ export const FORK_RELIANCES: readonly Reliance[] = [
       }
     },
   },
+  {
+    what: 'A fork changes allowGlobalContext by config.set(), and no other option; getAll() gives the options themselves',
+    where: ['role/attach-orm.ts'],
+    forms: ['override'],
+    why: 'a fork writes that option alone, and not to the environment of the process',
+    async check() {
+      const orm = await MikroORM.init({ entities: [One], dbName: ':memory:' })
+      const { config } = orm
+      const changed: string[] = []
+      config.set = (key, value) => {
+        changed.push(key)
+        config.getAll()[key] = value
+        assert.is(config.get(key), value)
+      }
+      orm.em.fork()
+      await orm.close()
+      assert.equal(changed, ['allowGlobalContext', 'allowGlobalContext'])
+    },
+  },
 ]

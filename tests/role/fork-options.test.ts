@@ -1,4 +1,5 @@
 /** What a role gives as `fork`: each option of em.fork() works in sessions, or is refused as the registry is made. */
+import process from 'node:process'
 import type { ForkOptions } from '@mikro-orm/core'
 import * as assert from 'uvu/assert'
 import { ConfigurationError, EngineRegistry, ForeignEntityError, type EngineOptions } from '../../source/index.ts'
@@ -113,6 +114,20 @@ for (const dialect of DIALECTS) {
     const error = await running.catch((thrown: unknown) => thrown)
     await other.close()
     assert.instance(error, ForeignEntityError)
+  })
+
+  test('a session is opened without a write to the environment of the process', async (world) => {
+    const name = 'MIKRO_ORM_COLORS'
+    const before = process.env[name]
+    const registry = registryOf(world, 'joined', {})
+    process.env[name] = "the program's own"
+    try {
+      await registry.run(({ dbSession }: Em) => dbSession.role.count(Author))
+      assert.is(process.env[name], "the program's own")
+    } finally {
+      if (before === undefined) delete process.env[name]
+      else process.env[name] = before
+    }
   })
 
   test.run()
