@@ -199,8 +199,30 @@ export const PG_RELIANCES: readonly Reliance[] = [
     },
   },
   {
+    what: "pg's class of a client has its Query, which keeps in _results what was carried out: one result, or an array of several",
+    where: ['database/postgres/query-noting.ts'],
+    forms: ['cast', 'constructor'],
+    why: 'what was committed is known, also where a statement behind it fails',
+    async check(worlds) {
+      await withClient(worlds, async (client) => {
+        const { Query } = client.constructor
+        const commands = (sql: string): Promise<(string | null)[]> =>
+          new Promise((resolve) => {
+            const query = new Query(sql, undefined, () =>
+              resolve([query._results].flat().map(({ command }: any) => command)),
+            )
+            client.query(query)
+          })
+        const failing = 'begin; commit; select 1 / (2 - number) from generate_series(1, 3) as number'
+        assert.equal(await commands(failing), ['BEGIN', 'COMMIT', null])
+        assert.equal(await commands('begin; commit; select 1 as one; no sql'), [null])
+        assert.equal(await commands('commit'), ['COMMIT'])
+      })
+    },
+  },
+  {
     what: "pg's class of a client has its Query, whose handleCommandComplete() completes _result, of each statement",
-    where: ['database/postgres/query-noting.ts', 'database/postgres/begin-with-parameters.ts'],
+    where: ['database/postgres/begin-with-parameters.ts'],
     forms: ['cast', 'constructor', 'subclass'],
     why: 'what was committed is known, and what a server has said of itself, also where a statement behind it fails',
     async check(worlds) {

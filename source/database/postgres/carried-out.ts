@@ -6,6 +6,11 @@ export class CarriedOut {
   /** When they were sent, by `performance.now()`. */
   sentAt = 0
 
+  /** Takes the results of a query, of which the last may be of a statement that failed. */
+  take(results: QueryResult | readonly QueryResult[]): void {
+    for (const result of 'at' in results ? results : [results]) if (result.command) this.results.push(result)
+  }
+
   has(command: string): boolean {
     return this.indexOf(command) !== -1
   }
@@ -16,9 +21,11 @@ export class CarriedOut {
   }
 }
 
-/** The part of pg's own queries that is overridden; pg-cursor relies on the same: https://node-postgres.com/apis/client */
+/** The part of pg's own queries that is overridden, or read; pg-cursor relies on the same: https://node-postgres.com/apis/client */
 export interface AnsweredQuery {
   /** Of the statement at which the server is. */
   readonly _result: QueryResult
+  /** Of all statements so far: an array where there is more than one. */
+  readonly _results: QueryResult | QueryResult[]
   handleCommandComplete(message: unknown, connection: unknown): void
 }
