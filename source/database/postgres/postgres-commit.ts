@@ -16,10 +16,13 @@ export interface Committing {
   readonly isFresh: boolean
   /** What begins it, and was not sent. */
   readonly start: readonly string[] | undefined
-  /** @throws TransactionAbortedError or EndedByStatementError where it is gone; ConnectionLostError */
-  assertOpen(): Promise<void>
+  /**
+   * Waits only where the server has to be asked.
+   * @throws TransactionAbortedError or EndedByStatementError where it is gone; ConnectionLostError
+   */
+  assertOpen(): Promise<void> | undefined
   /** Sends `sql`, behind what begins it. `carried` gets what was carried out, also of what begins it. */
-  send(sql: string, carried: CarriedOut): Promise<void>
+  send(sql: string, carried: CarriedOut): Promise<unknown>
 }
 
 /** Commits a transaction, or prepares it, and finds out what the server made of that. */
@@ -47,7 +50,8 @@ export class PostgresCommit {
   }
 
   async executeAndCommit(sql: string): Promise<CommittedStatement> {
-    await this.#transaction.assertOpen()
+    const asking = this.#transaction.assertOpen()
+    if (asking !== undefined) await asking
     const start = this.#transaction.start?.length ?? 0
     const carried = new CarriedOut()
     try {
@@ -101,7 +105,8 @@ export class PostgresCommit {
     this.#held.user = undefined
     try {
       // COMMIT outside of a transaction would answer like one that had something to commit.
-      await this.#transaction.assertOpen()
+      const asking = this.#transaction.assertOpen()
+      if (asking !== undefined) await asking
     } catch (error) {
       return error instanceof TransactionAbortedError || error instanceof EndedByStatementError
         ? { outcome: 'rolled back' as const }

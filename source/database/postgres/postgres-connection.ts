@@ -22,6 +22,7 @@ import { resultOf, withoutFirst } from './results.ts'
 import { statementKind, type StatementKind } from '../statement-kind.ts'
 import type { WalPosition } from '../wal-position.ts'
 
+const NOTHING: readonly string[] = []
 /** What has to come before the first query, and gives the transaction its snapshot. */
 const IMPORTS_SNAPSHOT = /^set transaction snapshot '[^']*';?$/i
 
@@ -49,7 +50,7 @@ export class PostgresConnection implements DatabaseConnection, Committing {
   readonly #role: string
   /** Whether the transaction only reads. */
   readonly #isReading: boolean
-  readonly #commit: PostgresCommit
+  readonly #positions: CommitPositions | undefined
   readonly #assertStarted: TransactionPlan['assertStarted']
   /** What begins the transaction; undefined when it was sent. */
   #start: readonly string[] | undefined
@@ -63,7 +64,7 @@ export class PostgresConnection implements DatabaseConnection, Committing {
     this.#role = role
     this.#start = start
     this.#isReading = isReading
-    this.#commit = new PostgresCommit(held, this, positions)
+    this.#positions = positions
     this.#assertStarted = assertStarted
   }
 
@@ -139,6 +140,10 @@ export class PostgresConnection implements DatabaseConnection, Committing {
     if (this.isFresh) return false
     const { rows } = await this.execute(hasWritten(isUndonePartly), [])
     return (rows[0] as { wrote: boolean }).wrote
+  }
+
+  get #commit(): PostgresCommit {
+    return new PostgresCommit(this.#held, this, this.#positions)
   }
 
   commit(decision?: string): Promise<CommitAnswer> {
@@ -217,7 +222,8 @@ export class PostgresConnection implements DatabaseConnection, Committing {
     ahead = '',
     carried?: CarriedOut,
   ): Promise<QueryResult | QueryResult[]> {
-    if (this.#mayBeGone) await this.assertOpen()
+    const asking = this.assertOpen()
+    if (asking !== undefined) await asking
     const start = this.#startBefore(sql, ahead)
     this.#start = undefined
     // Of several statements in one string, one could end the transaction that only reads.
@@ -251,23 +257,27 @@ export class PostgresConnection implements DatabaseConnection, Committing {
     }
   }
 
-  async send(sql: string, carried: CarriedOut): Promise<void> {
-    await this.#send(sql, [], '', carried)
+  send(sql: string, carried: CarriedOut): Promise<unknown> {
+    return this.#send(sql, [], '', carried)
   }
 
   /** PostgreSQL lets READ ONLY be taken back until the first query. */
   #startBefore(sql: string, ahead: string): readonly string[] {
-    const start = this.#start ?? []
+    const start = this.#start ?? NOTHING
+    if (!this.#isReading || start.length === 0) return start
     const isQuery = ahead !== '' || sql.startsWith('select ') || IMPORTS_SNAPSHOT.test(sql)
-    return !this.#isReading || start.length === 0 || isQuery ? start : [...start, 'select']
+    return isQuery ? start : [...start, 'select']
   }
 
   /**
    * Refuses when BEGIN was sent and there is no transaction all the same. Where a simple query has a syntax error, nothing of
-   * it runs, not even the BEGIN in front.
+   * it runs, not even the BEGIN in front. Waits only where the server has to be asked.
    */
-  async assertOpen(): Promise<void> {
-    if (!this.#mayBeGone) return
+  assertOpen(): Promise<void> | undefined {
+    return this.#mayBeGone ? this.#assertOpen() : undefined
+  }
+
+  async #assertOpen(): Promise<void> {
     if (this.#hasLeft) throw this.#firstError as EndedByStatementError
     if ((await this.#held.freshStatus()) === 'I') throw new TransactionAbortedError(this.#role, this.#firstError)
   }
