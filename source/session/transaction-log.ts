@@ -18,7 +18,7 @@ export class TransactionLog {
   }
 
   begin(): void {
-    if (this.#isSilent) return
+    if (this.isSilent) return
     const options = this.#mode.begin as Parameters<AbstractSqlPlatform['getBeginTransactionSQL']>[0]
     for (const sql of this.#platform.getBeginTransactionSQL(options)) this.statement(sql)
   }
@@ -32,7 +32,7 @@ export class TransactionLog {
   }
 
   statement(sql: string): void {
-    if (this.#isSilent) return
+    if (this.isSilent) return
     const em = this.#em
     // The driver that the session gives to the program ends with the session.
     const connection = em.config.getDriver().getConnection(connectionFor(this.#mode.begin))
@@ -41,7 +41,7 @@ export class TransactionLog {
   }
 
   /** Whether nobody sees it: MikroORM's own logger, which is asked, would make the whole message first. */
-  get #isSilent(): boolean {
+  get isSilent(): boolean {
     const { config } = this.#em
     const logger = config.getLogger()
     if (logger.logQuery !== DefaultLogger.prototype.logQuery || config.get('slowQueryThreshold') !== undefined)

@@ -218,14 +218,17 @@ export class TransactionStatements {
     }
   }
 
-  async #begin(): Promise<DatabaseConnection> {
+  #begin(): Promise<DatabaseConnection> {
     this.#after?.assertNotInside?.()
     if (this.#beginning === undefined && this.events.hearsStart) {
       this.#beginning = new TransactionBeginning(this.connection, this.events, this.log)
     }
     const beginning = this.#beginning
-    if (beginning?.isInside === true) return await this.connection.open()
-    if (beginning !== undefined) return await this.#beginHeard(beginning)
+    if (beginning !== undefined && !beginning.isInside) return this.#beginHeard(beginning)
+    return beginning !== undefined || this.log.isSilent ? this.connection.open() : this.#beginLogged()
+  }
+
+  async #beginLogged(): Promise<DatabaseConnection> {
     const connection = await this.connection.open()
     this.log.begin()
     return connection

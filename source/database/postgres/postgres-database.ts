@@ -74,7 +74,7 @@ export class PostgresDatabase implements Database {
     return new PostgresReads(this.#role, source, this.#streaming)
   }
 
-  async begin(
+  begin(
     options: BeginOptions,
     em: SqlEntityManager,
     unit: ReadingUnit,
@@ -82,9 +82,9 @@ export class PostgresDatabase implements Database {
   ): Promise<DatabaseConnection> {
     const { set } = this.replication
     const isOnReplica = set !== undefined && connectionFor(options) === 'read'
-    if (!isOnReplica) return await this.#beginOn(this.#driver.getConnection(connectionFor(options)), options, em, unit)
+    if (!isOnReplica) return this.#beginOn(this.#driver.getConnection(connectionFor(options)), options, em, unit)
     const context = em.getTransactionSessionContext()
-    return await SnapshotOnReplica.open({
+    return SnapshotOnReplica.open({
       role: this.#role,
       set,
       reading: { em, unit },
