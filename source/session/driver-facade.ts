@@ -3,24 +3,30 @@ import { rawContextOf } from './session-kysely.ts'
 import { sessionOfEntityManager } from './session.ts'
 
 /** Where the options stand among the arguments of a driver's methods; their `ctx` is the transaction context. */
-const OPTIONS_ARGUMENT: Readonly<Record<string, number>> = {
-  find: 2,
-  findOne: 2,
-  findVirtual: 2,
-  countVirtual: 2,
-  count: 2,
-  stream: 2,
-  nativeInsert: 2,
-  nativeInsertMany: 2,
-  nativeUpdate: 3,
-  nativeUpdateMany: 3,
-  nativeDelete: 2,
-  nativeClone: 3,
-  syncCollections: 1,
-  lockPessimistic: 1,
-}
+const OPTIONS_ARGUMENT = new Map<string | symbol, number>(
+  Object.entries({
+    find: 2,
+    findOne: 2,
+    findVirtual: 2,
+    countVirtual: 2,
+    count: 2,
+    stream: 2,
+    nativeInsert: 2,
+    nativeInsertMany: 2,
+    nativeUpdate: 3,
+    nativeUpdateMany: 3,
+    nativeDelete: 2,
+    nativeClone: 3,
+    syncCollections: 1,
+    lockPessimistic: 1,
+  }),
+)
 /** Where the context itself stands. */
-const CONTEXT_ARGUMENT: Readonly<Record<string, number>> = { execute: 3, loadFromPivotTable: 4, createQueryBuilder: 1 }
+const CONTEXT_ARGUMENT = new Map<string | symbol, number>([
+  ['execute', 3],
+  ['loadFromPivotTable', 4],
+  ['createQueryBuilder', 1],
+])
 
 /** On an entity manager: what it answers, as a WeakMap would slow down the garbage collector. */
 const FACADE = Symbol('koa-sqlassist driver')
@@ -47,14 +53,14 @@ class InOneTransaction implements ProxyHandler<AbstractSqlDriver> {
     if (name === 'getConnection') return (type?: 'read' | 'write') => em.getConnection(type)
     const value: unknown = Reflect.get(target, name)
     if (typeof value !== 'function' || name === 'constructor') return value
-    const options = OPTIONS_ARGUMENT[String(name)]
-    const position = options ?? CONTEXT_ARGUMENT[String(name)]
+    const options = OPTIONS_ARGUMENT.get(name)
+    const position = options ?? CONTEXT_ARGUMENT.get(name)
     if (position === undefined) return value.bind(target)
     return (...args: any[]) => {
       while (args.length <= position) args.push(undefined)
       const context = em.getTransactionContext()
-      if (options !== undefined) args[position] = { ...args[position], ctx: args[position]?.ctx ?? context }
-      else args[position] ??= name === 'execute' ? rawContextOf(context) : context
+      if (options === undefined) args[position] ??= name === 'execute' ? rawContextOf(context) : context
+      else if (args[position]?.ctx === undefined) args[position] = { ...args[position], ctx: context }
       return Reflect.apply(value, target, args)
     }
   }

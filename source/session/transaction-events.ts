@@ -54,6 +54,8 @@ export class TransactionEvents {
   readonly #host: EventsHost
   /** The subscribers of nested transactions that have become part of it. */
   #adopted: EventManager | undefined
+  /** What the subscribers of the entity manager hear, as last seen. */
+  #heard: EventsHeard | undefined
   #isCommitAnnounced = false
   #isCommitted = false
   #isEndSent = false
@@ -167,8 +169,11 @@ export class TransactionEvents {
   }
 
   #hears(event: TransactionEvent): boolean {
-    const isHeard = eventsHeard(this.#host.em.getEventManager()).has(event)
-    return isHeard || (this.#adopted !== undefined && eventsHeard(this.#adopted).has(event))
+    const manager = this.#host.em.getEventManager()
+    if (this.#heard?.size !== manager.getSubscribers().size) this.#heard = eventsHeard(manager)
+    return (
+      this.#heard.events.has(event) || (this.#adopted !== undefined && eventsHeard(this.#adopted).events.has(event))
+    )
   }
 
   /** As an operation of the session: the subscribers' code is not waited for by what it waits for. */
@@ -209,14 +214,18 @@ export function isOfSubscriber(error: unknown): boolean {
 async function nothing(): Promise<void> {}
 
 /** The events that have subscribers, by how many subscribers there were: none of them is ever taken away. */
-const heard = new WeakMap<EventManager, { readonly size: number; readonly events: ReadonlySet<TransactionEvent> }>()
+interface EventsHeard {
+  readonly size: number
+  readonly events: ReadonlySet<TransactionEvent>
+}
+const heard = new WeakMap<EventManager, EventsHeard>()
 
-function eventsHeard(manager: EventManager): ReadonlySet<TransactionEvent> {
+function eventsHeard(manager: EventManager): EventsHeard {
   const subscribers = manager.getSubscribers()
   let known = heard.get(manager)
   if (known?.size !== subscribers.size) {
     const events = EVENTS.filter((event) => Array.from(subscribers).some((subscriber) => event in subscriber))
     heard.set(manager, (known = { size: subscribers.size, events: new Set(events) }))
   }
-  return known.events
+  return known
 }

@@ -22,7 +22,7 @@ const UNDECIDED: Decision = { again: false }
 export class RetryDecision {
   readonly #options: AttemptOptions
   /** The roles and other data managers that have committed. */
-  readonly #committed = new Set<string>()
+  #committed: Set<string> | undefined
   #decision = UNDECIDED
 
   constructor(options: AttemptOptions) {
@@ -30,15 +30,20 @@ export class RetryDecision {
   }
 
   /** Notes the commit of a role. For its session. */
-  readonly committing = (role: string): void => void this.#committed.add(`role "${role}"`)
+  readonly committing = (role: string): void => this.#noteCommit(`role "${role}"`)
 
   /** Notes the commit of data managers that are no sessions. For the transaction manager. */
   readonly finishing = (resources: readonly DataManager[]): void => {
-    if (resources.some((resource) => !isOfSessions(resource))) this.#committed.add('another data manager')
+    if (resources.some((resource) => !isOfSessions(resource))) this.#noteCommit('another data manager')
+  }
+
+  #noteCommit(by: string): void {
+    this.#committed ??= new Set()
+    this.#committed.add(by)
   }
 
   get hasCommitted(): boolean {
-    return this.#committed.size > 0
+    return this.#committed !== undefined
   }
 
   /** Whether the work is attempted again, as far as is decided. */
@@ -87,7 +92,7 @@ export class RetryDecision {
   }
 
   #afterCommit(error: unknown): NotRetriedError {
-    const stored = [...this.#committed].join(', ')
+    const stored = [...(this.#committed ?? [])].join(', ')
     return new NotRetriedError(`part of the work is committed already and stays so: ${stored}`, error)
   }
 }

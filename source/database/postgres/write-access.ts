@@ -2,7 +2,8 @@ import { refusesWrite } from '../refuses-write.ts'
 
 const BEGIN = 'begin;'
 /** What a statement begins with that does not make its transaction read-only, where it is one alone. */
-const ORDINARY = /^(?:begin;)?(?:select (?![^]*set_config)|insert into |update |delete from |savepoint |release )/i
+const ORDINARY =
+  /^(?:begin;)?(?:select (?![^]*set_config)|insert into |update |delete from |savepoint |release |commit$|rollback$)/i
 const MAKES_READ_ONLY = /(?:^|;)\s*(?:set|begin|start)\b[^;]*?\bread\s+only\b|transaction_read_only/i
 
 /** What a client that may write is allowed by the program; the server may allow less. */
