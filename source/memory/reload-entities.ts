@@ -1,4 +1,5 @@
 import { FlushMode, ReferenceKind, type EntityManager, type EntityProperty } from '@mikro-orm/core'
+import { silenceRelations } from './silent-relations.ts'
 import { copyOfContext, helperOf, type Entity } from './wrapped-entity.ts'
 
 /** How many entities one statement asks for. */
@@ -15,13 +16,24 @@ interface Batch {
 
 /** Reads managed entities anew from the database, and returns those without a row. */
 export async function reload(entities: ReadonlyMap<Entity, EntityManager>): Promise<Entity[]> {
+  const batches = [...batchesOf(entities)]
+  const endSilence = silenceRelations(entities)
+  try {
+    const gone: Entity[] = []
+    for (const batch of batches) gone.push(...(await readAll(batch)))
+    return gone
+  } finally {
+    endSilence()
+  }
+}
+
+/** Reads a batch of any size, and returns the entities without a row. */
+async function readAll(batch: Batch): Promise<Entity[]> {
   const gone: Entity[] = []
-  for (const batch of batchesOf(entities)) {
-    for (let start = 0; start < batch.entities.length; start += BATCH) {
-      const some = batch.entities.slice(start, start + BATCH)
-      const found = await read({ ...batch, entities: some })
-      gone.push(...some.filter((entity) => !found.has(keyOf(entity))))
-    }
+  for (let start = 0; start < batch.entities.length; start += BATCH) {
+    const some = batch.entities.slice(start, start + BATCH)
+    const found = await read({ ...batch, entities: some })
+    gone.push(...some.filter((entity) => !found.has(keyOf(entity))))
   }
   return gone
 }

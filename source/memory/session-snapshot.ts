@@ -16,6 +16,8 @@ import { helperOf, isManaged, type Entity } from './wrapped-entity.ts'
  * - the helper of an entity (WrappedEntity.ts): `__data` behind the tracked properties, `__originalEntityData` that a flush
  *   compares with, and the fields named in FIELDS. Tracked properties are accessors of the entity itself; a setter of the
  *   prototype brings a deleted one back (EntityHelper.ts);
+ * - the own accessor of a to-one relation changes the other side, also where a read sets it, and is replaceable
+ *   (EntityHelper.ts);
  * - a Collection can be emptied by `hydrate([])` and filled by `addWithoutPropagation`, but not made unloaded again or
  *   writable again, and a ScalarReference not unloaded: both are replaced then (Collection.ts, Reference.ts).
  */

@@ -38,6 +38,37 @@ type Do = (em: any, pool: Pool, one: number, two: number) => unknown
 const seed = Number(process.env['FAST_CHECK_SEED'] ?? Math.floor(Math.random() * 2 ** 31))
 process.stdout.write(`fast-check seed ${seed}\n`)
 
+/** Courses that went wrong once: what was loaded again went over to the object that stood for its row before. */
+const LOADED_AGAIN: Step[] = [
+  { kind: 'all books', one: 0, two: 0 },
+  { kind: 'chapters of a book', one: 9, two: 0 },
+]
+type Excursion = [first: Step[], inner: Step[], byOuter: boolean, clear: boolean]
+/** The entities of a restored collection were loaded again, and what the rollback reads anew belongs to it. */
+const LOADED_BESIDE: [Step[], Step[], Step[], Step[], Step[]][] = [
+  [
+    [],
+    [],
+    [],
+    [{ kind: 'books of an author', one: 0, two: 0 }],
+    [
+      { kind: 'clear', one: 0, two: 0 },
+      { kind: 'all authors', one: 0, two: 0 },
+      { kind: 'books replaced', one: 2, two: 0 },
+    ],
+  ],
+]
+const NESTED_EXAMPLES: [Step[], Step[], Excursion[]][] = [
+  [
+    [],
+    [],
+    [
+      [LOADED_AGAIN, [], false, true],
+      [[], [], false, false],
+    ],
+  ],
+]
+
 /** A change that could not be stored is refused, as where an upsert made another object of a row: that is no loss. */
 const allowRefusal = (error: any): void => {
   if (error?.code !== 'SQLASSIST_DETACHED_ENTITY') throw error
@@ -253,7 +284,7 @@ for (const dialect of DIALECTS) {
         }).catch(allowRefusal)
       },
     )
-    await fc.assert(property, { numRuns, seed })
+    await fc.assert(property, { numRuns, seed, examples: LOADED_BESIDE })
     assert.ok(counts.inner > 0 && counts.outer > counts.inner, JSON.stringify(counts))
   })
 
@@ -290,7 +321,7 @@ for (const dialect of DIALECTS) {
         })
       },
     )
-    await fc.assert(property, { numRuns: Math.ceil(numRuns / 2), seed })
+    await fc.assert(property, { numRuns: Math.ceil(numRuns / 2), seed, examples: NESTED_EXAMPLES })
   })
 
   test('is as if it had never been for all that comes after: the same statements, the same rows', async (world) => {

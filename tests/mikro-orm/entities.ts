@@ -15,6 +15,7 @@ const COPY = 'model/copy-to.ts'
 const SNAPSHOT = 'memory/entity-snapshot.ts'
 const STRAYS = 'memory/stray-entities.ts'
 const LATER = 'memory/later-entities.ts'
+const SILENT = 'memory/silent-relations.ts'
 const WRAPPED = 'memory/wrapped-entity.ts'
 
 export const ENTITY_RELIANCES: readonly Reliance[] = [
@@ -29,6 +30,7 @@ export const ENTITY_RELIANCES: readonly Reliance[] = [
       OWNERSHIP,
       SNAPSHOT,
       STRAYS,
+      SILENT,
       'memory/manager-snapshot.ts',
       'memory/own-properties.ts',
       'memory/session-snapshot.ts',
@@ -48,7 +50,7 @@ export const ENTITY_RELIANCES: readonly Reliance[] = [
   },
   {
     what: 'The bookkeeping has the metadata of the class in __meta',
-    where: [WRAPPED, COPY, COLUMNS, CHANGES, NESTED, STRAYS, LATER, SNAPSHOT, 'memory/manager-snapshot.ts'],
+    where: [WRAPPED, COPY, COLUMNS, CHANGES, NESTED, STRAYS, LATER, SNAPSHOT, SILENT, 'memory/manager-snapshot.ts'],
     forms: ['field'],
     why: 'properties, relations and columns are listed from it',
     async check(worlds) {
@@ -151,7 +153,7 @@ export const ENTITY_RELIANCES: readonly Reliance[] = [
   },
   {
     what: 'Tracked properties are own accessors of __data, and a deleted one comes back by its setter',
-    where: [SNAPSHOT, 'memory/own-properties.ts', WRAPPED, LATER],
+    where: [SNAPSHOT, 'memory/own-properties.ts', WRAPPED, LATER, SILENT],
     forms: ['field'],
     why: 'values are restored behind the accessors, so that nothing is propagated',
     async check(worlds) {
@@ -166,6 +168,32 @@ export const ENTITY_RELIANCES: readonly Reliance[] = [
       assert.type(Object.getOwnPropertyDescriptor(book, 'author')?.set, 'function')
       Object.defineProperty(book, 'author', meta.definedProperties.author)
       assert.is(book.author, author)
+    },
+  },
+  {
+    what: 'The accessor of a relation in __data changes the other side, also where a read sets it, and nothing else does',
+    where: [SILENT],
+    forms: ['field'],
+    why: 'it is replaced while entities are read anew: what they refer to would count as changed, or be removed',
+    async check(worlds) {
+      const em = fork(worlds)
+      const [one, two] = await em.find(Author, {}, { orderBy: { id: 'asc' }, populate: ['books'] })
+      const third = await em.findOneOrFail(Book, 3)
+      const moved = async (author: number): Promise<unknown[]> => {
+        await em.nativeUpdate(Book, 3, { author })
+        await em.refresh(third)
+        return [third.author.id, one.books.length, one.books.isDirty(), two.books.length, two.books.isDirty()]
+      }
+      assert.equal(await moved(1), [1, 3, true, 0, true])
+      const { __data: data } = wrapped(third)
+      const accessor = Object.getOwnPropertyDescriptor(third, 'author')
+      Object.defineProperty(third, 'author', {
+        ...accessor,
+        set(author) {
+          data.author = author
+        },
+      })
+      assert.equal(await moved(2), [2, 3, true, 0, true])
     },
   },
   {
@@ -193,7 +221,7 @@ export const ENTITY_RELIANCES: readonly Reliance[] = [
   },
   {
     what: 'An entity knows whether it has its primary key, and gives it as text',
-    where: [LATER, COPY, COLUMNS, 'memory/reload-entities.ts', 'model/get-by-id.ts'],
+    where: [LATER, COPY, COLUMNS, SILENT, 'memory/reload-entities.ts', 'model/get-by-id.ts'],
     forms: ['helper', 'cast'],
     why: 'rows are matched with entities by getSerializedPrimaryKey()',
     async check(worlds) {

@@ -40,6 +40,7 @@ export const UNIT_OF_WORK_RELIANCES: readonly Reliance[] = [
       STRAYS,
       NESTED,
       CHANGES,
+      'memory/silent-relations.ts',
       'memory/session-snapshot.ts',
       'session/flush-in-turn.ts',
     ],
