@@ -6,6 +6,9 @@ import { openOrm, newDatabase, type Dialect, type TestOrm } from '../support/orm
 import { recordStatements, type Recording } from '../support/recording.ts'
 import { secondLook, type SecondLook } from '../support/second-look.ts'
 
+/** PostgreSQL returns rows in no order of their own, and a flush goes by the order in which entities were loaded. */
+const BY_ID = { id: 'asc' } as const
+
 export const Address = defineEntity({
   name: 'Address',
   embeddable: true,
@@ -23,7 +26,7 @@ export const Author = defineEntity({
     bio: p.text().lazy().nullable(),
     photo: p.text().lazy().ref().nullable(),
     version: p.integer().version(),
-    books: () => p.oneToMany(Book).mappedBy('author'),
+    books: () => p.oneToMany(Book).mappedBy('author').orderBy(BY_ID),
   },
 })
 export const Book = defineEntity({
@@ -33,8 +36,8 @@ export const Book = defineEntity({
     title: p.string().unique(),
     author: () => p.manyToOne(Author).nullable(),
     editor: () => p.manyToOne(Author).ref().nullable(),
-    chapters: () => p.oneToMany(Chapter).mappedBy('book').orphanRemoval(),
-    topics: () => p.manyToMany(Topic).inversedBy('books'),
+    chapters: () => p.oneToMany(Chapter).mappedBy('book').orphanRemoval().orderBy(BY_ID),
+    topics: () => p.manyToMany(Topic).inversedBy('books').orderBy(BY_ID),
   },
 })
 export const Chapter = defineEntity({
@@ -46,7 +49,7 @@ export const Topic = defineEntity({
   properties: {
     id: p.integer().primary(),
     label: p.string().unique(),
-    books: () => p.manyToMany(Book).mappedBy('topics'),
+    books: () => p.manyToMany(Book).mappedBy('topics').orderBy(BY_ID),
   },
 })
 export const Note = defineEntity({
