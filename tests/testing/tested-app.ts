@@ -1,6 +1,6 @@
 import Koa from 'koa'
 import { dbSessions, EngineRegistry, type EngineOptions } from '../../source/index.ts'
-import { Author } from '../support/entities.ts'
+import { ENTITIES, Tag } from '../support/entities.ts'
 import { serve, type Served } from '../support/http.ts'
 import { openOrm, type TestOrm } from '../support/orms.ts'
 
@@ -9,25 +9,26 @@ export interface TestedApp {
   readonly registry: EngineRegistry<Record<string, EngineOptions>>
   readonly orms: readonly TestOrm[]
   readonly served: Served
-  /** Stores an author; the status. */
+  /** Stores a tag; the status. */
   post(): Promise<number>
-  /** Stores an author, and then fails; the status. */
+  /** Stores a tag, and then fails; the status. */
   fail(): Promise<number>
-  /** How many authors there are, over a role that only reads. */
+  /** How many tags there are, over a role that only reads. */
   get(): Promise<number>
   close(): Promise<void>
 }
 
-/** Closes its ORMs at its end. */
-export async function openTestedApp(target: string): Promise<TestedApp> {
-  const [reader, writer] = [await openOrm(target), await openOrm(target)]
+/** `entities` has Tag among them. Closes its ORMs at its end. */
+export async function openTestedApp(target: string, entities: readonly unknown[] = ENTITIES): Promise<TestedApp> {
+  const open = () => openOrm(target, { config: { entities } })
+  const [reader, writer] = [await open(), await open()]
   const engines: Record<string, EngineOptions> = { reader: { orm: reader, readOnly: true }, writer: { orm: writer } }
   const registry = new EngineRegistry(engines)
   const app = Object.assign(new Koa(), { silent: true })
   app.use(dbSessions(registry)).use(async (ctx) => {
     const { dbSession } = ctx
-    if (ctx.method === 'GET') return void (ctx.body = String(await dbSession['reader']!.count(Author)))
-    dbSession['writer']!.create(Author, { name: ctx.path })
+    if (ctx.method === 'GET') return void (ctx.body = String(await dbSession['reader']!.count(Tag)))
+    dbSession['writer']!.create(Tag, { label: ctx.path })
     ctx.status = 201
     if (ctx.path !== '/fail') return undefined
     await dbSession['writer']!.flush()
@@ -45,9 +46,9 @@ export async function openTestedApp(target: string): Promise<TestedApp> {
     registry,
     orms: [reader, writer],
     served,
-    post: async () => (await request('POST', '/authors')).status,
+    post: async () => (await request('POST', '/tags')).status,
     fail: async () => (await request('POST', '/fail')).status,
-    get: async () => Number((await request('GET', '/authors')).text),
+    get: async () => Number((await request('GET', '/tags')).text),
     async close() {
       await served.close()
       await registry.close()
