@@ -19,6 +19,7 @@ const FROM_OUTSIDE = [
   'tests/docs/',
   'tests/package/',
   'tests/support/',
+  'tests/testing/runners/',
   'tests/truth/',
 ]
 

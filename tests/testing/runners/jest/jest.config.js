@@ -1,0 +1,1 @@
+export default { transform: {}, globalSetup: '../global-setup.js', maxWorkers: 2 }

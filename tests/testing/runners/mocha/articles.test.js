@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict'
+import { createSandbox } from 'koa-sqlassist/testing'
+import { Article, migrate, openShop } from '../shop.js'
+
+await migrate('test.sqlite')
+const shop = await openShop('test.sqlite')
+const sandbox = await createSandbox(shop.registry)
+
+describe('articles', () => {
+  before(() => sandbox.begin()) // a level for the rows that all tests of the file find
+  beforeEach(() => sandbox.begin())
+  afterEach(() => sandbox.rollback())
+  after(async () => {
+    await sandbox.close() // rolls back what is begun
+    await shop.close()
+  })
+
+  before(() => shop.registry.run(({ dbSession }) => void dbSession.writer.create(Article, { title: 'Fixture' })))
+
+  it('a request stores an article, and the next one finds it', async () => {
+    assert.equal((await shop.request('POST', '/articles/Notes')).status, 201)
+    assert.deepEqual(await shop.titles(), ['Fixture', 'Notes'])
+  })
+
+  it('the next test finds the rows of the file, and no others', async () => {
+    assert.deepEqual(await shop.titles(), ['Fixture'])
+  })
+
+  it('a constraint fails the request, which leaves nothing', async () => {
+    assert.equal((await shop.request('POST', '/articles/Fixture')).status, 500)
+    assert.equal((await shop.request('POST', '/articles/Notes')).status, 201)
+    assert.deepEqual(await shop.titles(), ['Fixture', 'Notes'])
+  })
+
+  it('requests that come at the same time are all stored', async () => {
+    const answers = await Promise.all(['A', 'B', 'C'].map((title) => shop.request('POST', `/articles/${title}`)))
+    assert.deepEqual(
+      answers.map(({ status }) => status),
+      [201, 201, 201],
+    )
+    assert.deepEqual(await shop.titles(), ['A', 'B', 'C', 'Fixture'])
+  })
+
+  it('a run finds what a request has stored', async () => {
+    await shop.request('POST', '/articles/Notes')
+    assert.equal(await shop.registry.run(({ dbSession }) => dbSession.reader.count(Article)), 2)
+  })
+})

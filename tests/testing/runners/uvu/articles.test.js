@@ -1,0 +1,48 @@
+import { test } from 'uvu'
+import * as assert from 'uvu/assert'
+import { createSandbox } from 'koa-sqlassist/testing'
+import { Article, migrate, openShop } from '../shop.js'
+
+await migrate('test.sqlite')
+const shop = await openShop('test.sqlite')
+const sandbox = await createSandbox(shop.registry)
+test.before(() => sandbox.begin()) // a level for the rows that all tests of the file find
+test.before.each(() => sandbox.begin())
+test.after.each(() => sandbox.rollback())
+test.after(async () => {
+  await sandbox.close() // rolls back what is begun
+  await shop.close()
+})
+
+test.before(() => shop.registry.run(({ dbSession }) => void dbSession.writer.create(Article, { title: 'Fixture' })))
+
+test('a request stores an article, and the next one finds it', async () => {
+  assert.is((await shop.request('POST', '/articles/Notes')).status, 201)
+  assert.equal(await shop.titles(), ['Fixture', 'Notes'])
+})
+
+test('the next test finds the rows of the file, and no others', async () => {
+  assert.equal(await shop.titles(), ['Fixture'])
+})
+
+test('a constraint fails the request, which leaves nothing', async () => {
+  assert.is((await shop.request('POST', '/articles/Fixture')).status, 500)
+  assert.is((await shop.request('POST', '/articles/Notes')).status, 201)
+  assert.equal(await shop.titles(), ['Fixture', 'Notes'])
+})
+
+test('requests that come at the same time are all stored', async () => {
+  const answers = await Promise.all(['A', 'B', 'C'].map((title) => shop.request('POST', `/articles/${title}`)))
+  assert.equal(
+    answers.map(({ status }) => status),
+    [201, 201, 201],
+  )
+  assert.equal(await shop.titles(), ['A', 'B', 'C', 'Fixture'])
+})
+
+test('a run finds what a request has stored', async () => {
+  await shop.request('POST', '/articles/Notes')
+  assert.is(await shop.registry.run(({ dbSession }) => dbSession.reader.count(Article)), 2)
+})
+
+test.run()
