@@ -47,7 +47,8 @@ function makes(code: string, name: string): boolean {
 test('are of a language that is tried here', () => {
   for (const { file, line, language } of codeBlocks) {
     assert.ok(
-      ['ts', 'sh', 'sql', 'text', 'mermaid'].includes(language),
+      // tests/testing/runners has those in JavaScript
+      ['ts', 'js', 'sh', 'sql', 'text', 'mermaid'].includes(language),
       `${file}:${line} is of the language "${language}"`,
     )
   }

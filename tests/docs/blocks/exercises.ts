@@ -141,31 +141,7 @@ export const exercises: Readonly<Record<string, Exercise>> = {
       ['from a job', 'one article'],
     )
   },
-  'docs/testing.md › Testing your app': async (load, prelude) => {
-    const { router, Article } = prelude
-    let stored = 0
-    router.post('/articles/:title', async (ctx) => {
-      ctx.dbSession.writer.create(Article, { title: ctx.params['title'] ?? '' })
-      await ctx.dbSession.writer.flush()
-      stored = await ctx.dbSession.writer.count(Article)
-      ctx.status = 201
-    })
-    const tested = new Promise((resolve) => after(resolve as () => void))
-    await load()
-    await tested
-    assert.equal(process.exitCode, undefined)
-    assert.equal(stored, 1)
-    assert.deepEqual(await titles(prelude), [])
-  },
-  'docs/testing.md › Parallel workers': async (load) => {
-    const { default: globalSetup } = await load()
-    await globalSetup()
-    const { name } = JSON.parse(process.env['TEST_TEMPLATE'] ?? '')
-    await globalSetup() // finds what it has built
-    assert.equal(JSON.parse(process.env['TEST_TEMPLATE'] ?? '').name, name)
-    await dropTemplates(name)
-  },
-  'docs/testing.md › Parallel workers #2': async (load, { Article, LogEntry }) => {
+  'docs/test-databases.md › One test with a database of its own': async (load, { Article, LogEntry }) => {
     const { MikroORM } = await import('@mikro-orm/postgresql')
     const { prepareTemplate } = await import('koa-sqlassist/testing')
     const { shopOrm } = await import('./postgres.ts')
@@ -180,10 +156,9 @@ export const exercises: Readonly<Record<string, Exercise>> = {
     })
     process.env['TEST_TEMPLATE'] = JSON.stringify(template)
     const tested = new Promise((resolve) => after(resolve as () => void))
-    const { registry } = await load()
+    await load()
     await tested
     assert.equal(process.exitCode, undefined)
-    await registry.close()
     await dropTemplates(template.name)
   },
   'docs/roles.md › What happens inside a session': async (load, prelude) => {

@@ -1,11 +1,12 @@
 /** One example for each test runner, run by it with the package as it is packed; a second connection finds nothing of it. */
 import { spawn } from 'node:child_process'
-import { cpSync, mkdirSync, symlinkSync } from 'node:fs'
+import { cpSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
 import process from 'node:process'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import * as assert from 'uvu/assert'
+import { codeBlocks } from '../../docs/code-blocks.ts'
 import { oneAhead } from '../../support/one-ahead.ts'
 import { secondLook, type SecondLook } from '../../support/second-look.ts'
 import { root, stranger } from '../../support/stranger.ts'
@@ -110,5 +111,33 @@ async function assertEmpty(target: string, more?: (look: SecondLook) => Promise<
 async function assertWasWritten(look: SecondLook): Promise<void> {
   assert.ok(Number(await look.value('select last_value from article_id_seq')) > 3)
 }
+
+/** As the pages have them. */
+const PARTS = [
+  ...Object.values(RUNNERS).map(({ folder }) => `${folder}/articles.test.js`),
+  'vitest/requests.test.js',
+  'global-setup.js',
+]
+
+test('are what the pages have in JavaScript', () => {
+  const blocks = codeBlocks.filter(({ language }) => language === 'js')
+  const inOrder = blocks.toSorted(
+    (one, other) => Number(one.file.includes('databases')) - Number(other.file.includes('databases')),
+  )
+  assert.is(blocks.length, PARTS.length)
+  for (const [index, { code }] of inOrder.entries()) {
+    const file = PARTS[index] ?? ''
+    const example = readFileSync(join(examples, file), 'utf8')
+    const [start = '', end = ''] = code.split(/ *\/\/ …\n/)
+    assert.ok(example.includes(start) && example.endsWith(end), `${file}:\n${code}`)
+  }
+})
+
+test('are run by the commands that the page has', () => {
+  const page = readFileSync(join(root, 'docs/testing.md'), 'utf8')
+  for (const [name, { command }] of Object.entries(RUNNERS)) {
+    assert.ok(page.includes(`| [${name}](#${name.replace(':', '')}) | \`${command}\` |`), name)
+  }
+})
 
 test.run()

@@ -10,10 +10,7 @@ describe('articles', () => {
   before(() => sandbox.begin()) // a level for the rows that all tests of the file find
   beforeEach(() => sandbox.begin())
   afterEach(() => sandbox.rollback())
-  after(async () => {
-    await sandbox.close() // rolls back what is begun
-    await shop.close()
-  })
+  after(() => sandbox.close().finally(shop.close)) // rolls back what is begun
 
   before(() => shop.registry.run(({ dbSession }) => void dbSession.writer.create(Article, { title: 'Fixture' })))
 

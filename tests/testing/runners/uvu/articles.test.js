@@ -9,10 +9,7 @@ const sandbox = await createSandbox(shop.registry)
 test.before(() => sandbox.begin()) // a level for the rows that all tests of the file find
 test.before.each(() => sandbox.begin())
 test.after.each(() => sandbox.rollback())
-test.after(async () => {
-  await sandbox.close() // rolls back what is begun
-  await shop.close()
-})
+test.after(() => sandbox.close().finally(shop.close)) // rolls back what is begun
 
 test.before(() => shop.registry.run(({ dbSession }) => void dbSession.writer.create(Article, { title: 'Fixture' })))
 

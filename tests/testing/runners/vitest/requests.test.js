@@ -7,17 +7,14 @@ const sandbox = await createSandbox(shop.registry)
 beforeAll(() => sandbox.begin()) // a level for the rows that all tests of the file find
 beforeEach(() => sandbox.begin())
 afterEach(() => sandbox.rollback())
-afterAll(async () => {
-  await sandbox.close() // rolls back what is begun
-  await shop.close()
-})
+afterAll(() => sandbox.close().finally(shop.close)) // rolls back what is begun
 
 beforeAll(() => shop.registry.run(({ dbSession }) => void dbSession.writer.create(Article, { title: 'Fixture' })))
 
 test('an article is announced once it is stored', async () => {
   const hooks = await sandbox.captureHooks(() => shop.request('POST', '/articles/Notes'))
+  expect(await shop.registry.run(({ dbSession }) => dbSession.reader.count(Article))).toBe(2)
   expect(shop.announced).toEqual([])
-  expect(hooks.map(({ kind, args }) => [kind, ...args])).toEqual([['afterCommit', 'Notes']])
   await sandbox.runHooks(hooks)
   expect(shop.announced).toEqual(['Notes'])
 })
