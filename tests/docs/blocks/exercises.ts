@@ -127,9 +127,19 @@ export const exercises: Readonly<Record<string, Exercise>> = {
     await shopOrm.close()
   },
   'README.md › Testing': async (load, prelude) => {
-    const tested = new Promise((resolve) => after(resolve as () => void))
+    const { router, Article } = prelude
+    let stored = 0
+    router.post('/articles/:title', async (ctx) => {
+      ctx.dbSession.writer.create(Article, { title: ctx.params['title'] ?? '' })
+      await ctx.txn.commit()
+      stored += 1
+      ctx.status = 201
+    })
     await load()
-    await tested
+    // behind the hooks of the block
+    await new Promise((resolve) => after(resolve as () => void))
+    assert.equal(process.exitCode, undefined)
+    assert.equal(stored, 1)
     assert.deepEqual(await titles(prelude), [])
   },
   'docs/jobs.md › Jobs': async (load, prelude) => {

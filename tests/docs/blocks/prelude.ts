@@ -6,7 +6,8 @@ import process from 'node:process'
 import Router from '@koa/router'
 import { defineEntity, MikroORM, p, type SqlEntityManager } from '@mikro-orm/sqlite'
 import Koa from 'koa'
-import type { DbSessionsContext } from 'koa-sqlassist'
+import { dbSessions, type DbSessionsContext, type EngineRegistry } from 'koa-sqlassist'
+import { urlOf } from './servers.ts'
 
 export const Article = defineEntity({
   name: 'Article',
@@ -45,6 +46,11 @@ type Context = DbSessionsContext<typeof engines> & {
 }
 export const app = new Koa<Koa.DefaultState, Context>()
 export const router = new Router<Koa.DefaultState, Context>()
+
+/** Serves the routes over a registry; the url. */
+export async function serve(registry: EngineRegistry<typeof engines>): Promise<string> {
+  return await urlOf(new Koa().use(dbSessions(registry)).use(router.routes()).listen(0))
+}
 
 export const mailed: string[] = []
 export function mail(text: string): void {
