@@ -262,6 +262,20 @@ for (const dialect of DIALECTS) {
     await em.close()
   })
 
+  test('what is open as a sandbox is closed leaves no level of it begun', async () => {
+    const registry = new EngineRegistry({ writer: await openOrm(await newDatabase(dialect)) })
+    const sandbox = await createSandbox(registry, { waitMs: 50 })
+    await sandbox.begin()
+    await registry.run(async ({ dbSession }) => void (await dbSession.writer.insert(Author, { name: 'fixture' })))
+    await sandbox.begin()
+    const em = registry.session('writer')
+    await em.insert(Author, { name: 'open' })
+    assert.ok((await rejection(sandbox.close())) instanceof SandboxLeakError)
+    await em.close()
+    assert.equal(await registry.run(({ dbSession }) => dbSession.writer.count(Author)), 0)
+    await registry.close()
+  })
+
   test('the report counts what was done since the last begin', async ({ side }) => {
     await side.sandbox!.begin()
     await add(side, 'one')

@@ -197,12 +197,11 @@ export class Sandbox implements AsyncDisposable {
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
-    try {
-      while (this.#levels.length > 0) await this.rollback()
-    } finally {
-      for (const step of this.#undo.toReversed()) step()
-      this.#closed()
-    }
+    const errors: unknown[] = []
+    while (this.#levels.length > 0) await this.rollback().catch((error: unknown) => errors.push(error))
+    for (const step of this.#undo.toReversed()) step()
+    this.#closed()
+    if (errors.length > 0) throw errors[0]
   }
 
   /** The same as `close()`: `await using sandbox = await createSandbox(registry)`. */
