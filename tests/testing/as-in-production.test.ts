@@ -242,6 +242,24 @@ const CASES: readonly Case[] = [
     ],
   },
   {
+    title: 'a constraint that is checked at once, and may be deferred, is checked at once in each request',
+    only: 'postgresql',
+    work: async ({ request }) => {
+      const twice = (sql: string) => async (ctx: any) => {
+        const { writer } = ctx.dbSession
+        await writer.execute(sql)
+        ctx.body = await fails(() => writer.execute('insert into soon (value) values (1), (1)'))
+        await ctx.txn.abort()
+      }
+      return [
+        await request(twice('set constraints all immediate')),
+        await request(twice('set constraints soon_key deferred')),
+        await request(async (ctx) => void (await ctx.dbSession.writer.insert(Author, { name: 'between' }))),
+        await request(twice('select 1')),
+      ]
+    },
+  },
+  {
     title: 'three attempts, with a log entry each',
     work: async ({ request, heard }) =>
       await request(
@@ -330,6 +348,9 @@ for (const dialect of DIALECTS) {
         await looks[0]!.rows(
           'create table once (id serial primary key, value int unique deferrable initially deferred)',
         )
+        // A deferred one and one that cannot be deferred may have one name.
+        await looks[0]!.rows('create table unlike (value int constraint once_value_key check (value > 0))')
+        await looks[0]!.rows('create table soon (value int constraint soon_key unique deferrable initially immediate)')
         await looks[0]!.rows(
           `create function test_write() returns int language sql as $$ insert into author (name) values ('hidden') returning 1 $$`,
         )

@@ -72,8 +72,12 @@ export class Pin {
     const em = engine.options.orm.em.fork({ disableContextResolution: true }) as SqlEntityManager
     const connection = await database.begin({}, em, {}, { cancelling: new Cancelling() })
     const pinned = new PinnedConnection(connection, database.dialect)
-    const sequences = await this.#sequences(pinned)
-    this.#levels.push({ level, sequences })
+    try {
+      this.#levels.push({ level, sequences: await this.#sequences(pinned) })
+    } catch (error) {
+      await pinned.end()
+      throw error
+    }
     this.#stack = new FrameStack(pinned, this.#dialect)
   }
 

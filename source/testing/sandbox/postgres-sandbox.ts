@@ -1,13 +1,17 @@
 import type { SandboxDialect, Send, Sequences } from './sandbox-dialect.ts'
 
-const DEFERRABLE = `select format('%I.%I', n.nspname, c.conname) as name, c.condeferred as deferred
-  from pg_catalog.pg_constraint c join pg_catalog.pg_namespace n on n.oid = c.connamespace where c.condeferrable
-  union all select format('%I.%I', n.nspname, t.tgname), t.tginitdeferred from pg_catalog.pg_trigger t
-  join pg_catalog.pg_class r on r.oid = t.tgrelid join pg_catalog.pg_namespace n on n.oid = r.relnamespace
-  where t.tgdeferrable and t.tgconstraint = 0`
-const SEQUENCES = `select format('%I.%I', schemaname, sequencename) as name, coalesce(last_value, start_value)::text as value,
-  last_value is not null as called from pg_catalog.pg_sequences
-  where has_sequence_privilege(format('%I.%I', schemaname, sequencename), 'UPDATE')`
+/**
+ * Names that can be set alone. SET CONSTRAINTS refuses one in a schema that its user may not use, but ALL reaches those as well. One
+ * that is not deferrable may have the same name: it is refused as DEFERRED, and not as IMMEDIATE.
+ */
+const DEFERRABLE = `select format('%I.%I', n.nspname, c.conname) as name,
+  c.condeferred or not has_schema_privilege(n.oid, 'USAGE') as deferred
+  from pg_catalog.pg_constraint c join pg_catalog.pg_namespace n on n.oid = c.connamespace where c.condeferrable`
+const SEQUENCES = `select format('%I.%I', s.schemaname, s.sequencename) as name, coalesce(s.last_value, s.start_value)::text as value,
+  s.last_value is not null as called from pg_catalog.pg_sequences s join pg_catalog.pg_namespace n on n.nspname = s.schemaname
+  join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = s.sequencename
+  where has_schema_privilege(n.oid, 'USAGE') and has_sequence_privilege(c.oid, 'UPDATE')
+  and has_sequence_privilege(c.oid, 'USAGE, SELECT')`
 /** The counters of the transaction do not go back with a savepoint. */
 const WRITTEN = `select coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::text as rows from pg_catalog.pg_stat_xact_all_tables
   where schemaname not in ('pg_catalog', 'pg_toast', 'information_schema')`
@@ -32,8 +36,9 @@ export class PostgresSandbox implements SandboxDialect {
     this.#deferrable ??= (await send(DEFERRABLE)).rows as Deferrable[]
     if (this.#deferrable.length === 0) return
     await send('set constraints all immediate')
-    const deferred = this.#deferrable.filter((constraint) => constraint.deferred).map(({ name }) => name)
-    if (deferred.length > 0) await send(`set constraints ${deferred.join(', ')} deferred`)
+    await send('set constraints all deferred')
+    const immediate = this.#deferrable.filter(({ deferred }) => !deferred).map(({ name }) => name)
+    if (immediate.length > 0) await send(`set constraints ${immediate.join(', ')} immediate`)
   }
 
   readonly sequences = {
