@@ -262,6 +262,38 @@ for (const dialect of DIALECTS) {
     await em.close()
   })
 
+  test('a level waits for what is under way, and does not begin upon an open transaction', async ({ side }) => {
+    const sandbox = side.sandbox!
+    await sandbox.begin()
+    const inside = Promise.withResolvers<void>()
+    const go = Promise.withResolvers<void>()
+    const running = side.registry.run(async ({ dbSession }: Context) => {
+      await dbSession.writer.insert(Author, { name: 'fixture' })
+      inside.resolve()
+      await go.promise
+    })
+    await inside.promise
+    const began = sandbox.begin()
+    go.resolve()
+    await began
+    await running
+    await add(side, 'of the test')
+    await sandbox.rollback()
+    assert.deepEqual(await names(side), ['fixture'])
+    const em: any = side.registry.session('writer')
+    await em.insert(Author, { name: 'not committed' })
+    const refusal = await rejection(sandbox.begin())
+    assert.ok(refusal instanceof ConfigurationError, String(refusal))
+    assert.match(refusal.message, /while registry\.session\("writer"\) has a transaction open/)
+    await em.rollback()
+    await sandbox.begin()
+    await add(side, 'of the test')
+    await sandbox.rollback()
+    assert.deepEqual(await names(side), ['fixture'])
+    await em.close()
+    await sandbox.rollback()
+  })
+
   test('what is open as a sandbox is closed leaves no level of it begun', async () => {
     const registry = new EngineRegistry({ writer: await openOrm(await newDatabase(dialect)) })
     const sandbox = await createSandbox(registry, { waitMs: 50 })

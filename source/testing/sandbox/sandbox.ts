@@ -84,16 +84,28 @@ export class Sandbox implements AsyncDisposable {
 
   /**
    * Begins a level: what is done from here on, `rollback()` undoes. Levels nest, such as one for the fixtures of a file and one for
-   * each test. Sends nothing to a database that is not used.
-   * @throws ConfigurationError where the sandbox is closed
+   * each test. Waits before for requests, runs and work in the background, at most `waitMs`. Sends nothing to a database that is
+   * not used.
+   * @throws ConfigurationError where the sandbox is closed, and where a transaction is open, which no level can be set upon
    */
   async begin(): Promise<void> {
     if (this.#isClosed)
       throw new ConfigurationError('The sandbox is closed. Make another one by createSandbox(registry).')
+    await this.#quiet()
     await this.#change(async () => {
+      this.#assertNoneOpen()
       this.#levels.push(this.#counts())
       for (const pin of this.#pins.all) await pin.pushLevel(this.#levels.length)
     })
+  }
+
+  #assertNoneOpen(): void {
+    const [open] = this.#pins.all.flatMap(({ frames }) => [...frames])
+    if (open === undefined) return
+    throw new ConfigurationError(
+      `sandbox.begin() was called while ${open.unitName} has a transaction open. End that before, as by "await em.commit()" or ` +
+        `"await em.rollback()".`,
+    )
   }
 
   /**
