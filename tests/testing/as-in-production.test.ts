@@ -114,6 +114,27 @@ const CASES: readonly Case[] = [
       }),
   },
   {
+    title: 'savepoints of the program are set and released among other statements of one text',
+    only: 'postgresql',
+    work: async ({ request }) => [
+      await request(async (ctx) => {
+        const { writer } = ctx.dbSession
+        const add = (name: string) => `insert into author (name) values ('${name}')`
+        await writer.insert(Author, { name: 'first' })
+        await writer.execute(`savepoint own; ${add('kept; savepoint')}; release savepoint own;`)
+        await writer.execute(`${add('before')}; savepoint own; ${add('undone')} -- ; release own`)
+        ctx.body = await writer.execute(`rollback to own; ${add('after')}`)
+        ctx.dbSession.markChanged('writer')
+      }),
+      await request(async (ctx) => {
+        const { writer } = ctx.dbSession
+        await writer.insert(Author, { name: 'second' })
+        ctx.body = await fails(() => writer.execute(`savepoint own; select nothing; release savepoint own`))
+        await writer.execute('rollback to own')
+      }),
+    ],
+  },
+  {
     title: 'an error that a savepoint takes back does not fail the commit',
     work: ({ request }) =>
       request(async (ctx) => {

@@ -13,6 +13,7 @@ import type { FrameStack } from './frame-stack.ts'
 import type { FrameContext } from './frame-context.ts'
 import type { OpenFrame } from './framed.ts'
 import type { Pin } from './pin.ts'
+import { severalStatements } from './several-statements.ts'
 import { UncountedWrites } from './uncounted-writes.ts'
 
 /** What a frame is for. */
@@ -78,8 +79,17 @@ export class Frame implements DatabaseConnection, OpenFrame {
   /** @throws SandboxReplayError, SandboxLostError, or the driver's error */
   async execute(sql: string, parameters: readonly unknown[]): Promise<StatementResult> {
     this.#pin.turns.lastStatement = sql
+    const statements = this.#stack.connection.takesSeveral ? severalStatements(sql) : [sql]
+    return await this.#exclusive(async () => {
+      if (statements.length <= 1) return await this.#one(sql, parameters)
+      for (const each of statements) await this.#one(each, [])
+      return { rows: [] }
+    })
+  }
+
+  async #one(sql: string, parameters: readonly unknown[]): Promise<StatementResult> {
     const step = savepointStep(sql)
-    return await this.#exclusive(() => (step === undefined ? this.#send(sql, parameters) : this.#step(sql, step)))
+    return await (step === undefined ? this.#send(sql, parameters) : this.#step(sql, step))
   }
 
   async #send(sql: string, parameters: readonly unknown[]): Promise<StatementResult> {

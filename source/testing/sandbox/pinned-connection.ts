@@ -7,7 +7,7 @@ import { SandboxLostError } from './errors.ts'
 /** The one connection of a database under test, in the one transaction that is never committed. */
 export class PinnedConnection {
   readonly #connection: DatabaseConnection
-  /** Whether it takes several statements in one string, and an error keeps the transaction from going on. */
+  /** Whether an error keeps the transaction from going on. */
   readonly #isPostgres: boolean
   #lost: SandboxLostError | undefined
   #isRunning = false
@@ -15,6 +15,11 @@ export class PinnedConnection {
   constructor(connection: DatabaseConnection, dialect: Database['dialect']) {
     this.#connection = connection
     this.#isPostgres = dialect === 'postgresql'
+  }
+
+  /** Whether it takes several statements in one string. */
+  get takesSeveral(): boolean {
+    return this.#isPostgres
   }
 
   get backend(): number | undefined {
@@ -56,7 +61,7 @@ export class PinnedConnection {
 
   /** Sends several statements that answer nothing. @throws as `send` */
   async sendAll(role: string, statements: readonly string[]): Promise<void> {
-    if (this.#isPostgres) await this.send(role, statements.join(';'))
+    if (this.takesSeveral) await this.send(role, statements.join(';'))
     else for (const sql of statements) await this.send(role, sql)
   }
 
