@@ -232,6 +232,33 @@ const CASES: readonly Case[] = [
     },
   },
   {
+    title: 'what another role writes beside a plain select is not reported',
+    work: async ({ request, registry, heard, dialect }) => {
+      const hear = (warning: Error & { code?: string }) => void heard.push(String(warning.code))
+      process.on('warning', hear)
+      await request(async (ctx) => {
+        const { writer, logger, trail } = ctx.dbSession
+        await writer.execute('select count(*) from author')
+        logger.create(Author, { name: 'entry' })
+        await logger.flush()
+        await trail.insert(Author, { name: 'at once' })
+        await writer.execute('select count(*) from book')
+        if (dialect === 'postgresql')
+          await registry.run(({ dbSession }: any) => dbSession.writer.insert(Author, { name: 'inner' }))
+      })
+      if (dialect === 'postgresql')
+        await request(async (ctx) => {
+          const { writer, trail } = ctx.dbSession
+          await trail.insert(Author, { name: 'at once' })
+          await writer.execute('select test_write()')
+          await trail.insert(Author, { name: 'behind it' })
+        })
+      await new Promise((resolve) => setImmediate(resolve))
+      process.off('warning', hear)
+      return heard.filter((code) => code.startsWith('SQLASSIST'))
+    },
+  },
+  {
     title: 'a write that a function hides is reported',
     only: 'postgresql',
     work: async ({ request, heard }) => {

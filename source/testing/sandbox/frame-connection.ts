@@ -3,6 +3,7 @@ import { SharedContext } from './frame-context.ts'
 import type { Framed } from './framed.ts'
 import type { PinnedConnection } from './pinned-connection.ts'
 import type { SandboxDialect, Send, Sequences } from './sandbox-dialect.ts'
+import { WritesOfFrames } from './writes-of-frames.ts'
 
 const READS_ONLY = 'sqlassist_reads_only'
 
@@ -11,6 +12,7 @@ export class FrameConnection {
   readonly pinned: PinnedConnection
   readonly #dialect: SandboxDialect
   readonly #context = new SharedContext()
+  readonly #writes = new WritesOfFrames()
   #failed: { readonly frame: Framed; readonly error: unknown } | undefined
 
   constructor(pinned: PinnedConnection, dialect: SandboxDialect) {
@@ -55,8 +57,9 @@ export class FrameConnection {
     return (sql, parameters) => this.send(frame, sql, parameters)
   }
 
-  /** Sets the variables and the role of a frame, where those of another are set. */
+  /** Has what is sent from here on be of that frame: its variables and its role are set, where those of another are. */
   async useContextOf(frame: Framed): Promise<void> {
+    await this.#writes.goOn(frame, () => this.#countAll(frame))
     await this.#context.use(frame.context, this.#sender(frame))
   }
 
@@ -80,8 +83,18 @@ export class FrameConnection {
     if (hasChangedSchema) this.#dialect.forget()
   }
 
+  /** How many rows the frame has written since that was asked for the first time. */
   async countWrites(frame: Framed): Promise<number> {
+    return await this.#writes.of(frame, () => this.#countAll(frame))
+  }
+
+  async #countAll(frame: Framed): Promise<number> {
     return (await this.#dialect.countWrites?.(this.#sender(frame))) ?? 0
+  }
+
+  /** None is open any more. */
+  forgetWrites(): void {
+    this.#writes.clear()
   }
 
   async sequences(frame: Framed): Promise<Sequences | undefined> {
@@ -97,6 +110,7 @@ export class FrameConnection {
     this.#failed = undefined
     this.#context.doubt()
     this.#dialect.forget()
+    this.forgetWrites()
     await this.pinned.sendAll('', [`rollback to savepoint ${savepoint}`, `release savepoint ${savepoint}`])
   }
 }

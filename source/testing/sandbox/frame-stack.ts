@@ -67,7 +67,7 @@ export class FrameStack {
     return result
   }
 
-  /** How many rows were written so far. @throws as `send` */
+  /** How many rows the frame has written since that was asked for the first time. @throws as `send` */
   async countWrites(frame: Framed): Promise<number> {
     await this.enter(frame)
     return await this.#connection.countWrites(frame)
@@ -175,6 +175,7 @@ export class FrameStack {
     if (this.#hasOpen) return this.#marks.forgetPlaces()
     this.#frames.clear()
     this.#writer = undefined
+    this.#connection.forgetWrites()
     const { lowest } = this.#marks
     if (lowest !== undefined) await this.#releaseAll(lowest, frame)
   }
