@@ -152,14 +152,25 @@ export class FrameStack {
   async keep(frame: Framed): Promise<void> {
     await this.enter(frame)
     this.#connection.noteEnd(frame)
+    await this.#end(frame)
+  }
+
+  #hasOnlyRead(frame: Framed): boolean {
+    const isFailed = frame.failure !== undefined || this.#connection.failed !== undefined
+    return frame.onlyReads && !frame.mayHaveSet && !isFailed
+  }
+
+  /** What the frame has done is no longer its own. */
+  async #end(frame: Framed): Promise<void> {
     frame.isKept = true
     const start = this.#marks.startOf(frame)
     if (start !== undefined && this.#marks.areKeptAbove(start)) await this.#releaseAll(start, frame)
     await this.#tidy(frame)
   }
 
-  /** Undoes what the frame has done. */
+  /** Undoes what the frame has done. One that has only read has done nothing, and takes nothing of others with it. */
   async drop(frame: Framed): Promise<void> {
+    if (this.#hasOnlyRead(frame)) return await this.#end(frame)
     this.#journal.forgetLost(frame)
     this.#connection.noteEnd(frame)
     const start = this.#marks.startOf(frame)
