@@ -304,6 +304,47 @@ const CASES: readonly Case[] = [
     ],
   },
   {
+    title: 'what one transaction has still to put right fails no other one',
+    only: 'postgresql',
+    work: async ({ request, registry }) => {
+      const beside = (ends: (writer: any) => unknown) =>
+        request(async (ctx) => {
+          const { writer, trail, logger } = ctx.dbSession
+          await writer.execute('insert into later (value) values (1), (1)')
+          ctx.dbSession.markChanged('writer')
+          await trail.insert(Author, { name: 'at once' })
+          await registry.run(({ dbSession }: any) => dbSession.writer.insert(Author, { name: 'inner' }))
+          await logger.insert(Author, { name: 'entry' })
+          await ends(writer)
+          await trail.insert(Author, { name: 'behind it' })
+          ctx.body = await fails(() =>
+            registry.run(async ({ dbSession }: any) => {
+              await dbSession.writer.execute('insert into later (value) values (7), (7)')
+              dbSession.markChanged('writer')
+            }),
+          )
+        })
+      return [
+        await beside((writer) => writer.execute('delete from later')),
+        await beside(() => Promise.reject(new Error('fails'))),
+      ]
+    },
+  },
+  {
+    title: 'what a deferred trigger has written stays, where a transaction around it is rolled back',
+    only: 'postgresql',
+    work: async ({ request, registry, rows }) => {
+      await request(async (ctx) => {
+        await ctx.dbSession.writer.insert(Author, { name: 'undone' })
+        await registry.run(({ dbSession }: any) => dbSession.writer.insert(Book, { title: 'kept' }))
+        throw new Error('fails')
+      })
+      const before = await rows()
+      await request(async (ctx) => void (await ctx.dbSession.writer.insert(Author, { name: 'next' })))
+      return before
+    },
+  },
+  {
     title: 'a constraint that is checked at once, and may be deferred, is checked at once in each request',
     only: 'postgresql',
     work: async ({ request }) => {
@@ -412,6 +453,14 @@ for (const dialect of DIALECTS) {
       for (const { looks } of [world.sandbox, world.real]) {
         await looks[0]!.rows(
           'create table once (id serial primary key, value int unique deferrable initially deferred)',
+        )
+        await looks[0]!.rows('create table later (value int unique deferrable initially deferred)')
+        await looks[0]!.rows(
+          `create function note_book() returns trigger language plpgsql as $$
+          begin insert into author (name) values ('writer of ' || new.title); return null; end $$`,
+        )
+        await looks[0]!.rows(
+          'create constraint trigger note_book after insert on book deferrable initially deferred for each row execute function note_book()',
         )
         // A deferred one and one that cannot be deferred may have one name.
         await looks[0]!.rows('create table unlike (value int constraint once_value_key check (value > 0))')

@@ -6,6 +6,7 @@ import type { SandboxDialect, Send, Sequences } from './sandbox-dialect.ts'
 import { WritesOfFrames } from './writes-of-frames.ts'
 
 const READS_ONLY = 'sqlassist_reads_only'
+const WOULD_PASS = 'sqlassist_would_pass'
 
 /** The connection of a sandbox, as its frames share it: each sends as if it were alone. */
 export class FrameConnection {
@@ -72,10 +73,40 @@ export class FrameConnection {
     this.#context.doubt()
   }
 
-  /** Checks what COMMIT would check, and takes away what it would. @throws the driver's error */
+  /** Checks what COMMIT would check. @throws the driver's error */
   async check(frame: Framed): Promise<void> {
     await this.#dialect.check(this.#sender(frame))
+  }
+
+  /** Takes away what COMMIT would. @throws the driver's error */
+  async clean(frame: Framed): Promise<void> {
     if (frame.mayHaveSet && this.#dialect.hasSettings) await this.#context.reset(this.#sender(frame))
+  }
+
+  /** Whether COMMIT would pass all that was done so far. Leaves nothing behind. @throws SandboxLostError */
+  async wouldPass(frame: Framed): Promise<boolean> {
+    if (!(await this.#dialect.checksLate(this.#sender(frame)))) return true
+    const sequences = await this.sequences(frame)
+    const passes = await this.#tryCheck(frame, false)
+    if (sequences !== undefined) await this.restoreSequences(frame, sequences)
+    return passes
+  }
+
+  /** Does what COMMIT would do of all that was done so far, where nothing is against it. @throws SandboxLostError */
+  async checkIfPassing(frame: Framed): Promise<void> {
+    if (await this.#dialect.checksLate(this.#sender(frame))) await this.#tryCheck(frame, true)
+  }
+
+  async #tryCheck(frame: Framed, keeps: boolean): Promise<boolean> {
+    await this.send(frame, `savepoint ${WOULD_PASS}`)
+    const passes = await this.check(frame).then(
+      () => true,
+      () => false,
+    )
+    if (!passes || !keeps) await this.pinned.send(frame.role, `rollback to savepoint ${WOULD_PASS}`)
+    this.#failed = undefined
+    await this.send(frame, `release savepoint ${WOULD_PASS}`)
+    return passes
   }
 
   /** A frame has ended. */

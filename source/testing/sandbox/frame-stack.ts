@@ -35,6 +35,8 @@ export class FrameStack {
   readonly #journal = new Journal()
   /** Since there was none open the last time. */
   readonly #frames = new Set<Framed>()
+  /** Those that began while others had still to put something right. */
+  readonly #unchecked = new WeakSet<Framed>()
   /** The one that has sent the last statement that may write. */
   #writer: Framed | undefined
   #broken: SandboxReplayError | undefined
@@ -86,8 +88,17 @@ export class FrameStack {
   }
 
   async #begin(frame: Framed): Promise<void> {
-    if (this.#marks.startOf(frame) === undefined) await this.#set(frame)
+    if (this.#marks.startOf(frame) === undefined) {
+      if (!this.#frames.has(frame)) await this.#lookAtOthers(frame)
+      await this.#set(frame)
+    }
     await this.#connection.useContextOf(frame)
+  }
+
+  /** What others would fail at is not to fail this one, whose check would meet it as well. */
+  async #lookAtOthers(frame: Framed): Promise<void> {
+    const areWriting = Array.from(this.#frames).some((other) => other !== frame && !other.isKept && other.hasWritten)
+    if (areWriting && !(await this.#connection.wouldPass(frame))) this.#unchecked.add(frame)
   }
 
   async #set(frame: Framed, name?: string, onlyReads = false): Promise<void> {
@@ -145,7 +156,8 @@ export class FrameStack {
   /** Checks what COMMIT would check. @throws as `send` */
   async check(frame: Framed): Promise<void> {
     await this.enter(frame)
-    await this.#connection.check(frame)
+    if (!this.#unchecked.has(frame)) await this.#connection.check(frame)
+    await this.#connection.clean(frame)
   }
 
   /** Keeps what the frame has done, which was checked. */
@@ -223,8 +235,14 @@ export class FrameStack {
     const isCounted = entries.some((entry) => entry.sequences !== undefined)
     const sequences = isCounted ? await this.#connection.sequences(asked) : undefined
     for (const entry of entries) await this.#stepAgain(entry)
+    await this.#fireAgain(entries, asked)
     // What was taken from them by what is undone stays taken.
     if (sequences !== undefined) await this.#connection.restoreSequences(asked, sequences)
+  }
+
+  /** What was left to the end of those that are kept is done again as well, such as what a deferred trigger writes. */
+  async #fireAgain(entries: readonly Entry[], asked: Framed): Promise<void> {
+    if (entries.some(({ frame }) => frame.isKept)) await this.#connection.checkIfPassing(asked)
   }
 
   async #stepAgain(entry: Entry): Promise<void> {

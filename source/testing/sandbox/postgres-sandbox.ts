@@ -32,12 +32,20 @@ export class PostgresSandbox implements SandboxDialect {
     this.#deferrable = undefined
   }
 
+  async checksLate(send: Send): Promise<boolean> {
+    return (await this.#constraints(send)).length > 0
+  }
+
+  async #constraints(send: Send): Promise<readonly Deferrable[]> {
+    return (this.#deferrable ??= (await send(DEFERRABLE)).rows as Deferrable[])
+  }
+
   async check(send: Send): Promise<void> {
-    this.#deferrable ??= (await send(DEFERRABLE)).rows as Deferrable[]
-    if (this.#deferrable.length === 0) return
+    const constraints = await this.#constraints(send)
+    if (constraints.length === 0) return
     await send('set constraints all immediate')
     await send('set constraints all deferred')
-    const immediate = this.#deferrable.filter(({ deferred }) => !deferred).map(({ name }) => name)
+    const immediate = constraints.filter(({ deferred }) => !deferred).map(({ name }) => name)
     if (immediate.length > 0) await send(`set constraints ${immediate.join(', ')} immediate`)
   }
 

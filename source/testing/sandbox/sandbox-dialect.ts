@@ -18,6 +18,8 @@ export interface SandboxDialect {
   readonly hasSettings: boolean
   /** Whether the database refuses writes in a transaction that only reads. */
   readonly enforcesReadOnly: boolean
+  /** Whether something is checked by COMMIT only. */
+  checksLate(send: Send): Promise<boolean>
   /** Checks what COMMIT would check. @throws as COMMIT */
   check(send: Send): Promise<void>
   /** The schema may be another one from here on. */

@@ -13,10 +13,13 @@ export class SqliteSandbox implements SandboxDialect {
     this.#defers = undefined
   }
 
+  async checksLate(send: Send): Promise<boolean> {
+    return (this.#defers ??= (await send(DEFERRED)).rows.length > 0)
+  }
+
   /** RELEASE of an inner savepoint does not check them. */
   async check(send: Send): Promise<void> {
-    this.#defers ??= (await send(DEFERRED)).rows.length > 0
-    if (!this.#defers || (await send('pragma foreign_key_check')).rows.length === 0) return
+    if (!(await this.checksLate(send)) || (await send('pragma foreign_key_check')).rows.length === 0) return
     throw Object.assign(new Error('FOREIGN KEY constraint failed'), { code: 'SQLITE_CONSTRAINT_FOREIGNKEY' })
   }
 }
