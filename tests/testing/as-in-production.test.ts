@@ -102,6 +102,40 @@ const CASES: readonly Case[] = [
       }),
   },
   {
+    title: 'a nested transaction that only reads refuses to write, and the transaction around it goes on to write',
+    work: ({ request, registry, dialect, heard }) =>
+      request(async (ctx) => {
+        const { writer, logger } = ctx.dbSession
+        const inRead = (work: (em: any) => unknown) =>
+          fails(() => writer.transactional(async (em: any) => void (await work(em)), { readOnly: true }))
+        const inner = Promise.withResolvers<void>()
+        const go = Promise.withResolvers<void>()
+        const inside = async ({ dbSession }: any) => {
+          await dbSession.writer.insert(Author, { name: 'undone' })
+          inner.resolve()
+          await go.promise
+          throw new Error('fails')
+        }
+        await writer.insert(Author, { name: 'first' })
+        heard.push(await inRead((em) => em.count(Author)), await inRead((em) => em.insert(Author, { name: 'refused' })))
+        await writer.insert(Author, { name: 'second' })
+        if (dialect === 'sqlite') return
+        heard.push(await inRead((em) => em.execute('select test_write()')))
+        const running = fails(() => registry.run(inside))
+        await inner.promise
+        heard.push(await inRead((em) => em.insert(Author, { name: 'refused' })))
+        await writer.execute('savepoint own')
+        await writer.insert(Author, { name: 'undone' })
+        await writer.execute('rollback to own')
+        go.resolve()
+        await running
+        await logger.insert(Author, { name: 'entry' })
+        await writer.insert(Author, { name: 'undone as well' })
+        await writer.execute('rollback to own')
+        await writer.insert(Author, { name: 'third' })
+      }),
+  },
+  {
     title: 'savepoints of the transaction go back',
     work: ({ request }) =>
       request(async (ctx) => {

@@ -6,6 +6,7 @@ import type { Framed } from './framed.ts'
 import { isSame, Journal, mayWrite, type Entry, type SavepointEntry } from './journal.ts'
 import { Marks, type Mark } from './marks.ts'
 import type { PinnedConnection } from './pinned-connection.ts'
+import { refusalOf } from './refusal-of.ts'
 import type { SandboxDialect } from './sandbox-dialect.ts'
 
 /** One statement of a frame. */
@@ -143,7 +144,9 @@ export class FrameStack {
       if (mark === undefined) return void (await this.#connection.send(frame, sql))
       this.#journal.forgetLost(frame)
       await this.#undo(mark, frame)
+      mark.onlyReads = false
     }
+    this.#journal.letWrite(frame, name)
     frame.failure = undefined
   }
 
@@ -226,7 +229,7 @@ export class FrameStack {
     const isStart = mark.frame === frame && mark.name === undefined
     await this.#connection.goBack(frame, mark.savepoint, isStart)
     this.#writer = undefined
-    this.#journal.undo(mark.place, frame)
+    this.#journal.undo(mark, frame)
     this.#marks.cutAbove(mark)
     if (isStart) this.#marks.cut(mark)
   }
@@ -290,10 +293,4 @@ export class FrameStack {
     await this.#connection.goBackToLevel(mark.savepoint)
     this.#marks.cut(mark)
   }
-}
-
-/** What PostgreSQL answers to a statement of a transaction that has failed. */
-function refusalOf(cause: unknown): Error {
-  const message = 'current transaction is aborted, commands ignored until end of transaction block'
-  return Object.assign(new Error(message, { cause }), { code: '25P02', severity: 'ERROR' })
 }

@@ -3,6 +3,7 @@ import type { StatementResult } from '../../database/database.ts'
 import { HARMLESS_CALLS } from '../../database/harmless-calls.ts'
 import type { StatementKind } from '../../database/statement-kind.ts'
 import type { Framed } from './framed.ts'
+import type { Mark } from './marks.ts'
 import type { Sequences } from './sandbox-dialect.ts'
 
 /** One step of a frame, as far as it would be missed if a frame beneath is rolled back. */
@@ -20,7 +21,7 @@ export interface Entry {
 export interface SavepointEntry {
   readonly does: 'savepoint' | 'release'
   readonly name: string
-  readonly onlyReads: boolean
+  onlyReads: boolean
 }
 
 /** What was done on the connection of a sandbox, as long as it may have to be done again. */
@@ -42,9 +43,12 @@ export class Journal {
     this.#done.push(entry)
   }
 
-  /** What came after the first `length` steps is undone, for `frame`: what others have done is lost. */
-  undo(length: number, frame: Framed): void {
-    this.#lost.unshift(...this.#done.splice(length).filter((entry) => entry.frame !== frame))
+  /** What came after a savepoint is undone, for `frame`: what others have done is lost. The savepoint itself stays. */
+  undo(mark: Mark, frame: Framed): void {
+    const next = this.#done[mark.place]
+    const isItself = mark.name !== undefined && next?.frame === mark.frame && next?.savepoint?.name === mark.name
+    const undone = this.#done.splice(isItself ? mark.place + 1 : mark.place)
+    this.#lost.unshift(...undone.filter((entry) => entry.frame !== frame))
   }
 
   /** Gives what is lost, to be done again. */
@@ -64,6 +68,12 @@ export class Journal {
     )
     if (at >= 0) this.#lost = this.#lost.filter((entry, index) => entry.frame !== frame || index <= at)
     return at >= 0
+  }
+
+  /** The frame may write above its savepoint, also where that is done again. */
+  letWrite(frame: Framed, name: string): void {
+    for (const { frame: own, savepoint } of [...this.#done, ...this.#lost])
+      if (own === frame && savepoint?.name === name) savepoint.onlyReads = false
   }
 
   forgetDone(): void {

@@ -8,8 +8,8 @@ export interface Mark {
   readonly frame: Framed | undefined
   /** As its frame calls it; undefined: it begins the frame. */
   readonly name: string | undefined
-  /** Whether the frame is not to write above it. */
-  readonly onlyReads: boolean
+  /** Whether the frame is not to write above it. Over by a way back to it. */
+  onlyReads: boolean
   /** How many steps were written down before it. */
   place: number
 }
