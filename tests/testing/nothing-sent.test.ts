@@ -61,8 +61,8 @@ test('a test that touches one database sends nothing to the others, once it is k
     await sandbox.rollback()
     assert.match(main.wire.sql().join('\n'), /\bcount\(/, round)
   }
-  assert.equal(other.wire.sql(), [])
   await close()
+  assert.equal(other.wire.sql(), [])
 })
 
 test.run()
