@@ -56,16 +56,22 @@ export class Pins {
 /** A database that cannot be asked is another one: the sandbox of this one goes on without it. */
 async function isSame({ engine, database }: PinnedDatabase, asked: Engine, identity: unknown): Promise<boolean> {
   if (engine === asked) return true
+  // One that a test does not touch is asked nothing.
+  if (database.dialect === 'postgresql' && nameOf(engine) !== nameOf(asked)) return false
   return await identityOf(database, engine).then(
     (other) => other === identity,
     () => false,
   )
 }
 
-/** Two roles may lead to one database by different names. */
+function nameOf(engine: Engine): unknown {
+  return engine.options.orm.config.get('dbName')
+}
+
+/** Two roles may lead to one database by different names of its server. */
 async function identityOf(database: Database, engine: Engine): Promise<unknown> {
   if (database.prepared !== undefined) return (await database.prepared.survey(GLOBAL_ID_PREFIX)).identity
-  const name = engine.options.orm.config.get('dbName')
+  const name = nameOf(engine)
   if (typeof name !== 'string' || name === ':memory:' || name === '') return engine.options.orm
   const path = resolve(name)
   try {
