@@ -379,6 +379,29 @@ const CASES: readonly Case[] = [
     },
   },
   {
+    title: 'a constraint that a transaction has made itself is checked at its end',
+    work: async ({ request, dialect }) => {
+      const table =
+        dialect === 'postgresql'
+          ? '(value int unique deferrable initially deferred)'
+          : '(value int references author (id) deferrable initially deferred)'
+      const change = (...statements: string[]) =>
+        request(async (ctx) => {
+          await ctx.dbSession.writer.insert(Author, { name: 'one' })
+          for (const sql of statements) await ctx.dbSession.writer.execute(sql)
+          ctx.dbSession.markChanged('writer')
+        })
+      const add = 'insert into made (value) values (77), (77)'
+      return [
+        await change('select 1'),
+        await change(`/* new */ create table made ${table}`, add),
+        await change(`/* new */ create table made ${table}`),
+        await change(add),
+        await change('/* old */ drop table made'),
+      ].map(({ status }) => status)
+    },
+  },
+  {
     title: 'a constraint that is checked at once, and may be deferred, is checked at once in each request',
     only: 'postgresql',
     work: async ({ request }) => {

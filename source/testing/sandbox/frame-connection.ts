@@ -75,6 +75,7 @@ export class FrameConnection {
 
   /** Checks what COMMIT would check. @throws the driver's error */
   async check(frame: Framed): Promise<void> {
+    this.noteSchema(frame)
     await this.#dialect.check(this.#sender(frame))
   }
 
@@ -109,8 +110,8 @@ export class FrameConnection {
     return passes
   }
 
-  /** A frame has ended. */
-  noteEnd({ hasChangedSchema }: Framed): void {
+  /** What a frame has made of the schema is looked at anew: before its checks, and when it is undone. */
+  noteSchema({ hasChangedSchema }: Framed): void {
     if (hasChangedSchema) this.#dialect.forget()
   }
 

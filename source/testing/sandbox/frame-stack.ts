@@ -166,7 +166,6 @@ export class FrameStack {
   /** Keeps what the frame has done, which was checked. */
   async keep(frame: Framed): Promise<void> {
     await this.enter(frame)
-    this.#connection.noteEnd(frame)
     await this.#end(frame)
   }
 
@@ -187,7 +186,7 @@ export class FrameStack {
   async drop(frame: Framed): Promise<void> {
     if (this.#hasOnlyRead(frame)) return await this.#end(frame)
     this.#journal.forgetLost(frame)
-    this.#connection.noteEnd(frame)
+    this.#connection.noteSchema(frame)
     const start = this.#marks.startOf(frame)
     if (start !== undefined) await this.#undo(start, frame)
     this.#frames.delete(frame)

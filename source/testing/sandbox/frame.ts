@@ -25,7 +25,8 @@ export interface FrameOptions {
 }
 
 const SETS = /(?:^|;)\s*(?:set|reset)\b|\bset_config\b/i
-const CHANGES_SCHEMA = /^\s*(?:create|alter|drop|do|call)\b/i
+/** Somewhere in the text: behind a comment, or another statement. */
+const CHANGES_SCHEMA = /\b(?:create|alter|drop|do|call)\b/i
 
 /** One database transaction in a sandbox: a savepoint, and what comes of it. */
 export class Frame implements DatabaseConnection, OpenFrame {
@@ -96,7 +97,7 @@ export class Frame implements DatabaseConnection, OpenFrame {
     if (this.#isRaw) this.#writes ??= await UncountedWrites.from(() => this.#stack.countWrites(this))
     const kind = this.kindOf(sql)
     if (kind === 'write') this.hasWritten = true
-    if (CHANGES_SCHEMA.test(sql)) this.hasChangedSchema = true
+    if (kind === 'write' && CHANGES_SCHEMA.test(sql)) this.hasChangedSchema = true
     return await this.#stack.send(this, { kind, sql, parameters })
   }
 
