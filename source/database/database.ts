@@ -44,6 +44,8 @@ export interface DatabaseConnection {
    *   run in autocommit; ConnectionLostError; else the driver's error. So does `stream`.
    */
   execute(sql: string, parameters: readonly unknown[]): Promise<StatementResult>
+  /** As `execute`, with statements of ours around it. It has to be one statement. Missing where that saves no round trip. */
+  executeAmong?(sql: string, parameters: readonly unknown[], around: Around): Promise<StatementResult>
   /** Makes a savepoint, from which on the database refuses writes until its end. Missing where it cannot. */
   savepointToRead?(name: string): Promise<void>
   /** Rows in chunks of `chunkSize`; `exclusive` runs each round trip of it while no other statement is on its way. */
@@ -80,6 +82,12 @@ export interface DatabaseConnection {
    * to come to an end before somebody else may have it.
    */
   release(broken?: boolean): Promise<void> | undefined
+}
+
+/** What travels with a statement, in one round trip. An error of one keeps those behind it from being carried out. */
+export interface Around {
+  readonly before: readonly string[]
+  readonly behind: readonly string[]
 }
 
 /** That something was written which no text shows. */

@@ -1,5 +1,6 @@
 import type { QueryResult } from 'pg'
 import type {
+  Around,
   CommitAnswer,
   CommittedStatement,
   DatabaseConnection,
@@ -21,23 +22,7 @@ import type { Finish } from '../prepared.ts'
 import { resultOf, withoutFirst } from './results.ts'
 import { statementKind, type StatementKind } from '../statement-kind.ts'
 import type { WalPosition } from '../wal-position.ts'
-
-const NOTHING: readonly string[] = []
-/** What has to come before the first query, and gives the transaction its snapshot. */
-const IMPORTS_SNAPSHOT = /^set transaction snapshot '[^']*';?$/i
-
-/** How a transaction begins and ends. */
-interface TransactionPlan {
-  readonly role: string
-  /** Begins the transaction: it travels with the first statement. */
-  readonly start: readonly string[]
-  /** Whether READ ONLY is part of that. */
-  readonly isReading: boolean
-  /** Given where replicas are to show what it commits: COMMIT is sent with the question where it is. */
-  readonly positions?: CommitPositions | undefined
-  /** Gets what was carried out of what begins it, and the error behind that; throws where it is not to go on. */
-  readonly assertStarted?: ((carried: CarriedOut, error?: unknown) => void) | undefined
-}
+import { startBefore, type TransactionPlan } from './transaction-plan.ts'
 
 /**
  * A pg client of the ORM's own pool, held by one session.
@@ -98,6 +83,32 @@ export class PostgresConnection implements DatabaseConnection, Committing {
 
   async execute(sql: string, parameters: readonly unknown[]): Promise<StatementResult> {
     return resultOf(await this.#query(sql, parameters))
+  }
+
+  async executeAmong(
+    sql: string,
+    parameters: readonly unknown[],
+    { before, behind }: Around,
+  ): Promise<StatementResult> {
+    const asking = this.assertOpen()
+    if (asking !== undefined) await asking
+    const start = [...(this.#start ?? []), ...before]
+    const wasBegun = !this.isFresh
+    this.#start = undefined
+    const carried = new CarriedOut()
+    try {
+      await this.#held.beginWith(start, sql, parameters, behind, carried)
+    } catch (error) {
+      this.#firstError ??= error
+      if (wasBegun && !(error instanceof SqlassistError) && this.#held.status === 'I')
+        throw this.#leave('unknown', error)
+      throw error
+    }
+    // An empty statement has no result.
+    const isThere = carried.results.length === start.length + 1 + behind.length
+    const own = isThere ? (carried.results[start.length] as QueryResult) : []
+    if (this.#held.status === 'I' || endsTransaction(own, sql)) throw this.#leave(outcomeOf(own))
+    return resultOf(own)
   }
 
   async savepointToRead(name: string): Promise<void> {
@@ -224,7 +235,7 @@ export class PostgresConnection implements DatabaseConnection, Committing {
   ): Promise<QueryResult | QueryResult[]> {
     const asking = this.assertOpen()
     if (asking !== undefined) await asking
-    const start = this.#startBefore(sql, ahead)
+    const start = startBefore(this.#start, this.#isReading, sql, ahead)
     this.#start = undefined
     // Of several statements in one string, one could end the transaction that only reads.
     const isAlone = parameters.length > 0 || (this.#isReading && sql.includes(';'))
@@ -259,14 +270,6 @@ export class PostgresConnection implements DatabaseConnection, Committing {
 
   send(sql: string, carried: CarriedOut): Promise<unknown> {
     return this.#send(sql, [], '', carried)
-  }
-
-  /** PostgreSQL lets READ ONLY be taken back until the first query. */
-  #startBefore(sql: string, ahead: string): readonly string[] {
-    const start = this.#start ?? NOTHING
-    if (!this.#isReading || start.length === 0) return start
-    const isQuery = ahead !== '' || sql.startsWith('select ') || IMPORTS_SNAPSHOT.test(sql)
-    return isQuery ? start : [...start, 'select']
   }
 
   /**

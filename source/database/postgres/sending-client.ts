@@ -140,6 +140,7 @@ export class SendingClient {
   ): Promise<Results> {
     if (this.#cancels.underWay !== undefined) await this.#cancels.underWay
     if (this.isLost) throw this.lost()
+    for (const statement of start) this.#access?.note(statement)
     this.#access?.note(sql)
     this.#running++
     if (carried !== undefined) carried.sentAt = performance.now()

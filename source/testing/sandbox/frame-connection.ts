@@ -7,6 +7,7 @@ import { WritesOfFrames } from './writes-of-frames.ts'
 
 const READS_ONLY = 'sqlassist_reads_only'
 const WOULD_PASS = 'sqlassist_would_pass'
+const READING = [`savepoint ${READS_ONLY}`, 'set transaction read only']
 
 /** The connection of a sandbox, as its frames share it: each sends as if it were alone. */
 export class FrameConnection {
@@ -14,6 +15,8 @@ export class FrameConnection {
   readonly #dialect: SandboxDialect
   readonly #context = new SharedContext()
   readonly #writes = new WritesOfFrames()
+  /** Savepoints that go along with the next statement. */
+  #ahead: string[] = []
   #failed: { readonly frame: Framed; readonly error: unknown } | undefined
 
   constructor(pinned: PinnedConnection, dialect: SandboxDialect) {
@@ -28,12 +31,30 @@ export class FrameConnection {
 
   /** @throws SandboxLostError, or the driver's error */
   async send(frame: Framed, sql: string, parameters: readonly unknown[] = []): Promise<StatementResult> {
-    return await this.#noting(frame, () => this.pinned.send(frame.role, sql, parameters))
+    const before = this.#takeAhead()
+    if (before.length === 0) return await this.#noting(frame, () => this.pinned.send(frame.role, sql, parameters))
+    if (sql.includes(';')) {
+      await this.#noting(frame, () => this.pinned.sendAll(frame.role, before))
+      return await this.send(frame, sql, parameters)
+    }
+    return await this.#noting(frame, () => this.pinned.send(frame.role, sql, parameters, { before, behind: [] }))
+  }
+
+  /** Sets a savepoint, together with the next statement. */
+  setAhead(savepoint: string): void {
+    this.#ahead.push(`savepoint ${savepoint}`)
+  }
+
+  #takeAhead(): string[] {
+    const ahead = this.#ahead
+    if (ahead.length > 0) this.#ahead = []
+    return ahead
   }
 
   /** Sends several statements that answer nothing. @throws as `send` */
   async sendAll(frame: Framed, statements: readonly string[]): Promise<void> {
-    await this.#noting(frame, () => this.pinned.sendAll(frame.role, statements))
+    const all = [...this.#takeAhead(), ...statements]
+    await this.#noting(frame, () => this.pinned.sendAll(frame.role, all))
   }
 
   async #noting<T>(frame: Framed, send: () => Promise<T>): Promise<T> {
@@ -48,10 +69,22 @@ export class FrameConnection {
   /** Keeps the statement from writing. The mode ends with its savepoint, and would else hold for every frame above. */
   async sendToRead(frame: Framed, sql: string, parameters: readonly unknown[]): Promise<StatementResult> {
     if (!this.#dialect.enforcesReadOnly) return await this.send(frame, sql, parameters)
-    await this.sendAll(frame, [`savepoint ${READS_ONLY}`, 'set transaction read only'])
-    const result = await this.send(frame, sql, parameters)
-    await this.send(frame, `release savepoint ${READS_ONLY}`)
-    return result
+    const before = [...this.#takeAhead(), ...READING]
+    const around = { before, behind: [`release savepoint ${READS_ONLY}`] }
+    return await this.#noting(frame, () => this.pinned.send(frame.role, sql, parameters, around))
+  }
+
+  /** The same for a statement that is the only one of its frame: nothing of it stays, nor of an error. */
+  async sendAlone(frame: Framed, sql: string, parameters: readonly unknown[]): Promise<StatementResult> {
+    const start = this.#dialect.enforcesReadOnly ? READING : READING.slice(0, 1)
+    const behind = [`rollback to savepoint ${READS_ONLY}`, `release savepoint ${READS_ONLY}`]
+    const around = { before: [...this.#takeAhead(), ...start], behind }
+    try {
+      return await this.pinned.send(frame.role, sql, parameters, around)
+    } catch (error) {
+      if (this.pinned.lost === undefined) await this.pinned.sendAll(frame.role, behind)
+      throw error
+    }
   }
 
   #sender(frame: Framed): Send {
@@ -115,6 +148,12 @@ export class FrameConnection {
     if (hasChangedSchema) this.#dialect.forget()
   }
 
+  /** Sends what is to go along with the next statement now. */
+  async sendAhead(): Promise<void> {
+    const ahead = this.#takeAhead()
+    if (ahead.length > 0) await this.pinned.sendAll('', ahead)
+  }
+
   /** How many rows the frame has written since that was asked for the first time. */
   async countWrites(frame: Framed): Promise<number> {
     return await this.#writes.of(frame, () => this.#countAll(frame))
@@ -140,6 +179,7 @@ export class FrameConnection {
   /** Everything since a savepoint is undone, with the frames of it. */
   async goBackToLevel(savepoint: string): Promise<void> {
     this.#failed = undefined
+    this.#ahead = []
     this.#context.doubt()
     this.#dialect.forget()
     this.forgetWrites()

@@ -16,7 +16,7 @@ export class FrameReads implements Reads {
     this.#frames.add(frame)
     try {
       frame.watch(sql, admit(frame.kindOf(sql), frame.backend))
-      return await frame.execute(sql, parameters)
+      return await frame.readAlone(sql, parameters)
     } finally {
       this.#frames.delete(frame)
       await frame.rollback()

@@ -1,26 +1,13 @@
 import type { StatementResult } from '../../database/database.ts'
-import type { StatementKind } from '../../database/statement-kind.ts'
 import { SandboxReplayError } from './errors.ts'
 import { FrameConnection } from './frame-connection.ts'
+import type { FrameStatement, NamedSavepoint } from './frame-statement.ts'
 import type { Framed } from './framed.ts'
 import { isSame, Journal, mayWrite, type Entry, type SavepointEntry } from './journal.ts'
 import { Marks, type Mark } from './marks.ts'
 import type { PinnedConnection } from './pinned-connection.ts'
 import { refusalOf } from './refusal-of.ts'
 import type { SandboxDialect } from './sandbox-dialect.ts'
-
-/** One statement of a frame. */
-export interface FrameStatement {
-  readonly kind: StatementKind
-  readonly sql: string
-  readonly parameters: readonly unknown[]
-}
-
-/** A statement about a savepoint of a frame. */
-interface NamedSavepoint {
-  readonly sql: string
-  readonly name: string
-}
 
 /**
  * The database transactions of a test, as savepoints on one connection: frames, one above the other in the order of their
@@ -70,6 +57,14 @@ export class FrameStack {
     return result
   }
 
+  /** Sends the only statement of a frame that reads, which leaves nothing behind. @throws as `send` */
+  async readAlone(frame: Framed, sql: string, parameters: readonly unknown[]): Promise<StatementResult> {
+    await this.#clear(frame)
+    this.frames++
+    await this.#connection.useContextOf(frame)
+    return await this.#connection.sendAlone(frame, sql, parameters)
+  }
+
   /** How many rows the frame has written since that was asked for the first time. @throws as `send` */
   async countWrites(frame: Framed): Promise<number> {
     await this.enter(frame)
@@ -78,14 +73,20 @@ export class FrameStack {
 
   /** Sets the beginning of the frame, where that was not done, behind what is to be done again. @throws as `send` */
   async enter(frame: Framed): Promise<void> {
+    if ((await this.#clear(frame)) === 'failed') return
+    await this.#begin(frame)
+  }
+
+  /** Leaves the failure of another frame, and does again what is to be done again. */
+  async #clear(frame: Framed): Promise<'failed' | undefined> {
     if (this.#broken !== undefined) throw this.#broken
     const { failed } = this.#connection
     // The database has the answer to that.
-    if (failed === frame) return
+    if (failed === frame) return 'failed'
     if (failed !== undefined) await this.#leaveFailure(failed)
     if (this.#journal.hasLost) await this.#doAgain(this.#journal.takeLost(), frame)
     if (frame.failure !== undefined) throw refusalOf(frame.failure)
-    await this.#begin(frame)
+    return undefined
   }
 
   async #begin(frame: Framed): Promise<void> {
@@ -104,7 +105,8 @@ export class FrameStack {
 
   async #set(frame: Framed, name?: string, onlyReads = false): Promise<void> {
     const mark = this.#marks.new(frame, name, onlyReads, this.#journal.length)
-    await this.#connection.send(frame, `savepoint ${mark.savepoint}`)
+    if (name === undefined) this.#connection.setAhead(mark.savepoint)
+    else await this.#connection.send(frame, `savepoint ${mark.savepoint}`)
     this.#marks.push(mark)
     if (name !== undefined || this.#frames.has(frame)) return
     this.frames++
@@ -276,6 +278,7 @@ export class FrameStack {
 
   /** Sets the beginning of a level, on which everything of that level stands. */
   async pushLevel(): Promise<void> {
+    await this.#connection.sendAhead()
     const mark = this.#marks.new(undefined, undefined, false, 0)
     await this.connection.send('', `savepoint ${mark.savepoint}`)
     this.#marks.push(mark)

@@ -93,6 +93,16 @@ export class Frame implements DatabaseConnection, OpenFrame {
     return await (step === undefined ? this.#send(sql, parameters) : this.#step(sql, step))
   }
 
+  /** Sends its only statement, and ends it. @throws as `execute` */
+  async readAlone(sql: string, parameters: readonly unknown[]): Promise<StatementResult> {
+    this.#pin.turns.lastStatement = sql
+    try {
+      return await this.#exclusive(() => this.#stack.readAlone(this, sql, parameters))
+    } finally {
+      this.#end()
+    }
+  }
+
   async #send(sql: string, parameters: readonly unknown[]): Promise<StatementResult> {
     if (this.#isRaw) this.#writes ??= await UncountedWrites.from(() => this.#stack.countWrites(this))
     const kind = this.kindOf(sql)

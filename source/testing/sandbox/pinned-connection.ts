@@ -1,4 +1,4 @@
-import type { Database, DatabaseConnection, StatementResult } from '../../database/database.ts'
+import type { Around, Database, DatabaseConnection, StatementResult } from '../../database/database.ts'
 import { rollBackAndRelease } from '../../database/roll-back-and-release.ts'
 import type { StatementKind } from '../../database/statement-kind.ts'
 import { SqlassistError } from '../../transaction/index.ts'
@@ -45,11 +45,18 @@ export class PinnedConnection {
   }
 
   /** @throws SandboxLostError, or the driver's error */
-  async send(role: string, sql: string, parameters: readonly unknown[] = []): Promise<StatementResult> {
+  async send(
+    role: string,
+    sql: string,
+    parameters: readonly unknown[] = [],
+    around?: Around,
+  ): Promise<StatementResult> {
     if (this.#lost !== undefined) throw this.#lost
     this.#isRunning = true
     try {
-      return await this.#connection.execute(sql, parameters)
+      return await (around === undefined
+        ? this.#connection.execute(sql, parameters)
+        : this.#among(sql, parameters, around))
     } catch (error) {
       const isGone = error instanceof SqlassistError || (!this.#isPostgres && !this.#connection.isIntact)
       if (!isGone) throw error
@@ -57,6 +64,15 @@ export class PinnedConnection {
     } finally {
       this.#isRunning = false
     }
+  }
+
+  async #among(sql: string, parameters: readonly unknown[], around: Around): Promise<StatementResult> {
+    const connection = this.#connection
+    if (connection.executeAmong !== undefined) return await connection.executeAmong(sql, parameters, around)
+    for (const statement of around.before) await connection.execute(statement, [])
+    const result = await connection.execute(sql, parameters)
+    for (const statement of around.behind) await connection.execute(statement, [])
+    return result
   }
 
   /** Sends several statements that answer nothing. @throws as `send` */
