@@ -22,6 +22,8 @@ export interface FrameOptions {
   readonly unitName: string
   readonly onlyReads: boolean
   readonly context: FrameContext | undefined
+  /** Called before each statement of one that only reads. @throws where it would read ahead */
+  readonly reads: () => void
 }
 
 const SETS = /(?:^|;)\s*(?:set|reset)\b|\bset_config\b/i
@@ -41,6 +43,7 @@ export class Frame implements DatabaseConnection, OpenFrame {
   hasChangedSchema = false
   readonly #pin: Pin
   readonly #stack: FrameStack
+  readonly #reads: () => void
   isFresh = true
   #isOver = false
   /** Why it is over, where its test was rolled back under it. */
@@ -49,7 +52,7 @@ export class Frame implements DatabaseConnection, OpenFrame {
   #writes: UncountedWrites | undefined
   #isRaw = false
 
-  constructor(pin: Pin, { role, unitName, onlyReads, context }: FrameOptions) {
+  constructor(pin: Pin, { role, unitName, onlyReads, context, reads }: FrameOptions) {
     this.#pin = pin
     this.#stack = pin.stack
     pin.frames.add(this)
@@ -57,6 +60,7 @@ export class Frame implements DatabaseConnection, OpenFrame {
     this.unitName = unitName
     this.onlyReads = onlyReads
     this.context = context
+    this.#reads = reads
   }
 
   get backend(): number | undefined {
@@ -79,13 +83,19 @@ export class Frame implements DatabaseConnection, OpenFrame {
 
   /** @throws SandboxReplayError, SandboxLostError, or the driver's error */
   async execute(sql: string, parameters: readonly unknown[]): Promise<StatementResult> {
-    this.#pin.turns.lastStatement = sql
+    this.#note(sql)
     const statements = this.#stack.connection.takesSeveral ? severalStatements(sql) : [sql]
     return await this.#exclusive(async () => {
       if (statements.length <= 1) return await this.#one(sql, parameters)
       for (const each of statements) await this.#one(each, [])
       return { rows: [] }
     })
+  }
+
+  /** @throws where it would read ahead */
+  #note(sql: string): void {
+    if (this.onlyReads) this.#reads()
+    this.#pin.turns.lastStatement = sql
   }
 
   async #one(sql: string, parameters: readonly unknown[]): Promise<StatementResult> {
@@ -95,7 +105,7 @@ export class Frame implements DatabaseConnection, OpenFrame {
 
   /** Sends its only statement, and ends it. @throws as `execute` */
   async readAlone(sql: string, parameters: readonly unknown[]): Promise<StatementResult> {
-    this.#pin.turns.lastStatement = sql
+    this.#note(sql)
     try {
       return await this.#exclusive(() => this.#stack.readAlone(this, sql, parameters))
     } finally {

@@ -17,7 +17,7 @@ export interface SandboxSurroundings {
   readonly role: string
   /** The pin of its database, open. @throws SandboxNotBegunError */
   readonly pin: () => Promise<Pin>
-  /** Called with each frame that only reads, when it has its turn. @throws where it would read ahead */
+  /** Called before each statement of a frame that only reads. @throws where it would read ahead */
   readonly reads: (pin: Pin, role: string) => void
   /** The unit of work whose code is running. */
   readonly running: () => ConnectionUser | undefined
@@ -66,8 +66,8 @@ export class SandboxDatabase implements Database {
     try {
       // The test may have been rolled back while this waited.
       const pin = await this.#around.pin()
-      if (onlyReads) reads(pin, role)
-      return new Frame(pin, { role, unitName: user?.name ?? `a session of role "${role}"`, onlyReads, context })
+      const unitName = user?.name ?? `a session of role "${role}"`
+      return new Frame(pin, { role, unitName, onlyReads, context, reads: () => reads(pin, role) })
     } catch (error) {
       before.turns.leave()
       throw error
