@@ -216,6 +216,23 @@ const CASES: readonly Case[] = [
     ],
   },
   {
+    title: 'a transaction of such a role that only reads refuses to write',
+    only: 'postgresql',
+    work: ({ request }) =>
+      request(async (ctx) => {
+        const { trail } = ctx.dbSession
+        const kysely = trail.getKysely().transaction().setAccessMode('read only')
+        ctx.body = [
+          await fails(() =>
+            trail.transactional((em: any) => em.insert(Author, { name: 'refused' }), { readOnly: true }),
+          ),
+          await fails(() => kysely.execute((own: any) => own.insertInto('author').values({ name: 'x' }).execute())),
+          await trail.transactional((em: any) => em.count(Author), { readOnly: true }),
+        ]
+        await trail.insert(Author, { name: 'behind it' })
+      }),
+  },
+  {
     title: 'a failing read of a reader spoils nothing else',
     work: ({ request }) =>
       request(async (ctx) => {

@@ -4,13 +4,14 @@ import type { Frame } from './frame.ts'
 
 /** How Kysely's drivers begin. */
 const BEGINS = /^(?:begin|start transaction)\b/
+const READS_ONLY = /\bread only\b/
 
 /** A connection of Kysely's in a sandbox: each transaction is a frame, and so is each statement outside of one. */
 export class LentFrames implements KyselyConnection {
-  readonly #begin: () => Promise<Frame>
+  readonly #begin: (onlyReads: boolean) => Promise<Frame>
   #frame: Frame | undefined
 
-  constructor(begin: () => Promise<Frame>) {
+  constructor(begin: (onlyReads: boolean) => Promise<Frame>) {
     this.#begin = begin
   }
 
@@ -19,7 +20,7 @@ export class LentFrames implements KyselyConnection {
   }
 
   async executeQuery<R>({ sql, parameters }: CompiledQuery): Promise<QueryResult<R>> {
-    if (BEGINS.test(sql)) this.#frame = await this.#begin()
+    if (BEGINS.test(sql)) this.#frame = await this.#begin(READS_ONLY.test(sql))
     else if (sql === 'commit') assertCommitted(await this.#end()?.commit())
     else if (sql === 'rollback') await this.#end()?.rollback()
     else if (this.#frame !== undefined) return (await send(this.#frame, sql, parameters)) as QueryResult<R>
@@ -28,7 +29,7 @@ export class LentFrames implements KyselyConnection {
   }
 
   async #alone(sql: string, parameters: readonly unknown[]): Promise<StatementResult> {
-    const frame = await this.#begin()
+    const frame = await this.#begin(false)
     try {
       const result = await send(frame, sql, parameters)
       assertCommitted(await frame.commit())

@@ -90,7 +90,7 @@ export class SandboxDatabase implements Database {
     consumer: (connection: KyselyConnection) => Promise<T>,
     leftOpen?: () => Error,
   ): Promise<T> {
-    const frames = new LentFrames(() => this.#frame(this.#around.running(), false))
+    const frames = new LentFrames((onlyReads) => this.#frame(this.#around.running(), onlyReads))
     const borrower = leftOpen && {
       role: this.#around.role,
       isInTransaction: () => frames.isInTransaction,
