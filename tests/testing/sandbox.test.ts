@@ -14,6 +14,7 @@ import { Author, Book } from '../support/entities.ts'
 import { DIALECTS, newDatabase, openOrm } from '../support/orms.ts'
 
 import { rejection } from '../support/rejection.ts'
+import { secondLook } from '../support/second-look.ts'
 import { suite } from '../support/suite.ts'
 import { until } from '../support/until.ts'
 import { warnings } from '../support/warnings.ts'
@@ -510,6 +511,51 @@ for (const dialect of DIALECTS) {
         await registry.close()
       })
     }
+
+    test('what is set as a connection is made stays set, whatever a request sets for itself', async () => {
+      const target = await newDatabase(dialect)
+      await (await openOrm(target)).close()
+      const look = await secondLook(target)
+      await look.rows('create schema own')
+      await look.rows('alter table author set schema own')
+      await look.rows(
+        `alter database ${new URL(target).pathname.slice(1)} set idle_in_transaction_session_timeout = '1h'`,
+      )
+      const onCreateConnection = async (connection: any): Promise<void> => {
+        const sql = `set search_path to own; set role pg_read_all_data; set lock_timeout = '7s'`
+        await connection.executeQuery({ sql, parameters: [], query: { kind: 'RawNode' } })
+      }
+      const registry = new EngineRegistry({
+        writer: await openOrm(target, { hasSchema: true, config: { onCreateConnection } }),
+      })
+      const sandbox = await createSandbox(registry)
+      await sandbox.begin()
+      const settings = ['search_path', 'role', 'lock_timeout', 'statement_timeout'].map(
+        (name) => `current_setting('${name}') as ${name}`,
+      )
+      const seen = () => registry.run(({ dbSession }) => dbSession.writer.execute(`select ${settings.join(', ')}`))
+      const before = await seen()
+      await registry.run(async ({ dbSession }) => {
+        const { writer } = dbSession
+        await writer.execute(`set local role none`)
+        await writer.execute(`set local search_path to public`)
+        await writer.execute(`set local statement_timeout = '5s'`)
+        dbSession.markChanged('writer')
+      })
+      assert.deepEqual(before, [
+        { search_path: 'own', role: 'pg_read_all_data', lock_timeout: '7s', statement_timeout: '0' },
+      ])
+      assert.deepEqual(await seen(), before)
+      assert.deepEqual(
+        await registry.run(({ dbSession }) =>
+          dbSession.writer.execute(`select current_setting('idle_in_transaction_session_timeout') as idle`),
+        ),
+        [{ idle: '0' }],
+      )
+      await sandbox.close()
+      await registry.close()
+      await look.close()
+    })
 
     test('a role with replicas reads what the writer has committed in the test', async () => {
       const target = await newDatabase(dialect)

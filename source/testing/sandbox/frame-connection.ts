@@ -91,6 +91,11 @@ export class FrameConnection {
     return (sql, parameters) => this.send(frame, sql, parameters)
   }
 
+  /** Sets what the transaction of a test needs. */
+  async begin(): Promise<void> {
+    if (this.#dialect.hasSettings) await this.#context.begin((sql) => this.pinned.send('', sql))
+  }
+
   /** Has what is sent from here on be of that frame: its variables and its role are set, where those of another are. */
   async useContextOf(frame: Framed): Promise<void> {
     await this.#writes.goOn(frame, () => this.#countAll(frame))

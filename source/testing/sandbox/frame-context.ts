@@ -18,22 +18,42 @@ function settingOf(value: unknown): string {
   return value instanceof Date ? value.toISOString() : String(value)
 }
 
+/**
+ * What RESET ALL would take away and the connection needs: settings that were made by SET, and the role. The server is not to end
+ * the transaction of a test for its age, nor for what the test does meanwhile.
+ */
+const OWN_SETTINGS = `select name, case when name in ('idle_in_transaction_session_timeout', 'transaction_timeout')
+  then set_config(name, '0', true) else setting end as setting from pg_catalog.pg_settings
+  where source = 'session' or name in ('idle_in_transaction_session_timeout', 'transaction_timeout')
+  union all select 'role', current_setting('role')`
+
 /** Which of the contexts is set on a connection that frames share. A savepoint does not end what SET LOCAL has set. */
 export class SharedContext {
   #present: FrameContext | undefined
   #isKnown = true
   readonly #variables = new Set<string>()
   #hasRole = false
+  /** What is set on the connection for all of the test, as by `onCreateConnection`. */
+  #own: readonly (readonly [string, string])[] = []
 
   /** It may have been set back, with what was rolled back. */
   doubt(): void {
     this.#isKnown = this.#variables.size === 0 && !this.#hasRole
   }
 
+  /** Sets what the transaction of a test needs, and keeps what is set, before a program sets something. */
+  async begin(send: Send): Promise<void> {
+    const { rows } = await send(OWN_SETTINGS)
+    this.#own = (rows as { readonly name: string; readonly setting: string }[]).map(({ name, setting }) => [
+      name,
+      setting,
+    ])
+  }
+
   /** Takes away what the program has set for the rest of the transaction. */
   async reset(send: Send): Promise<void> {
     await send('reset all')
-    await send('set local role none')
+    await setAll(this.#own, send)
     this.#present = undefined
     this.#isKnown = true
   }

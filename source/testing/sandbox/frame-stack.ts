@@ -41,6 +41,11 @@ export class FrameStack {
     return this.#connection.pinned
   }
 
+  /** To be called before everything else. */
+  async begin(): Promise<void> {
+    await this.#connection.begin()
+  }
+
   // Statements
 
   /** @throws SandboxReplayError, SandboxLostError, or the driver's error */
@@ -83,7 +88,9 @@ export class FrameStack {
     const { failed } = this.#connection
     // The database has the answer to that.
     if (failed === frame) return 'failed'
-    if (failed !== undefined) await this.#leaveFailure(failed)
+    const { top } = this.#marks
+    // From here on the other one is refused everything but its own way back.
+    if (failed !== undefined && top !== undefined) await this.#undo(top, failed)
     if (this.#journal.hasLost) await this.#doAgain(this.#journal.takeLost(), frame)
     if (frame.failure !== undefined) throw refusalOf(frame.failure)
     return undefined
@@ -218,12 +225,6 @@ export class FrameStack {
   }
 
   // Ways back
-
-  /** Leaves the failure of another frame, which is refused everything but its own way back from here on. */
-  async #leaveFailure(failed: Framed): Promise<void> {
-    const { top } = this.#marks
-    if (top !== undefined) await this.#undo(top, failed)
-  }
 
   /** Goes back to `mark` for `frame`. What other frames have done since is lost, and comes again. */
   async #undo(mark: Mark, frame: Framed): Promise<void> {

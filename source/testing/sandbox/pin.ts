@@ -72,13 +72,15 @@ export class Pin {
     const em = engine.options.orm.em.fork({ disableContextResolution: true }) as SqlEntityManager
     const connection = await database.begin({}, em, {}, { cancelling: new Cancelling() })
     const pinned = new PinnedConnection(connection, database.dialect)
+    const stack = new FrameStack(pinned, this.#dialect)
     try {
+      await stack.begin()
       this.#levels.push({ level, sequences: await this.#sequences(pinned) })
     } catch (error) {
       await pinned.end()
       throw error
     }
-    this.#stack = new FrameStack(pinned, this.#dialect)
+    this.#stack = stack
   }
 
   async #sequences(connection: PinnedConnection): Promise<Sequences | undefined> {
