@@ -399,6 +399,17 @@ for (const dialect of DIALECTS) {
       await side.sandbox!.rollback()
     })
 
+    test('what a commit of two databases asks them in a sandbox is forgotten with it', async ({ side }) => {
+      await side.sandbox!.begin()
+      await side.registry.run(async ({ dbSession: { writer, audit } }: Context) => {
+        await writer.insert(Author, { name: 'both' })
+        await audit.insert(Author, { name: 'both' })
+      })
+      await side.sandbox!.close()
+      for (const role of ['writer', 'audit'])
+        assert.notEqual(await side.registry.engine(role).databaseName(), 'sandbox', role)
+    })
+
     test('sequences go on after a rollback, or are set back', async ({ side }) => {
       const id = () =>
         side.registry.run(async ({ dbSession }: Context) => {

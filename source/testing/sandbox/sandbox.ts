@@ -62,7 +62,8 @@ export class Sandbox implements AsyncDisposable {
       running: runningUser,
       end: () => this.#endPins(),
     }
-    const undo = [engine.standIn((database) => new SandboxDatabase(database, around))]
+    // Undone from the last one to the first: what was asked in the sandbox is asked again of the database.
+    const undo = [() => engine.lookAgain(), engine.standIn((database) => new SandboxDatabase(database, around))]
     // What MikroORM sends for a role that commits at once comes by the database.
     const isHeld = rules.commits === 'at once'
     const isRefused = this.#options.escapes === 'refuse' || dialect === 'sqlite'
