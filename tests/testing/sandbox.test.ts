@@ -99,6 +99,18 @@ for (const dialect of DIALECTS) {
     await em.nativeDelete(Author, {})
   })
 
+  test('an ORM of two registries is refused as long as one of them has a sandbox, and works again afterwards', async ({
+    side,
+  }) => {
+    const orm = side.orms[0]!
+    const other = new EngineRegistry({ writer: orm }, { recover: false })
+    const later = await createSandbox(other, { waitMs: 200 })
+    await side.sandbox!.close()
+    assert.ok((await rejection(orm.em.fork().count(Author))) instanceof SandboxEscapeError)
+    await later.close()
+    assert.equal(await orm.em.fork().count(Author), 0)
+  })
+
   test('a handler that waits for its own server is refused, and names both requests', async ({ side }) => {
     await side.sandbox!.begin()
     let inner: { status: number; body: unknown } | undefined
