@@ -99,18 +99,6 @@ for (const dialect of DIALECTS) {
     await em.nativeDelete(Author, {})
   })
 
-  test('an ORM of two registries is refused as long as one of them has a sandbox, and works again afterwards', async ({
-    side,
-  }) => {
-    const orm = side.orms[0]!
-    const other = new EngineRegistry({ writer: orm }, { recover: false })
-    const later = await createSandbox(other, { waitMs: 200 })
-    await side.sandbox!.close()
-    assert.ok((await rejection(orm.em.fork().count(Author))) instanceof SandboxEscapeError)
-    await later.close()
-    assert.equal(await orm.em.fork().count(Author), 0)
-  })
-
   test('a handler that waits for its own server is refused, and names both requests', async ({ side }) => {
     await side.sandbox!.begin()
     let inner: { status: number; body: unknown } | undefined
@@ -366,6 +354,32 @@ for (const dialect of DIALECTS) {
     }
   })
 
+  test('pools are not renewed under the rows of a test', async ({ side }) => {
+    await side.sandbox!.begin()
+    await add(side, 'kept')
+    for (const renew of [() => side.registry.reinit(), () => side.registry.dispose('writer')]) {
+      const error = await rejection(renew())
+      assert.ok(error instanceof ConfigurationError, String(error))
+      assert.match(error.message, /holds the rows of the test/)
+    }
+    assert.deepEqual(await names(side), ['kept'])
+    await side.sandbox!.rollback()
+    await side.registry.reinit('writer')
+  })
+
+  test('an ORM is in one sandbox only', async () => {
+    const orm = await openOrm(await newDatabase(dialect))
+    const [one, two] = [new EngineRegistry({ writer: orm }), new EngineRegistry({ writer: orm })]
+    const sandbox = await createSandbox(one)
+    const error = await rejection(createSandbox(two))
+    assert.match(error.message, /an ORM of it, has a sandbox/)
+    await sandbox.close()
+    await (await createSandbox(two)).close()
+    assert.equal(await orm.em.fork().count(Author), 0)
+    await one.close()
+    await two.close()
+  })
+
   test('a registry that is closed under it ends it', async () => {
     const registry = new EngineRegistry({ writer: await openOrm(await newDatabase(dialect)) })
     const sandbox = await createSandbox(registry)
@@ -420,6 +434,23 @@ for (const dialect of DIALECTS) {
       await side.sandbox!.close()
       for (const role of ['writer', 'audit'])
         assert.notEqual(await side.registry.engine(role).databaseName(), 'sandbox', role)
+    })
+
+    test('what one role has set for its transaction is warned of where another one sends something', async ({
+      side,
+    }) => {
+      await side.sandbox!.begin()
+      const seen = await warnings('SQLASSIST_SANDBOX_SETTINGS', async () => {
+        for (let times = 0; times < 2; times++) {
+          await side.registry.run(async ({ dbSession }: Context) => {
+            await dbSession.writer.execute(`set local search_path to public`)
+            await dbSession.logger.execute('select 1')
+          })
+        }
+      })
+      assert.equal(seen.length, 1)
+      assert.match(String(seen[0]?.message), /"logger" sends a statement while the role "writer" has set something/)
+      await side.sandbox!.rollback()
     })
 
     test('sequences go on after a rollback, or are set back', async ({ side }) => {

@@ -3,7 +3,8 @@ import { ConfigurationError } from '../../role/errors.ts'
 import { Sandbox } from './sandbox.ts'
 import { resolveSandboxOptions, type SandboxOptions } from './sandbox-options.ts'
 
-const sandboxes = new WeakMap<object, Sandbox>()
+/** The registries and ORMs that are in one. */
+const taken = new WeakSet<object>()
 
 /**
  * Puts all roles of a registry into a sandbox, for tests: one connection for each database, in one transaction from
@@ -18,13 +19,16 @@ export async function createSandbox(
 ): Promise<Sandbox> {
   const resolved = resolveSandboxOptions(options)
   registry.assertOpen()
-  if (sandboxes.has(registry))
+  const orms = registry.names.map((role) => registry.engine(role).options.orm)
+  const all: readonly object[] = [registry, ...orms]
+  if (all.some((each) => taken.has(each)))
     throw new ConfigurationError(
-      'The registry has a sandbox. Close it by "await sandbox.close()" before making another.',
+      'The registry, or an ORM of it, has a sandbox. Close that by "await sandbox.close()" before making another.',
     )
+  for (const each of all) taken.add(each)
   // What the registry asks its databases at its beginning comes to its end outside of the sandbox.
   await registry.whenQuiet()
-  const sandbox = new Sandbox(registry, resolved, () => sandboxes.delete(registry))
-  sandboxes.set(registry, sandbox)
-  return sandbox
+  return new Sandbox(registry, resolved, () => {
+    for (const each of all) taken.delete(each)
+  })
 }

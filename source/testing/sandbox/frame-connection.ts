@@ -3,6 +3,7 @@ import { SharedContext } from './frame-context.ts'
 import type { Framed } from './framed.ts'
 import type { PinnedConnection } from './pinned-connection.ts'
 import type { SandboxDialect, Send, Sequences } from './sandbox-dialect.ts'
+import { SharedSettings } from './shared-settings.ts'
 import { WritesOfFrames } from './writes-of-frames.ts'
 
 const READS_ONLY = 'sqlassist_reads_only'
@@ -15,6 +16,7 @@ export class FrameConnection {
   readonly #dialect: SandboxDialect
   readonly #context = new SharedContext()
   readonly #writes = new WritesOfFrames()
+  readonly #settings = new SharedSettings()
   /** Savepoints that go along with the next statement. */
   #ahead: string[] = []
   #failed: { readonly frame: Framed; readonly error: unknown } | undefined
@@ -99,6 +101,7 @@ export class FrameConnection {
   /** Has what is sent from here on be of that frame: its variables and its role are set, where those of another are. */
   async useContextOf(frame: Framed): Promise<void> {
     await this.#writes.goOn(frame, () => this.#countAll(frame))
+    if (this.#dialect.hasSettings) this.#settings.note(frame)
     await this.#context.use(frame.context, this.#sender(frame))
   }
 
@@ -170,6 +173,7 @@ export class FrameConnection {
 
   /** None is open any more. */
   forgetWrites(): void {
+    this.#settings.clear()
     this.#writes.clear()
   }
 

@@ -21,6 +21,8 @@ export interface SandboxSurroundings {
   readonly reads: (pin: Pin, role: string) => void
   /** The unit of work whose code is running. */
   readonly running: () => ConnectionUser | undefined
+  /** @throws ConfigurationError where a connection holds rows of a test */
+  readonly assertRenewable: () => void
   /** Ends the pin of its database. */
   readonly end: () => Promise<void>
 }
@@ -129,7 +131,7 @@ export class SandboxDatabase implements Database {
   }
 
   async renew(connection: AbstractSqlConnection, renewal: Renewal): Promise<void> {
-    await this.#around.end()
+    this.#around.assertRenewable()
     await this.#database.renew(connection, renewal)
   }
 

@@ -60,6 +60,7 @@ export class Sandbox implements AsyncDisposable {
       pin: () => this.#open(engine),
       reads: this.#readAhead.check,
       running: runningUser,
+      assertRenewable: () => this.#assertRenewable(),
       end: () => this.#endPins(),
     }
     // Undone from the last one to the first: what was asked in the sandbox is asked again of the database.
@@ -77,6 +78,14 @@ export class Sandbox implements AsyncDisposable {
     const pin = await this.#pins.of(engine)
     await pin.open(this.#levels.length)
     return pin
+  }
+
+  #assertRenewable(): void {
+    if (!this.#pins.all.some(({ isOpen }) => isOpen)) return
+    throw new ConfigurationError(
+      'registry.reinit() and registry.dispose() would close the connection that holds the rows of the test. Call them while no ' +
+        'test is begun, or use freshDatabase() for this test.',
+    )
   }
 
   async #endPins(): Promise<void> {
