@@ -38,6 +38,7 @@ export class EngineRegistry extends Unchanged<any, any> {
   readonly fixtures: (() => Promise<unknown>)[] = []
   #sandbox: Sandbox | undefined
   #begun: Promise<void> | undefined
+  #isBeginning = false
   #isClosed = false
 
   constructor(...options: ConstructorParameters<typeof Unchanged<any, any>>) {
@@ -50,7 +51,14 @@ export class EngineRegistry extends Unchanged<any, any> {
     if (this.#isClosed || this.#sandbox !== undefined) return
     const resolved = resolveSandboxOptions({ escapes: 'allow', readAhead: 'allow', sequences: 'restore' })
     this.#sandbox = new Sandbox(this, resolved, () => undefined)
-    void this.#sandbox.begin()
+    // A sandbox begins when nothing is under way. Here that is its first request.
+    this.#isBeginning = true
+    const begun = this.#sandbox.begin().finally(() => (this.#isBeginning = false))
+    for (const { database } of this.engines) waitFor(begun, database)
+  }
+
+  override async whenQuiet(): Promise<void> {
+    if (!this.#isBeginning) await super.whenQuiet()
   }
 
   /** With the first statement: the ends of the other sandboxes are sent then. */
@@ -103,6 +111,19 @@ export class EngineRegistry extends Unchanged<any, any> {
     holding.delete(this)
     await sandbox?.close().catch(() => undefined)
     for (const fixture of this.fixtures.splice(0)) await fixture()
+  }
+}
+
+/** Has what is sent to `database` wait for `before`. */
+function waitFor(before: Promise<void>, database: Database): void {
+  const { begin, lend } = database
+  database.begin = async (...args) => {
+    await before
+    return await begin.apply(database, args)
+  }
+  database.lend = async (...args: Parameters<Database['lend']>) => {
+    await before
+    return (await lend.apply(database, args)) as never
   }
 }
 
