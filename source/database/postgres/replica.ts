@@ -1,9 +1,9 @@
 import { parsePosition, type WalPosition } from '../wal-position.ts'
 import type { ReplicaState } from '../replicas.ts'
 import type { ClientPool } from './client-pool.ts'
-import type { ReplicaAnswer } from './replica-check.ts'
+import { troubleOf, type ReplicaAnswer } from './replica-check.ts'
 import { identityColumns, PROBE_LIMIT_MS, type ServerIdentity } from './server-identity.ts'
-import { ServerLine } from './server-line.ts'
+import { ServerLine, type Answered } from './server-line.ts'
 
 /** What a probe has answered. */
 export interface Probed extends ReplicaAnswer {
@@ -96,12 +96,21 @@ export class Replica {
   }
 
   async #probe(): Promise<void> {
-    const { row, askedAt } = await this.#line.askAs<ProbeRow>(probeSql, PROBE_LIMIT_MS)
+    const { row, askedAt } = await this.#ask()
     const { position, recovering, ...identity } = row
     const answer = { position: parsePosition(position) ?? 0n, isInRecovery: recovering, askedAt }
     if (!this.#isLatest(askedAt)) return
     this.#judge({ ...answer, identity })
     this.note(answer)
+  }
+
+  /** A question that had to make way for what the server replays is asked once more: it is there. */
+  async #ask(): Promise<Answered<ProbeRow>> {
+    const ask = () => this.#line.askAs<ProbeRow>(probeSql, PROBE_LIMIT_MS)
+    return await ask().catch((error: unknown) => {
+      if (troubleOf(error) === 'conflict') return ask()
+      throw error
+    })
   }
 
   /**
