@@ -600,12 +600,16 @@ for (const dialect of DIALECTS) {
         { search_path: 'own', role: 'pg_read_all_data', lock_timeout: '7s', statement_timeout: '0' },
       ])
       assert.deepEqual(await seen(), before)
-      assert.deepEqual(
-        await registry.run(({ dbSession }) =>
+      const idle = () =>
+        registry.run(({ dbSession }) =>
           dbSession.writer.execute(`select current_setting('idle_in_transaction_session_timeout') as idle`),
-        ),
-        [{ idle: '0' }],
-      )
+        )
+      assert.deepEqual(await idle(), [{ idle: '0' }])
+      // The next test begins another transaction.
+      await sandbox.rollback()
+      await sandbox.begin()
+      assert.deepEqual(await idle(), [{ idle: '0' }])
+      assert.deepEqual(await seen(), before)
       await sandbox.close()
       await registry.close()
       await look.close()

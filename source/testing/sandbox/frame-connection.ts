@@ -1,5 +1,5 @@
 import type { StatementResult } from '../../database/database.ts'
-import { SharedContext } from './frame-context.ts'
+import { SharedContext, type OwnSettings } from './frame-context.ts'
 import type { Framed } from './framed.ts'
 import type { PinnedConnection } from './pinned-connection.ts'
 import type { SandboxDialect, Send, Sequences } from './sandbox-dialect.ts'
@@ -14,16 +14,17 @@ const READING = [`savepoint ${READS_ONLY}`, 'set transaction read only']
 export class FrameConnection {
   readonly pinned: PinnedConnection
   readonly #dialect: SandboxDialect
-  readonly #context = new SharedContext()
+  readonly #context: SharedContext
   readonly #writes = new WritesOfFrames()
   readonly #settings = new SharedSettings()
-  /** Savepoints that go along with the next statement. */
+  /** Statements that go along with the next one. */
   #ahead: string[] = []
   #failed: { readonly frame: Framed; readonly error: unknown } | undefined
 
-  constructor(pinned: PinnedConnection, dialect: SandboxDialect) {
+  constructor(pinned: PinnedConnection, dialect: SandboxDialect, own: OwnSettings) {
     this.pinned = pinned
     this.#dialect = dialect
+    this.#context = new SharedContext(own)
   }
 
   /** The one whose statement has failed: the database refuses everything but a way back. */
@@ -95,7 +96,9 @@ export class FrameConnection {
 
   /** Sets what the transaction of a test needs. */
   async begin(): Promise<void> {
-    if (this.#dialect.hasSettings) await this.#context.begin((sql) => this.pinned.send('', sql))
+    if (!this.#dialect.hasSettings) return
+    const ahead = await this.#context.begin((sql) => this.pinned.send('', sql))
+    if (ahead !== undefined) this.#ahead.push(ahead)
   }
 
   /** Has what is sent from here on be of that frame: its variables and its role are set, where those of another are. */

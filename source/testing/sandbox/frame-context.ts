@@ -27,33 +27,49 @@ const OWN_SETTINGS = `select name, case when name in ('idle_in_transaction_sessi
   where source = 'session' or name in ('idle_in_transaction_session_timeout', 'transaction_timeout')
   union all select 'role', current_setting('role')`
 
+/** Of those, what the transaction of each test sets anew. */
+const OF_EACH_TEST = ['idle_in_transaction_session_timeout', 'transaction_timeout']
+
+/** What is set on the connections of a database for all of a test, as by `onCreateConnection`. Asked by the first test. */
+export interface OwnSettings {
+  known: readonly (readonly [string, string])[] | undefined
+}
+
 /** Which of the contexts is set on a connection that frames share. A savepoint does not end what SET LOCAL has set. */
 export class SharedContext {
   #present: FrameContext | undefined
   #isKnown = true
   readonly #variables = new Set<string>()
   #hasRole = false
-  /** What is set on the connection for all of the test, as by `onCreateConnection`. */
-  #own: readonly (readonly [string, string])[] = []
+  readonly #own: OwnSettings
+
+  constructor(own: OwnSettings) {
+    this.#own = own
+  }
 
   /** It may have been set back, with what was rolled back. */
   doubt(): void {
     this.#isKnown = this.#variables.size === 0 && !this.#hasRole
   }
 
-  /** Sets what the transaction of a test needs, and keeps what is set, before a program sets something. */
-  async begin(send: Send): Promise<void> {
+  /** Sets what the transaction of a test needs, or returns what does. Keeps what is set, before a program sets something. */
+  async begin(send: Send): Promise<string | undefined> {
+    if (this.#own.known !== undefined) {
+      const names = this.#own.known.map(([name]) => name).filter((name) => OF_EACH_TEST.includes(name))
+      return `select ${names.map((name) => `set_config('${name}', '0', true)`).join(', ')}`
+    }
     const { rows } = await send(OWN_SETTINGS)
-    this.#own = (rows as { readonly name: string; readonly setting: string }[]).map(({ name, setting }) => [
+    this.#own.known = (rows as { readonly name: string; readonly setting: string }[]).map(({ name, setting }) => [
       name,
       setting,
     ])
+    return undefined
   }
 
   /** Takes away what the program has set for the rest of the transaction. */
   async reset(send: Send): Promise<void> {
     await send('reset all')
-    await setAll(this.#own, send)
+    await setAll(this.#own.known ?? [], send)
     this.#present = undefined
     this.#isKnown = true
   }

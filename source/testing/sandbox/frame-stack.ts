@@ -2,6 +2,7 @@ import type { StatementResult } from '../../database/database.ts'
 import { SandboxReplayError } from './errors.ts'
 import { FrameConnection } from './frame-connection.ts'
 import type { FrameStatement, NamedSavepoint } from './frame-statement.ts'
+import type { OwnSettings } from './frame-context.ts'
 import type { Framed } from './framed.ts'
 import { isSame, Journal, mayWrite, type Entry, type SavepointEntry } from './journal.ts'
 import { Marks, type Mark } from './marks.ts'
@@ -33,8 +34,8 @@ export class FrameStack {
   /** How many steps were done again. */
   replayed = 0
 
-  constructor(pinned: PinnedConnection, dialect: SandboxDialect) {
-    this.#connection = new FrameConnection(pinned, dialect)
+  constructor(pinned: PinnedConnection, dialect: SandboxDialect, own: OwnSettings) {
+    this.#connection = new FrameConnection(pinned, dialect, own)
   }
 
   get connection(): PinnedConnection {

@@ -3,6 +3,7 @@ import { Cancelling } from '../../database/cancelling.ts'
 import type { Database } from '../../database/database.ts'
 import { StatementQueue } from '../../database/statement-queue.ts'
 import type { Engine } from '../../role/engine.ts'
+import type { OwnSettings } from './frame-context.ts'
 import type { OpenFrame } from './framed.ts'
 import { FrameStack } from './frame-stack.ts'
 import { PinnedConnection } from './pinned-connection.ts'
@@ -25,6 +26,7 @@ export class Pin {
   readonly #of: PinnedDatabase
   readonly #dialect: SandboxDialect
   readonly #restoresSequences: boolean
+  readonly #own: OwnSettings = { known: undefined }
   readonly #queue = new StatementQueue()
   #stack: FrameStack | undefined
   #opening: Promise<void> | undefined
@@ -72,7 +74,7 @@ export class Pin {
     const em = engine.options.orm.em.fork({ disableContextResolution: true }) as SqlEntityManager
     const connection = await database.begin({}, em, {}, { cancelling: new Cancelling() })
     const pinned = new PinnedConnection(connection, database.dialect)
-    const stack = new FrameStack(pinned, this.#dialect)
+    const stack = new FrameStack(pinned, this.#dialect, this.#own)
     try {
       await stack.begin()
       this.#levels.push({ level, sequences: await this.#sequences(pinned) })
