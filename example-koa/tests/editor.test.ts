@@ -83,7 +83,7 @@ onEveryDatabase('the form on the front page', (test, example) => {
 
   test('signs in who is known by address and password', async () => {
     const [users, articles] = await counts()
-    const published = expected(await send({ ...somebody('whatever'), ...DRAFT, email: 'grace@example.org' }), 303)
+    const published = expected(await send({ ...somebody('another'), ...DRAFT, email: 'grace@example.org' }), 303)
     assert.equal(await counts(), [users, Number(articles) + 1])
     const front = await example().served.request('GET', '/', { headers: { cookie: cookieOf(published) } })
     assert.match(front.text, 'You are <strong>grace</strong>')

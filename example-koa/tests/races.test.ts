@@ -53,7 +53,7 @@ onEveryDatabase(
       const { request, publish, look } = example()
       const path = `/api/articles/${await publish(author)}`
       const method = (index: number): string => (index % 2 === 0 ? 'POST' : 'DELETE')
-      // One user after all, so that the answers can be told apart from those of others.
+      // One user after all, so that the answers differ from those of others.
       const replies = await atOnce((index) => request(method(index), `${path}/favorite`, { token: user(0) }))
       assert.equal(statuses(replies), { 200: AT_ONCE })
       for (const [index, reply] of replies.entries()) {

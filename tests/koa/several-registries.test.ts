@@ -104,15 +104,15 @@ for (const dialect of DIALECTS) {
     const { inShop, inBilling } = world
     const seen: unknown[] = []
     const see = (ctx: any): void => void seen.push(Object.keys(ctx.dbSession.status)[0], ctx.tm, ctx.txn)
-    const app = new Koa()
+    const app = new Koa<any, any>()
       .use(dbSessions(inShop))
       .use(async (ctx, next) => {
         see(ctx)
         await next()
         see(ctx)
-        ;(ctx as any).dbSession.writer.create(Author, { name: 'behind the inner one' })
+        ctx.dbSession.writer.create(Author, { name: 'behind the inner one' })
       })
-      .use(dbSessions(inBilling as any))
+      .use(dbSessions(inBilling))
       .use((ctx: any) => {
         see(ctx)
         ctx.dbSession.main.create(Author, { name: 'inside' })
@@ -164,7 +164,7 @@ for (const dialect of DIALECTS) {
 
   function attempting({ inShop, inBilling }: World, handler: (ctx: any, attempt: number) => unknown) {
     let attempt = 0
-    const inner = dbSessions(inBilling as any, { property: 'billing' }, async (ctx: Context) => {
+    const inner = dbSessions(inBilling, { property: 'billing' }, async (ctx: Context) => {
       attempt++
       await handler(ctx, attempt)
       ctx.body = 'ok'
@@ -268,7 +268,8 @@ for (const dialect of DIALECTS) {
       ctx.dbSession.writer.create(Author, { name })
       ctx.body = 'ok'
     }
-    const [one, two] = ['one', 'two'].map((name) => dbSessions(world.inShop, {}, put(name) as never)) as any[]
+    const one = dbSessions(world.inShop, {}, put('one') as never)
+    const two = dbSessions(world.inShop, {}, put('two') as never)
     const app = new Koa().use(async (ctx: any) => {
       await one(ctx, async () => undefined)
       await two(ctx, async () => undefined)

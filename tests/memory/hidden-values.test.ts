@@ -96,7 +96,7 @@ for (const dialect of DIALECTS) {
   test.before.each(({ look }) => look.rows('delete from item').then(() => undefined))
   test.after((world) => world.close())
 
-  const stored = async ({ look }: World): Promise<unknown> => {
+  const stored = async ({ look }: World): Promise<Record<string, unknown>> => {
     const [row] = await look.rows('select price, balance, place_sold, other from item')
     return JSON.parse(JSON.stringify(row), (_, value) =>
       typeof value === 'string' && /^[{[]/.test(value) ? JSON.parse(value) : value,
@@ -125,7 +125,7 @@ for (const dialect of DIALECTS) {
       }
       item.other = 'written'
     })
-    const { price, other } = (await stored(world)) as any
+    const { price, other } = await stored(world)
     assert.equal([price, other], [{ amount: { value: 1 }, no: { value: 1 } }, 'written'])
   })
 

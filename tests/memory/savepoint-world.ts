@@ -135,7 +135,7 @@ export type Work = (context: { em: any; txn: Transaction; dbSession: any; tm: an
 /** One unit of work on the role `writer`, with or without transactions. */
 export async function run(registry: EngineRegistry<any>, disableTransaction: boolean, work: Work): Promise<void> {
   const unit = registry.start({ owner: undefined, anyPreference: [], disableTransaction })
-  const dbSession = unit.container as any
+  const dbSession: any = unit.container
   try {
     const txn = await unit.tm.begin()
     await work({ em: dbSession.writer, txn, dbSession, tm: unit.tm })

@@ -566,7 +566,7 @@ for (const dialect of DIALECTS) {
       })
     }
 
-    test('what is set as a connection is made stays set, whatever a request sets for itself', async () => {
+    test('what is set as a connection is made stays set, also where a request sets something for itself', async () => {
       const target = await newDatabase(dialect)
       await (await openOrm(target)).close()
       const look = await secondLook(target)

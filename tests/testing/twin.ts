@@ -19,7 +19,7 @@ export interface TwinWorld {
   request(handler: Handler, options?: DbSessionsOptions): Promise<{ status: number; body: unknown }>
   /** What happened, in order. */
   readonly heard: string[]
-  /** The rows of all tables, as committed, and whatever else the case compares. */
+  /** The rows of all tables, as committed. */
   rows(): Promise<Record<string, unknown[]>>
 }
 

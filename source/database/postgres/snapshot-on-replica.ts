@@ -125,7 +125,7 @@ export class SnapshotOnReplica implements DatabaseConnection {
         if (this.#hasAnswered) throw this.#lost(at, error)
         if (at.replica === undefined || !isNotThere(error)) throw error
         this.#tries.failed(at.replica, error)
-        // It is given back before another one is waited for, and is nobody's whatever comes of that.
+        // It is given back before another one is waited for, which may fail: nobody has it then.
         this.#at = undefined
         await rollBackAndRelease(at.connection)
       }

@@ -2,7 +2,7 @@ import { dropUnused, dropWithForce } from './drop-postgres.ts'
 import type { PostgresAdmin } from './postgres-admin.ts'
 import type { NamedDatabase, TemplateNames } from './template-names.ts'
 
-/** How long a database counts as used after it was given out: whoever got its url may not be connected yet. */
+/** How long a database counts as used after it was given out: a worker that got its url may not be connected yet. */
 const TEST_KEPT_SECONDS = 60
 /** The same of a template, so that going back and forth between two states of a schema builds each of them once. */
 const TEMPLATE_KEPT_SECONDS = 3600
