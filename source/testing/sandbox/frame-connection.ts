@@ -16,7 +16,7 @@ export class FrameConnection {
   readonly #dialect: SandboxDialect
   readonly #context: SharedContext
   readonly #writes = new WritesOfFrames()
-  readonly #settings = new SharedSettings()
+  readonly #settings: SharedSettings
   /** Statements that go along with the next one. */
   #ahead: string[] = []
   #failed: { readonly frame: Framed; readonly error: unknown } | undefined
@@ -25,6 +25,7 @@ export class FrameConnection {
     this.pinned = pinned
     this.#dialect = dialect
     this.#context = new SharedContext(own)
+    this.#settings = new SharedSettings(own)
   }
 
   /** The one whose statement has failed: the database refuses everything but a way back. */

@@ -33,6 +33,8 @@ const OF_EACH_TEST = ['idle_in_transaction_session_timeout', 'transaction_timeou
 /** What is set on the connections of a database for all of a test, as by `onCreateConnection`. Asked by the first test. */
 export interface OwnSettings {
   known: readonly (readonly [string, string])[] | undefined
+  /** Whether it was warned of settings that frames share. */
+  hasWarned: boolean
 }
 
 /** Which of the contexts is set on a connection that frames share. A savepoint does not end what SET LOCAL has set. */

@@ -26,7 +26,7 @@ export class Pin {
   readonly #of: PinnedDatabase
   readonly #dialect: SandboxDialect
   readonly #restoresSequences: boolean
-  readonly #own: OwnSettings = { known: undefined }
+  readonly #own: OwnSettings = { known: undefined, hasWarned: false }
   readonly #queue = new StatementQueue()
   #stack: FrameStack | undefined
   #opening: Promise<void> | undefined
