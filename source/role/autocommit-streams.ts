@@ -1,3 +1,4 @@
+import { chunksOf } from '../database/chunks-of.ts'
 import type { Method } from './override.ts'
 import type { AutocommitSession } from './trace-autocommit.ts'
 
@@ -18,5 +19,5 @@ export function autocommitStream(
 
 async function* inOneGo(executor: any, [query, chunkSize, options]: any[]): AsyncIterable<unknown> {
   const { rows } = (await executor.executeQuery(query, options)) as { readonly rows: unknown[] }
-  for (let start = 0; start < rows.length; start += chunkSize) yield { rows: rows.slice(start, start + chunkSize) }
+  for (const chunk of chunksOf(rows, chunkSize)) yield { rows: chunk }
 }

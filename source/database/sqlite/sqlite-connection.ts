@@ -1,3 +1,4 @@
+import { chunksOf } from '../chunks-of.ts'
 import type { Database as SqliteHandle, Statement } from 'better-sqlite3'
 import { TransactionAbortedError } from '../errors.ts'
 import type { CommitAnswer, DatabaseConnection, Exclusive, StatementResult } from '../database.ts'
@@ -46,7 +47,7 @@ export class SqliteConnection implements DatabaseConnection {
   ): AsyncIterable<unknown[]> {
     // SQLite has no cursor that survives another statement on its handle, so the rows are read at once.
     const { rows } = await exclusive(() => this.execute(sql, parameters))
-    for (let start = 0; start < rows.length; start += chunkSize) yield rows.slice(start, start + chunkSize)
+    yield* chunksOf(rows, chunkSize)
   }
 
   async wrote(): Promise<boolean> {

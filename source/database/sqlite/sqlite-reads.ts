@@ -1,3 +1,4 @@
+import { chunksOf } from '../chunks-of.ts'
 import type { AbstractSqlConnection } from '@mikro-orm/sql'
 import type { Database as SqliteHandle, Statement } from 'better-sqlite3'
 import type { AbortableOperationOptions, CompiledQuery } from 'kysely'
@@ -40,7 +41,7 @@ export class SqliteReads implements Reads {
   ): AsyncIterable<unknown[]> {
     // As in a transaction: an open cursor would keep the one handle from every other statement of the role.
     const { rows } = await this.execute(query, admit, options)
-    for (let start = 0; start < rows.length; start += chunkSize) yield rows.slice(start, start + chunkSize)
+    yield* chunksOf(rows, chunkSize)
   }
 
   cancel(): void {

@@ -1,3 +1,4 @@
+import { chunksOf } from '../../database/chunks-of.ts'
 import type { CompiledQuery } from 'kysely'
 import type { Admit, Reads, StatementResult } from '../../database/database.ts'
 import type { Frame } from './frame.ts'
@@ -26,7 +27,7 @@ export class FrameReads implements Reads {
   /** The rows are read at once. */
   async *stream(query: CompiledQuery, chunkSize: number, admit: Admit): AsyncIterable<unknown[]> {
     const { rows } = await this.execute(query, admit)
-    for (let start = 0; start < rows.length; start += chunkSize) yield rows.slice(start, start + chunkSize)
+    yield* chunksOf(rows, chunkSize)
   }
 
   cancel(): void {

@@ -1,3 +1,4 @@
+import { chunksOf } from '../../database/chunks-of.ts'
 import type {
   CommitAnswer,
   DatabaseConnection,
@@ -145,7 +146,7 @@ export class Frame implements DatabaseConnection, OpenFrame {
     exclusive: Exclusive,
   ): AsyncIterable<unknown[]> {
     const { rows } = await exclusive(() => this.execute(sql, parameters))
-    for (let start = 0; start < rows.length; start += chunkSize) yield rows.slice(start, start + chunkSize)
+    yield* chunksOf(rows, chunkSize)
   }
 
   async #exclusive<T>(work: () => Promise<T>): Promise<T> {

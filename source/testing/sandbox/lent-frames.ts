@@ -1,3 +1,4 @@
+import { chunksOf } from '../../database/chunks-of.ts'
 import type { CompiledQuery, DatabaseConnection as KyselyConnection, QueryResult } from 'kysely'
 import type { CommitAnswer, StatementResult } from '../../database/database.ts'
 import type { Frame } from './frame.ts'
@@ -48,7 +49,7 @@ export class LentFrames implements KyselyConnection {
   /** The rows are read at once. */
   async *streamQuery<R>(query: CompiledQuery, chunkSize: number): AsyncIterableIterator<QueryResult<R>> {
     const { rows } = await this.executeQuery<R>(query)
-    for (let start = 0; start < rows.length; start += chunkSize) yield { rows: rows.slice(start, start + chunkSize) }
+    for (const chunk of chunksOf(rows, chunkSize)) yield { rows: chunk }
   }
 
   /** Rolls back what was left open. */
