@@ -45,7 +45,7 @@ export interface DatabaseConnection {
    */
   execute(sql: string, parameters: readonly unknown[]): Promise<StatementResult>
   /** As `execute`, with statements of ours around it. It has to be one statement. Missing where that saves no round trip. */
-  executeAmong?(sql: string, parameters: readonly unknown[], around: Around): Promise<StatementResult>
+  executeAmong?(sql: string, parameters: readonly unknown[], around: Around): Promise<ResultAmong>
   /** Makes a savepoint, from which on the database refuses writes until its end. Missing where it cannot. */
   savepointToRead?(name: string): Promise<void>
   /** Rows in chunks of `chunkSize`; `exclusive` runs each round trip of it while no other statement is on its way. */
@@ -88,6 +88,11 @@ export interface DatabaseConnection {
 export interface Around {
   readonly before: readonly string[]
   readonly behind: readonly string[]
+}
+
+export interface ResultAmong {
+  readonly before: readonly StatementResult[]
+  readonly own: StatementResult
 }
 
 /** That something was written which no text shows. */

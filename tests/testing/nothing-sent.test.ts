@@ -23,7 +23,8 @@ async function applicationOver({ main, other }: { main: Wired; other: Wired }) {
   const registry = new EngineRegistry({ writer: main.orm, audit: other.orm }, { recover: false })
   const app = new Koa()
   app.use(dbSessions(registry)).use(async (ctx) => {
-    ctx.body = ctx.path === '/' ? 'nothing' : String(await ctx.dbSession.writer.count(Author))
+    if (ctx.path === '/new') await ctx.dbSession.writer.insert(Author, { name: 'new' })
+    ctx.body = ctx.path === '/count' ? String(await ctx.dbSession.writer.count(Author)) : 'nothing'
   })
   const served = await serve(app)
   const sandbox = await createSandbox(registry)
@@ -50,6 +51,21 @@ test('a test that touches no database sends nothing, on any of its levels', asyn
   assert.equal([...world.main.wire.sql(), ...world.other.wire.sql()], [])
 })
 
+test('a test that touches no database sends nothing where the one before did', async (world) => {
+  const { main } = world
+  const { sandbox, get, close } = await applicationOver(world)
+  await sandbox.begin()
+  await get('/new')
+  main.wire.reset()
+  await sandbox.begin()
+  await get('/')
+  await sandbox.rollback()
+  assert.equal(main.wire.sql(), [])
+  assert.is(await get('/count'), '1')
+  await sandbox.rollback()
+  await close()
+})
+
 test('a test that touches one database sends nothing to the others, once it is known which they are', async (world) => {
   const { sandbox, get, close } = await applicationOver(world)
   const { main, other } = world
@@ -64,5 +80,55 @@ test('a test that touches one database sends nothing to the others, once it is k
   await close()
   assert.equal(other.wire.sql(), [])
 })
+
+/** By the first words of its statements. */
+function outlines({ wire }: Wired): string[] {
+  return wire.trips().map(({ messages }) =>
+    messages
+      .join(';')
+      .split(';')
+      .map((sql) => /^\w+(?: constraints)?/.exec(sql.trim())![0])
+      .join(' '),
+  )
+}
+
+for (const { has, before, check } of [
+  { has: 'nothing that COMMIT checks', before: 'select 1', check: [] },
+  {
+    has: 'constraints that COMMIT checks',
+    before: 'alter table author add constraint late unique (name) deferrable initially deferred',
+    check: ['set constraints set constraints'],
+  },
+]) {
+  test(`a test that writes and reads goes to a database with ${has} as rarely as it can`, async (world) => {
+    const { main } = world
+    await main.look.rows(before)
+    const { sandbox, get, close } = await applicationOver(world)
+    await sandbox.begin()
+    await get('/count')
+    for (const round of ['first', 'second', 'third']) {
+      main.wire.reset()
+      await sandbox.begin()
+      await get('/new')
+      assert.is(await get('/count'), '1')
+      await sandbox.rollback()
+      if (round === 'first') continue
+      assert.equal(
+        outlines(main),
+        [
+          'select savepoint savepoint insert',
+          ...check,
+          'release savepoint select',
+          // The request that only read, and the test.
+          'rollback release',
+          'rollback release',
+        ],
+        round,
+      )
+    }
+    await sandbox.rollback()
+    await close()
+  })
+}
 
 test.run()

@@ -7,6 +7,7 @@ import type {
   Doubt,
   Exclusive,
   PrepareAnswer,
+  ResultAmong,
   StatementResult,
 } from '../database.ts'
 import { EndedByStatementError, TransactionAbortedError, type EndedHow } from '../errors.ts'
@@ -85,11 +86,7 @@ export class PostgresConnection implements DatabaseConnection, Committing {
     return resultOf(await this.#query(sql, parameters))
   }
 
-  async executeAmong(
-    sql: string,
-    parameters: readonly unknown[],
-    { before, behind }: Around,
-  ): Promise<StatementResult> {
+  async executeAmong(sql: string, parameters: readonly unknown[], { before, behind }: Around): Promise<ResultAmong> {
     const asking = this.assertOpen()
     if (asking !== undefined) await asking
     const start = [...(this.#start ?? []), ...before]
@@ -104,11 +101,12 @@ export class PostgresConnection implements DatabaseConnection, Committing {
         throw this.#leave('unknown', error)
       throw error
     }
+    const { results } = carried
     // An empty statement has no result.
-    const isThere = carried.results.length === start.length + 1 + behind.length
-    const own = isThere ? (carried.results[start.length] as QueryResult) : []
+    const isThere = results.length === start.length + 1 + behind.length
+    const own = isThere ? (results[start.length] as QueryResult) : []
     if (this.#held.status === 'I' || endsTransaction(own, sql)) throw this.#leave(outcomeOf(own))
-    return resultOf(own)
+    return { before: results.slice(start.length - before.length, start.length).map(resultOf), own: resultOf(own) }
   }
 
   async savepointToRead(name: string): Promise<void> {

@@ -176,7 +176,7 @@ export class FrameStack {
   /** Keeps what the frame has done, which was checked. */
   async keep(frame: Framed): Promise<void> {
     await this.enter(frame)
-    await this.#end(frame)
+    this.#end(frame)
   }
 
   #hasOnlyRead(frame: Framed): boolean {
@@ -185,26 +185,26 @@ export class FrameStack {
   }
 
   /** What the frame has done is no longer its own. */
-  async #end(frame: Framed): Promise<void> {
+  #end(frame: Framed): void {
     frame.isKept = true
     const start = this.#marks.startOf(frame)
-    if (start !== undefined && this.#marks.areKeptAbove(start)) await this.#releaseAll(start, frame)
-    await this.#tidy(frame)
+    if (start !== undefined && this.#marks.areKeptAbove(start)) this.#releaseAll(start)
+    this.#tidy()
   }
 
   /** Undoes what the frame has done. One that has only read has done nothing, and takes nothing of others with it. */
   async drop(frame: Framed): Promise<void> {
-    if (this.#hasOnlyRead(frame)) return await this.#end(frame)
+    if (this.#hasOnlyRead(frame)) return this.#end(frame)
     this.#journal.forgetLost(frame)
     this.#connection.noteSchema(frame)
     const start = this.#marks.startOf(frame)
     if (start !== undefined) await this.#undo(start, frame)
     this.#frames.delete(frame)
-    await this.#tidy(frame)
+    this.#tidy()
   }
 
   /** Forgets what nobody can miss any more. */
-  async #tidy(frame: Framed): Promise<void> {
+  #tidy(): void {
     if (this.#hasOpen && this.#frames.size > 1) return
     this.#journal.forgetDone()
     if (this.#hasOpen) return this.#marks.forgetPlaces()
@@ -212,16 +212,16 @@ export class FrameStack {
     this.#writer = undefined
     this.#connection.forgetWrites()
     const { lowest } = this.#marks
-    if (lowest !== undefined) await this.#releaseAll(lowest, frame)
+    if (lowest !== undefined) this.#releaseAll(lowest)
   }
 
   get #hasOpen(): boolean {
     return Array.from(this.#frames).some(({ isKept }) => !isKept)
   }
 
-  /** Releases a savepoint, and all above it. */
-  async #releaseAll(mark: Mark, frame: Framed): Promise<void> {
-    await this.#connection.send(frame, `release savepoint ${mark.savepoint}`)
+  /** Releases a savepoint, and all above it, together with the next statement. */
+  #releaseAll(mark: Mark): void {
+    this.#connection.releaseAhead(mark.savepoint)
     this.#marks.cut(mark)
   }
 
@@ -279,10 +279,9 @@ export class FrameStack {
   // Levels
 
   /** Sets the beginning of a level, on which everything of that level stands. */
-  async pushLevel(): Promise<void> {
-    await this.#connection.sendAhead()
+  pushLevel(): void {
     const mark = this.#marks.new(undefined, undefined, false, 0)
-    await this.connection.send('', `savepoint ${mark.savepoint}`)
+    this.#connection.setAhead(mark.savepoint)
     this.#marks.push(mark)
   }
 

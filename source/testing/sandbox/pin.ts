@@ -113,7 +113,7 @@ export class Pin {
     if (this.#stack === undefined) return
     await this.exclusive(async () => {
       this.#levels.push({ level, sequences: await this.#sequences(this.stack.connection) })
-      await this.stack.pushLevel()
+      this.stack.pushLevel()
     })
   }
 

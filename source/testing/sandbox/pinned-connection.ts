@@ -1,4 +1,4 @@
-import type { Around, Database, DatabaseConnection, StatementResult } from '../../database/database.ts'
+import type { Around, Database, DatabaseConnection, ResultAmong, StatementResult } from '../../database/database.ts'
 import { rollBackAndRelease } from '../../database/roll-back-and-release.ts'
 import type { StatementKind } from '../../database/statement-kind.ts'
 import { SqlassistError } from '../../transaction/index.ts'
@@ -45,34 +45,42 @@ export class PinnedConnection {
   }
 
   /** @throws SandboxLostError, or the driver's error */
-  async send(
-    role: string,
-    sql: string,
-    parameters: readonly unknown[] = [],
-    around?: Around,
-  ): Promise<StatementResult> {
+  async send(role: string, sql: string, parameters: readonly unknown[] = []): Promise<StatementResult> {
+    return await this.#running(role, () => this.#connection.execute(sql, parameters))
+  }
+
+  /** Sends others of ours around a statement. @throws as `send` */
+  async sendAmong(role: string, sql: string, parameters: readonly unknown[], around: Around): Promise<ResultAmong> {
+    return await this.#running(role, () => this.#among(sql, parameters, around))
+  }
+
+  async #running<T>(role: string, send: () => Promise<T>): Promise<T> {
     if (this.#lost !== undefined) throw this.#lost
     this.#isRunning = true
     try {
-      return await (around === undefined
-        ? this.#connection.execute(sql, parameters)
-        : this.#among(sql, parameters, around))
+      return await send()
     } catch (error) {
       const isGone = error instanceof SqlassistError || (!this.#isPostgres && !this.#connection.isIntact)
       if (!isGone) throw error
-      throw (this.#lost = new SandboxLostError(role, error))
+      throw this.lose(role, error)
     } finally {
       this.#isRunning = false
     }
   }
 
-  async #among(sql: string, parameters: readonly unknown[], around: Around): Promise<StatementResult> {
+  /** From here on nothing is sent. */
+  lose(role: string, error: unknown): SandboxLostError {
+    return (this.#lost ??= new SandboxLostError(role, error))
+  }
+
+  async #among(sql: string, parameters: readonly unknown[], around: Around): Promise<ResultAmong> {
     const connection = this.#connection
     if (connection.executeAmong !== undefined) return await connection.executeAmong(sql, parameters, around)
-    for (const statement of around.before) await connection.execute(statement, [])
-    const result = await connection.execute(sql, parameters)
+    const before: StatementResult[] = []
+    for (const statement of around.before) before.push(await connection.execute(statement, []))
+    const own = await connection.execute(sql, parameters)
     for (const statement of around.behind) await connection.execute(statement, [])
-    return result
+    return { before, own }
   }
 
   /** Sends several statements that answer nothing. @throws as `send` */

@@ -1,4 +1,4 @@
-import type { SandboxDialect, Send, Sequences } from './sandbox-dialect.ts'
+import type { Asker, SandboxDialect, Send, Sequences } from './sandbox-dialect.ts'
 
 /**
  * Names that can be set alone. SET CONSTRAINTS refuses one in a schema that its user may not use, but ALL reaches those as well. One
@@ -25,28 +25,39 @@ interface Deferrable {
 export class PostgresSandbox implements SandboxDialect {
   readonly hasSettings = true
   readonly enforcesReadOnly = true
-  /** The constraints that may be checked at the end; undefined before that was asked, and after a change of the schema. */
-  #deferrable: readonly Deferrable[] | undefined
+  /** The constraints that may be checked at the end, by who asked. Empty before that, and after a change of the schema. */
+  readonly #deferrable = new Map<string | undefined, readonly Deferrable[]>()
 
   forget(): void {
-    this.#deferrable = undefined
+    this.#deferrable.clear()
   }
 
-  async checksLate(send: Send): Promise<boolean> {
-    return (await this.#constraints(send)).length > 0
+  readonly ahead = {
+    sql: DEFERRABLE,
+    answered: (rows: readonly unknown[]): void => void this.#deferrable.set(undefined, rows as Deferrable[]),
   }
 
-  async #constraints(send: Send): Promise<readonly Deferrable[]> {
-    return (this.#deferrable ??= (await send(DEFERRABLE)).rows as Deferrable[])
+  async checksLate(asker: Asker): Promise<boolean> {
+    return (await this.#constraints(asker)).length > 0
   }
 
-  async check(send: Send): Promise<void> {
-    const constraints = await this.#constraints(send)
+  async #constraints({ role, send }: Asker): Promise<readonly Deferrable[]> {
+    const known = this.#deferrable.get(role)
+    if (known !== undefined) return known
+    const constraints = (await send(DEFERRABLE)).rows as Deferrable[]
+    this.#deferrable.set(role, constraints)
+    return constraints
+  }
+
+  async check(asker: Asker): Promise<void> {
+    const constraints = await this.#constraints(asker)
     if (constraints.length === 0) return
-    await send('set constraints all immediate')
-    await send('set constraints all deferred')
     const immediate = constraints.filter(({ deferred }) => !deferred).map(({ name }) => name)
-    if (immediate.length > 0) await send(`set constraints ${immediate.join(', ')} immediate`)
+    await asker.sendAll([
+      'set constraints all immediate',
+      'set constraints all deferred',
+      ...(immediate.length > 0 ? [`set constraints ${immediate.join(', ')} immediate`] : []),
+    ])
   }
 
   readonly sequences = {

@@ -3,6 +3,21 @@ import type { StatementResult } from '../../database/database.ts'
 /** Sends one statement over the connection of a sandbox. */
 export type Send = (sql: string, parameters?: readonly unknown[]) => Promise<StatementResult>
 
+/** A frame, as far as it asks the database and has it check. */
+export interface Asker {
+  /** As whom, where that is not the user of the connection. */
+  readonly role: string | undefined
+  readonly send: Send
+  /** Sends several statements that answer nothing, in one round trip where there are such. */
+  readonly sendAll: (statements: readonly string[]) => Promise<void>
+}
+
+/** Goes along with the next statement. */
+export interface Ahead {
+  readonly sql: string
+  readonly answered?: (rows: readonly unknown[]) => void
+}
+
 /** Where the sequences of a database are. */
 export type Sequences = readonly SequencePlace[]
 
@@ -18,10 +33,12 @@ export interface SandboxDialect {
   readonly hasSettings: boolean
   /** Whether the database refuses writes in a transaction that only reads. */
   readonly enforcesReadOnly: boolean
+  /** What `checksLate` would ask for the user of the connection. Missing where asking costs no round trip. */
+  readonly ahead?: Ahead
   /** Whether something is checked by COMMIT only. */
-  checksLate(send: Send): Promise<boolean>
+  checksLate(asker: Asker): Promise<boolean>
   /** Checks what COMMIT would check. @throws as COMMIT */
-  check(send: Send): Promise<void>
+  check(asker: Asker): Promise<void>
   /** The schema may be another one from here on. */
   forget(): void
   /** Missing where sequences are undone with everything else. */

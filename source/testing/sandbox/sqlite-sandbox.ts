@@ -1,4 +1,4 @@
-import type { SandboxDialect, Send } from './sandbox-dialect.ts'
+import type { Asker, SandboxDialect } from './sandbox-dialect.ts'
 
 const DEFERRED = `select 1 from sqlite_schema where sql like '%initially deferred%' limit 1`
 
@@ -13,13 +13,13 @@ export class SqliteSandbox implements SandboxDialect {
     this.#defers = undefined
   }
 
-  async checksLate(send: Send): Promise<boolean> {
+  async checksLate({ send }: Asker): Promise<boolean> {
     return (this.#defers ??= (await send(DEFERRED)).rows.length > 0)
   }
 
   /** RELEASE of an inner savepoint does not check them. */
-  async check(send: Send): Promise<void> {
-    if (!(await this.checksLate(send)) || (await send('pragma foreign_key_check')).rows.length === 0) return
+  async check(asker: Asker): Promise<void> {
+    if (!(await this.checksLate(asker)) || (await asker.send('pragma foreign_key_check')).rows.length === 0) return
     throw Object.assign(new Error('FOREIGN KEY constraint failed'), { code: 'SQLITE_CONSTRAINT_FOREIGNKEY' })
   }
 }
