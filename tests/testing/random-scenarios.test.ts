@@ -63,7 +63,7 @@ class Player {
     this.log.push(`answered ${status}`)
   }
 
-  async #all(steps: readonly Step[], sessions: any, ctx: any, prefix = ''): Promise<void> {
+  async #all(steps: readonly Step[], sessions: any, ctx: any, prefix = 'outer '): Promise<void> {
     for (const step of steps) {
       try {
         await this.#one(step, sessions, ctx, prefix)
@@ -96,7 +96,7 @@ class Player {
       }
       case 'nest':
         return await sessions.get(step.role).transactional(async (em: any) => {
-          for (const one of step.steps) await this.#write({ ...one, role: step.role } as Step, em, `nested ${prefix}`)
+          for (const one of step.steps) await this.#write({ ...one, role: step.role } as Step, em, `${prefix}nested `)
           if (step.throws) throw new Error('nested')
         })
       case 'insert':
@@ -112,6 +112,7 @@ class Player {
   async #write(step: Step, em: any, prefix: string): Promise<void> {
     if (!('role' in step)) return
     const name = `${step.role} ${prefix}${++this.#count}`
+    // Those of a run inside of the request are not its own: the run would wait for their locks, and the request for the run.
     const own = { name: { $like: `${step.role} ${prefix}%` } }
     if (step.does === 'insert') await em.insert(Author, { name })
     else if (step.does === 'create') em.create(Author, { name })

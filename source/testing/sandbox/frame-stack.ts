@@ -26,7 +26,7 @@ export class FrameStack {
   readonly #frames = new Set<Framed>()
   /** Those that began while others had still to put something right. */
   readonly #unchecked = new WeakSet<Framed>()
-  /** The one that has sent the last statement that may write. */
+  /** The one that has sent the last statement that may write, where no savepoint was set since. */
   #writer: Framed | undefined
   #broken: SandboxReplayError | undefined
   /** How many frames there were. */
@@ -116,6 +116,8 @@ export class FrameStack {
     if (name === undefined) this.#connection.setAhead(mark.savepoint)
     else await this.#connection.send(frame, `savepoint ${mark.savepoint}`)
     this.#marks.push(mark)
+    // What is done from here on may be done again without what was done before.
+    this.#writer = undefined
     if (name !== undefined || this.#frames.has(frame)) return
     this.frames++
     this.#frames.add(frame)
