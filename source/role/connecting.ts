@@ -1,14 +1,14 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Connection } from '@mikro-orm/core'
 import { override } from './override.ts'
 import { outsideOfScopes } from './unit-scope.ts'
+import { ContextValue } from '../transaction/context-value.ts'
 
 /** The connection that the running code opens. */
-const current = new AsyncLocalStorage<Connection>()
+const current = new ContextValue<Connection>('connecting')
 
 /** Whether the running code is what opens `connection`. */
 export function isConnecting(connection: Connection): boolean {
-  return current.getStore() === connection
+  return current.get() === connection
 }
 
 /** Whether a connection was opened and not closed since. */

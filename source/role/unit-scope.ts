@@ -1,6 +1,6 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
 import type { ConnectionUser } from '../database/connection-waits.ts'
 import type { Session } from '../session/session.ts'
+import { ContextValue } from '../transaction/context-value.ts'
 
 /** The unit of work that a scope is of. */
 export interface ScopedUnit {
@@ -33,7 +33,7 @@ export interface Around extends ConnectionUser {
 const NONE: readonly UnitScope[] = []
 /** Counts the units. */
 let started = 0
-const storage = new AsyncLocalStorage<UnitScope | undefined>()
+const storage = new ContextValue<UnitScope>('unit')
 
 /** The asynchronous context of one unit of work. Code that goes on after the unit keeps nothing of it alive. */
 export class UnitScope implements Around {
@@ -103,14 +103,14 @@ export class UnitScope implements Around {
 }
 
 function scopesAround(registry: object): readonly UnitScope[] {
-  const here = storage.getStore()
+  const here = storage.get()
   if (here === undefined) return NONE
   return [here, ...here.outer].filter((scope) => scope.registry !== registry || scope.repeats)
 }
 
 /** The unit whose code is running, while it is open. */
 export function runningUser(): UnitScope | undefined {
-  const here = storage.getStore()
+  const here = storage.get()
   return here?.isOver === false ? here : undefined
 }
 
@@ -151,7 +151,7 @@ export class SessionUser implements ConnectionUser {
 
 /** The innermost scope around the running code that fits. */
 export function innermostScope(fits: (scope: UnitScope) => boolean): UnitScope | undefined {
-  const here = storage.getStore()
+  const here = storage.get()
   return here === undefined || fits(here) ? here : here.outer.find(fits)
 }
 

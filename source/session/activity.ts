@@ -1,7 +1,7 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
+import { ContextValue } from '../transaction/context-value.ts'
 
 /** In whose operation the running code is: code that hooks and subscribers run. */
-const current = new AsyncLocalStorage<Activity>()
+const current = new ContextValue<Activity>('activity')
 
 /**
  * The operations of an entity manager that are under way, such as a flush or an insert. One may send several
@@ -24,7 +24,7 @@ export class Activity {
 
   /** Whether the running code was called by one of them. Waiting for it there would have no end. */
   get isInside(): boolean {
-    return this.#count > 0 && current.getStore() === this
+    return this.#count > 0 && current.get() === this
   }
 
   /** Does `work` as an operation, called at once. */

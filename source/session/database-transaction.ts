@@ -27,7 +27,7 @@ export class DatabaseTransaction implements Predecessor {
   /** Made with the first of them. */
   #nested: NestedScopes | undefined
 
-  constructor(host: TransactionHost, settings: SessionSettings, source: Omit<ConnectionSource, 'mode'>) {
+  constructor(host: TransactionHost, settings: SessionSettings, source: ConnectionSource) {
     this.#host = host
     this.statements = new TransactionStatements(host, settings, source)
     this.#connection = this.statements.connection
@@ -161,8 +161,10 @@ export class DatabaseTransaction implements Predecessor {
    * @throws TransactionAbortedError, ConnectionLostError, CommitOutcomeUnknownError, or the driver's error as it is
    */
   async commit(decision?: string): Promise<void> {
-    const answer = await this.#commit(CommitOutcomeUnknownError, decision)
-    if (answer !== undefined) this.statements.noteCommitted(answer.position)
+    const answer = await this.#answer(decision)
+    if (answer === undefined) return
+    if (answer.outcome !== 'committed') await this.#notCommitted(answer, CommitOutcomeUnknownError)
+    this.statements.noteCommitted(answer.position)
   }
 
   /** Whether it wrote nothing, and what it has read holds only once it is committed. */
@@ -181,21 +183,22 @@ export class DatabaseTransaction implements Predecessor {
     const { doubt } = this.writes
     const wrote = (connection: DatabaseConnection) => connection.wrote(doubt?.isUndonePartly === true)
     if (doubt !== undefined && (await this.#connection.use(wrote))) return
-    if ((await this.#commit(ConnectionLostError)) === undefined) return
+    const answer = await this.#answer()
+    if (answer === undefined) return
+    if (answer.outcome !== 'committed') await this.#notCommitted(answer, ConnectionLostError)
     this.statements.log.commit()
     this.events.markCommitted()
   }
 
-  /** Undefined where there was nothing to commit. @throws `Unknown` where nobody knows whether it was */
-  async #commit(Unknown: UnknownOutcome, decision?: string): Promise<CommitAnswer | undefined> {
+  /** Undefined where there was nothing to commit. */
+  #answer(decision?: string): Promise<CommitAnswer | undefined> {
     const details = { how: 'commit', decides: decision !== undefined } as const
-    const answer = await traceEnd(this.#host, details, () => this.#connection.commit(decision))
-    if (answer?.outcome === 'unknown') throw new Unknown(this.#host.role, answer.error)
-    if (answer !== undefined && answer.outcome !== 'committed') await this.#refused(answer)
-    return answer
+    return traceEnd(this.#host, details, () => this.#connection.commit(decision))
   }
 
-  async #refused(answer: CommitAnswer): Promise<never> {
+  /** @throws `Unknown` where nobody knows whether it was committed, else what kept it from that */
+  async #notCommitted(answer: CommitAnswer, Unknown: UnknownOutcome): Promise<never> {
+    if (answer.outcome === 'unknown') throw new Unknown(this.#host.role, answer.error)
     const error = 'error' in answer ? answer.error : this.#aborted()
     if (answer.outcome === 'refused') this.statements.log.rollback()
     const telling = this.events.rolledBack()

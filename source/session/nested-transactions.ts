@@ -1,6 +1,6 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
 import type { SqlEntityManager } from '@mikro-orm/sql'
 import { NestedTransactionEndedError, NestedTransactionOpenError } from './nested-errors.ts'
+import { ContextValue } from '../transaction/context-value.ts'
 
 /** A session that transactions are nested in. */
 export interface Nestable {
@@ -24,7 +24,7 @@ interface Nested {
 /** The nested transaction that an entity manager was made for. */
 const NESTED = Symbol('koa-sqlassist nested transaction')
 
-const storage = new AsyncLocalStorage<Nested | undefined>()
+const storage = new ContextValue<Nested>('nested')
 
 type Work = (em: any) => any
 
@@ -43,7 +43,7 @@ export async function asNested<T>(
   let nested: Nested | undefined
   try {
     return await nest(async (own: SqlEntityManager) => {
-      const here: Nested = { em: own, session, outer: storage.getStore(), state: { inner: 0, isOver: false } }
+      const here: Nested = { em: own, session, outer: storage.get(), state: { inner: 0, isOver: false } }
       nested = here
       if (own !== em) (own as Nesting)[NESTED] = here
       const result = await storage.run(here, () => work(own))
@@ -86,7 +86,7 @@ export function assertNestable(em: SqlEntityManager): void {
 
 /** Code that goes on after the end of its nested transaction is not in it any more. */
 function innermostOf(session: Nestable): Nested | undefined {
-  let nested = storage.getStore()
+  let nested = storage.get()
   while (nested !== undefined && (nested.session !== session || nested.state.isOver)) nested = nested.outer
   return nested
 }
@@ -106,12 +106,12 @@ export function isNestedIn(session: Nestable): boolean {
 
 /** Whether the running code is in a nested transaction of any session. */
 export function isNested(): boolean {
-  return storage.getStore() !== undefined
+  return storage.get() !== undefined
 }
 
 /** Does `work` without a memory of nested transactions whose sessions have ended, which would be kept alive by it. */
 export function forgettingEnded<T>(work: () => T): T {
-  return storage.run(openOnes(storage.getStore()), work)
+  return storage.run(openOnes(storage.get()), work)
 }
 
 function openOnes(nested: Nested | undefined): Nested | undefined {

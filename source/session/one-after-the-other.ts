@@ -1,5 +1,5 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
 import { NestedTransactionDeadlockError } from './nested-errors.ts'
+import { ContextValue } from '../transaction/context-value.ts'
 
 /** The last turn of an entity manager, or of a connection that is the only one. */
 const LAST = Symbol('koa-sqlassist turns')
@@ -19,7 +19,7 @@ interface Turn {
   readonly over: PromiseWithResolvers<void>
 }
 
-const current = new AsyncLocalStorage<Turn>()
+const current = new ContextValue<Turn>('turn')
 
 /**
  * Two nested transactions at once of an entity manager would share the name of their savepoint, and one's failure undo the
@@ -27,7 +27,7 @@ const current = new AsyncLocalStorage<Turn>()
  * @throws NestedTransactionDeadlockError where the one ahead waits for one that this was called in
  */
 export async function oneAfterTheOther<T>(queue: Queue, role: string, work: () => Promise<T>): Promise<T> {
-  const outer = living(current.getStore())
+  const outer = living(current.get())
   if (isInside(queue, outer)) return await work()
   const ahead = queue[LAST]
   if (ahead !== undefined && outer !== undefined && waitsFor(ahead, outer))

@@ -10,12 +10,15 @@ import type { SessionUnit } from './session-options.ts'
 export interface ConnectionSource {
   readonly database: Database
   readonly em: SqlEntityManager
-  /** How it begins; may change until then. */
-  readonly mode: { readonly begin: BeginOptions }
   readonly role: string
   readonly unit: SessionUnit
   /** The transaction before this one, whose end is waited for. */
   readonly after: Predecessor | undefined
+}
+
+interface BeginMode {
+  /** How it begins; may change until then. */
+  readonly begin: BeginOptions
 }
 
 /** A database transaction that another one follows. */
@@ -35,16 +38,18 @@ export interface Predecessor {
 export class TransactionConnection implements Cancellable {
   readonly #queue = new StatementQueue()
   readonly #source: ConnectionSource
-  readonly #tooLate: () => Error
+  readonly #mode: BeginMode
+  readonly #host: { tooLate(): Error }
   #state: 'unopened' | 'opening' | 'open' | 'ended' = 'unopened'
   #opening: Promise<DatabaseConnection> | undefined
   #connection: DatabaseConnection | undefined
   #cancelling: Cancelling | undefined
 
   /** `tooLate` makes the error for a use after the end. */
-  constructor(source: ConnectionSource, tooLate: () => Error) {
+  constructor(source: ConnectionSource, mode: BeginMode, host: { tooLate(): Error }) {
     this.#source = source
-    this.#tooLate = tooLate
+    this.#mode = mode
+    this.#host = host
   }
 
   /** Whether a connection was taken, or tried to be. */
@@ -107,7 +112,7 @@ export class TransactionConnection implements Cancellable {
 
   /** @throws what `tooLate` makes, after the end or where it was cancelled */
   assertOpen(): void {
-    if (this.#state === 'ended' || this.isCancelled) throw this.#tooLate()
+    if (this.#state === 'ended' || this.isCancelled) throw this.#host.tooLate()
   }
 
   /** The connection, where it is taken already. */
@@ -119,19 +124,36 @@ export class TransactionConnection implements Cancellable {
   async open(): Promise<DatabaseConnection> {
     if (this.#opening === undefined) {
       this.#state = 'opening'
-      this.#opening = take(this.#source, this)
+      const { after } = this.#source
+      this.#opening = after === undefined ? this.#take() : this.#takeAfter(after)
     }
     try {
       this.#connection = await this.#opening
     } catch (error) {
       // The wait for it may have been ended.
-      if (this.isCancelled) throw this.#tooLate()
+      if (this.isCancelled) throw this.#host.tooLate()
       throw error
     }
     if (this.#state === 'opening') this.#state = 'open'
     // The wait for the connection may have outlasted the need for it.
-    if (this.isCancelled) throw this.#tooLate()
+    if (this.isCancelled) throw this.#host.tooLate()
     return this.#connection
+  }
+
+  async #takeAfter(after: Predecessor): Promise<DatabaseConnection> {
+    await after.whenOver()
+    return await this.#take()
+  }
+
+  /** What is thrown rejects: the failure of the first statement stays that of the transaction. */
+  #take(): Promise<DatabaseConnection> {
+    const { database, em, role, unit } = this.#source
+    try {
+      unit.beforeBegin?.(role)
+      return database.begin(this.#mode.begin, em, unit, this)
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   /** Does `work` with the connection in a turn of its own. */
@@ -196,7 +218,7 @@ export class TransactionConnection implements Cancellable {
   /** Prepares; the connection goes with what is prepared, and else back. */
   async prepare(gid: string) {
     const connection = await this.end()
-    if (connection?.prepare === undefined) throw this.#tooLate()
+    if (connection?.prepare === undefined) throw this.#host.tooLate()
     const answer = await connection.prepare(gid)
     if (answer.outcome === 'refused') await rollBackAndRelease(connection)
     else if (answer.outcome !== 'prepared') await releaseAfter(answer, connection)
@@ -224,14 +246,4 @@ export function releaseAfter(
   connection: DatabaseConnection,
 ): Promise<void> | undefined {
   return connection.release(outcome === 'unknown' || outcome === 'lost')
-}
-
-// Async, so that what is thrown rejects: the failure of the first statement stays that of the transaction.
-async function take(
-  { database, em, mode, role, unit, after }: ConnectionSource,
-  cancellable: Cancellable,
-): Promise<DatabaseConnection> {
-  if (after !== undefined) await after.whenOver()
-  unit.beforeBegin?.(role)
-  return await database.begin(mode.begin, em, unit, cancellable)
 }

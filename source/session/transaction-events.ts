@@ -1,9 +1,9 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
 import { EventManager, EventType, type EventSubscriber, type TransactionEventArgs } from '@mikro-orm/core'
 import type { SqlEntityManager } from '@mikro-orm/sql'
 import type { Kysely } from 'kysely'
 import { report } from '../transaction/warnings.ts'
 import type { Activity } from './activity.ts'
+import { ContextValue } from '../transaction/context-value.ts'
 
 const EVENTS = [
   EventType.beforeTransactionStart,
@@ -47,7 +47,7 @@ interface Call {
   readonly outer: Call | undefined
 }
 
-const current = new AsyncLocalStorage<Call>()
+const current = new ContextValue<Call>('subscriber')
 
 /** What MikroORM's subscribers hear of one database transaction of a session: each event once, when it is true. */
 export class TransactionEvents {
@@ -67,7 +67,7 @@ export class TransactionEvents {
 
   /** Whether the running code was called by one of its subscribers. */
   get isInside(): boolean {
-    for (let call = current.getStore(); call !== undefined; call = call.outer) if (call.events === this) return true
+    for (let call = current.get(); call !== undefined; call = call.outer) if (call.events === this) return true
     return false
   }
 
@@ -186,7 +186,7 @@ export class TransactionEvents {
       await this.#adopted?.dispatchEvent(event, args)
     }
     try {
-      await current.run({ events: this, outer: current.getStore() }, () => activity.during(send))
+      await current.run({ events: this, outer: current.get() }, () => activity.during(send))
     } catch (error) {
       if (typeof error === 'object' && error !== null) thrown.add(error)
       throw error

@@ -57,12 +57,12 @@ export class TransactionStatements {
   /** What came of a COMMIT that went along with the last statement, where one did. */
   #earlyAnswer: CommitAnswer | undefined
 
-  constructor(host: TransactionHost, settings: SessionSettings, source: Omit<ConnectionSource, 'mode'>) {
+  constructor(host: TransactionHost, settings: SessionSettings, source: ConnectionSource) {
     this.#host = host
     this.writes = new WriteState(settings)
     this.mode = new TransactionMode(settings)
     this.scopes = new Scopes(host.role)
-    this.connection = new TransactionConnection({ ...source, mode: this.mode }, () => host.tooLate())
+    this.connection = new TransactionConnection(source, this.mode, host)
     this.#after = source.after
     this.events = new TransactionEvents(host)
     this.log = new TransactionLog(host.em, this.mode)

@@ -1,11 +1,11 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
 import { ConcurrentCallError } from './errors.ts'
+import { ContextValue } from './context-value.ts'
 
 /** The calls of a transaction that call out to participants and wait for their answers. */
 export type OperationKind = 'begin' | 'commit' | 'abort' | 'savepoint' | 'rollback'
 
 /** The innermost operation that called the code running now. */
-const current = new AsyncLocalStorage<Operation>()
+const current = new ContextValue<Operation>('operation')
 
 /**
  * One call under way, which knows the calls of its own participants from all others.
@@ -15,7 +15,7 @@ const current = new AsyncLocalStorage<Operation>()
  */
 export class Operation {
   readonly kind: OperationKind
-  #outer = current.getStore()
+  #outer = current.get()
   // Set by run, before any other code can ask for it.
   #answer!: Promise<unknown>
 
@@ -43,7 +43,7 @@ export class Operation {
 
   /** Whether the code running now was called, directly or not, by this operation. */
   get isInside(): boolean {
-    for (let inner = current.getStore(); inner !== undefined; inner = inner.#outer) if (inner === this) return true
+    for (let inner = current.get(); inner !== undefined; inner = inner.#outer) if (inner === this) return true
     return false
   }
 }

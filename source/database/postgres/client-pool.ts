@@ -1,4 +1,3 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
 import type { AbstractSqlConnection, SqlEntityManager } from '@mikro-orm/sql'
 import type { DatabaseConnection, Kysely } from 'kysely'
 import type { Client, PoolClient } from 'pg'
@@ -15,6 +14,7 @@ import { PooledClient, type ClientSurroundings } from './pooled-client.ts'
 import { isExhausted } from '../pool-report.ts'
 import { idleUserOf } from './held-clients.ts'
 import { reportOfPool, type PoolOfClients } from './side-connection.ts'
+import { ContextValue } from '../../transaction/context-value.ts'
 
 /** What a ClientPool knows of the pool that its connection has now. */
 interface KnownPool {
@@ -29,7 +29,7 @@ interface KnownPool {
 interface Taken {
   client?: PoolClient
 }
-const taking = new AsyncLocalStorage<Taken>()
+const taking = new ContextValue<Taken>('taking')
 
 /** Takes clients out of the pool of one of an ORM's connections: to the primary, or to a replica. */
 export class ClientPool implements ConnectionSource {
@@ -227,7 +227,7 @@ function notesTaken(pool: PoolOfClients): void {
   // pg's pool calls it with a callback.
   pool.connect = async function noted(...args: unknown[]): Promise<PoolClient> {
     const client = await connect(...args)
-    const taken = taking.getStore()
+    const taken = taking.get()
     if (taken !== undefined) taken.client = client
     return client
   }

@@ -38,15 +38,13 @@ export class PostgresCommit {
     this.#positions = positions
   }
 
-  async commit(decision: string | undefined): Promise<CommitAnswer> {
-    if (this.#transaction.isFresh && decision === undefined) return { outcome: 'committed' }
-    const ending = await this.#end('COMMIT', decision === undefined ? this.#sql : `${decision}; ${this.#sql}`)
-    return ending.outcome === 'done' ? { outcome: 'committed', position: ending.position } : ending
+  commit(decision: string | undefined): Promise<CommitAnswer> {
+    if (this.#transaction.isFresh && decision === undefined) return Promise.resolve({ outcome: 'committed' })
+    return this.#end('COMMIT', decision === undefined ? this.#sql : `${decision}; ${this.#sql}`, 'committed')
   }
 
-  async prepare(gid: string): Promise<PrepareAnswer> {
-    const ending = await this.#end('PREPARE', `${AS_WHO_LOGGED_IN}; prepare transaction ${sqlLiteral(gid)}`)
-    return ending.outcome === 'done' ? { outcome: 'prepared' } : ending
+  prepare(gid: string): Promise<PrepareAnswer> {
+    return this.#end('PREPARE', `${AS_WHO_LOGGED_IN}; prepare transaction ${sqlLiteral(gid)}`, 'prepared')
   }
 
   async executeAndCommit(sql: string): Promise<CommittedStatement> {
@@ -101,7 +99,7 @@ export class PostgresCommit {
   }
 
   /** In one simple query. A transaction that failed earlier answers COMMIT and PREPARE with ROLLBACK, and no error. */
-  async #end(command: 'COMMIT' | 'PREPARE', sql: string) {
+  async #end<Done extends string>(command: 'COMMIT' | 'PREPARE', sql: string, outcome: Done) {
     this.#held.user = undefined
     try {
       // COMMIT outside of a transaction would answer like one that had something to commit.
@@ -121,7 +119,8 @@ export class PostgresCommit {
       if (!carried.has('COMMIT')) return this.#failed(error)
     }
     if (!carried.has(command)) return { outcome: 'rolled back' as const }
-    return { outcome: 'done' as const, position: command === 'COMMIT' ? await this.#position(carried) : undefined }
+    const isAsked = command === 'COMMIT' && this.#positions !== undefined
+    return { outcome, position: isAsked ? await this.#position(carried) : undefined }
   }
 
   /** What became of a COMMIT or PREPARE that ended in `error`. */

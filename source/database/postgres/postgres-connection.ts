@@ -82,8 +82,8 @@ export class PostgresConnection implements DatabaseConnection, Committing {
     this.#held.left.note(sql, isRaw)
   }
 
-  async execute(sql: string, parameters: readonly unknown[]): Promise<StatementResult> {
-    return resultOf(await this.#query(sql, parameters))
+  execute(sql: string, parameters: readonly unknown[]): Promise<StatementResult> {
+    return this.#query(sql, parameters).then(resultOf)
   }
 
   async executeAmong(sql: string, parameters: readonly unknown[], { before, behind }: Around): Promise<ResultAmong> {
@@ -110,7 +110,7 @@ export class PostgresConnection implements DatabaseConnection, Committing {
   }
 
   async savepointToRead(name: string): Promise<void> {
-    await this.#send(`savepoint ${name};set transaction read only`)
+    await this.#query(`savepoint ${name};set transaction read only`, [], '', new CarriedOut())
   }
 
   /** By a cursor of the server's, so that other statements of the same transaction may run between two chunks. */
@@ -198,39 +198,17 @@ export class PostgresConnection implements DatabaseConnection, Committing {
   }
 
   /**
-   * Sends the program's `sql`, behind `ahead`.
+   * Sends `sql`, behind what begins the transaction and `ahead`. `carried` gets what was carried out, and says that `sql` is the
+   * library's own: that may end the transaction.
    * @throws TransactionAbortedError where it would run in autocommit; EndedByStatementError where it has ended the transaction
    */
-  async #query(sql: string, parameters?: readonly unknown[], ahead?: string): Promise<QueryResult | QueryResult[]> {
-    const wasBegun = !this.isFresh
-    let results
-    try {
-      results = await this.#send(sql, parameters, ahead)
-    } catch (error) {
-      // An error leaves the transaction open, as a failed one.
-      if (wasBegun && !(error instanceof SqlassistError) && this.#held.status === 'I')
-        throw this.#leave('unknown', error)
-      throw error
-    }
-    if (this.#held.status === 'I' || endsTransaction(results, sql)) throw this.#leave(outcomeOf(results))
-    // A text may hold more statements than it seems to.
-    if (Array.isArray(results)) this.#held.left.doubt()
-    return results
-  }
-
-  #leave(outcome: EndedHow, cause?: unknown): EndedByStatementError {
-    const error = new EndedByStatementError(this.#role, outcome, cause)
-    this.#firstError = error
-    this.#hasLeft = true
-    return error
-  }
-
-  async #send(
+  async #query(
     sql: string,
     parameters: readonly unknown[] = [],
     ahead = '',
     carried?: CarriedOut,
   ): Promise<QueryResult | QueryResult[]> {
+    const mayHaveEnded = carried === undefined && !this.isFresh
     const asking = this.assertOpen()
     if (asking !== undefined) await asking
     const start = startBefore(this.#start, this.#isReading, sql, ahead)
@@ -239,18 +217,36 @@ export class PostgresConnection implements DatabaseConnection, Committing {
     const isAlone = parameters.length > 0 || (this.#isReading && sql.includes(';'))
     const inFront = isAlone || start.length === 0 ? ahead : `${start.join(';')};${ahead}`
     const started = start.length > 0 && this.#assertStarted !== undefined ? new CarriedOut() : undefined
+    let results
     try {
       const isPlain = !isAlone || (start.length === 0 && parameters.length > 0)
       const sending = isPlain
         ? this.#held.query(inFront + sql, parameters, started ?? carried)
         : this.#held.beginWith(start, inFront + sql, parameters, [], started ?? carried)
-      const results = await (started === undefined ? sending : this.#started(started, sending))
-      return start.length === 0 ? results : withoutFirst(start.length, results)
+      results = await (started === undefined ? sending : this.#started(started, sending))
     } catch (error) {
       this.#firstError ??= error
       moveBack(error, Array.from(inFront).length)
-      throw error
+      // An error leaves the transaction open, as a failed one.
+      const hasEnded = mayHaveEnded && !(error instanceof SqlassistError) && this.#held.status === 'I'
+      throw hasEnded ? this.#leave('unknown', error) : error
     }
+    if (start.length > 0) results = withoutFirst(start.length, results)
+    if (carried === undefined) this.#assertNotEnded(sql, results)
+    return results
+  }
+
+  #assertNotEnded(sql: string, results: QueryResult | QueryResult[]): void {
+    if (this.#held.status === 'I' || endsTransaction(results, sql)) throw this.#leave(outcomeOf(results))
+    // A text may hold more statements than it seems to.
+    if (Array.isArray(results)) this.#held.left.doubt()
+  }
+
+  #leave(outcome: EndedHow, cause?: unknown): EndedByStatementError {
+    const error = new EndedByStatementError(this.#role, outcome, cause)
+    this.#firstError = error
+    this.#hasLeft = true
+    return error
   }
 
   /** Has what begins the transaction looked at, which was carried out or not. */
@@ -267,7 +263,7 @@ export class PostgresConnection implements DatabaseConnection, Committing {
   }
 
   send(sql: string, carried: CarriedOut): Promise<unknown> {
-    return this.#send(sql, [], '', carried)
+    return this.#query(sql, [], '', carried)
   }
 
   /**

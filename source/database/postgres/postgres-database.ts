@@ -95,7 +95,7 @@ export class PostgresDatabase implements Database {
     })
   }
 
-  async #beginOn(
+  #beginOn(
     connection: AbstractSqlConnection,
     options: BeginOptions,
     em: SqlEntityManager,
@@ -103,13 +103,14 @@ export class PostgresDatabase implements Database {
   ): Promise<DatabaseConnection> {
     const writes = options.readOnly !== true
     const sessionContext = em.getTransactionSessionContext()
-    const held = await this.#clientsOf(connection).take(em, writes, user)
-    return new PostgresConnection(held, {
-      role: this.#role,
-      start: startOf(options, sessionContext, held),
-      isReading: !writes,
-      positions: writes ? this.replication.commits : undefined,
-    })
+    const begun = (held: PooledClient): PostgresConnection =>
+      new PostgresConnection(held, {
+        role: this.#role,
+        start: startOf(options, sessionContext, held),
+        isReading: !writes,
+        positions: writes ? this.replication.commits : undefined,
+      })
+    return this.#clientsOf(connection).take(em, writes, user).then(begun)
   }
 
   get source(): ConnectionSource {
