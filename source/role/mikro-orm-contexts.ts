@@ -1,7 +1,10 @@
 import type { AsyncLocalStorage } from 'node:async_hooks'
 import { RequestContext, TransactionContext, type EntityManager } from '@mikro-orm/core'
 import { sessionOfEntityManager } from '../session/session.ts'
+import { override } from './override.ts'
 import { scopedOrmOf, servedOrmOf } from './served-orm.ts'
+import { innermostScope } from './unit-scope.ts'
+import { onceFor } from '../database/once-for.ts'
 
 /** The entity manager of MikroORM's transaction that the running code is in. */
 export function transactionHere(): EntityManager | undefined {
@@ -21,10 +24,26 @@ export function inContextOfSessions<T>(registry: object, work: () => T): T {
   const transaction = transactionHere()
   const leaves = transaction !== undefined && isLeft(transaction, registry)
   const inner = leaves ? () => outsideOfTransaction(work) : work
+  showUnits(RequestContext)
   const around = RequestContext.currentRequestContext()
-  if (givesSessionsOf(around, registry)) return inner()
-  return storageOf(RequestContext).run(contextOfSessions(registry, around), inner)
+  if (around === undefined || givesSessionsOf(around, registry)) return inner()
+  return storageOf(RequestContext).run(new RequestContext(new Sessions(registry, mapOf(around))), inner)
 }
+
+/**
+ * Has code in a unit be in the request context of its sessions, where it is in no other. To enter one for each unit would cost as
+ * much as entering the unit.
+ */
+const showUnits = onceFor((contextClass: typeof RequestContext) =>
+  override(
+    contextClass,
+    'currentRequestContext',
+    (original) =>
+      function (this: unknown): RequestContext | undefined {
+        return (original.call(this) as RequestContext | undefined) ?? contextOfUnit()
+      },
+  ),
+)
 
 /** Whether a unit leaves `transaction`. One of a role that is not scoped stays, unless it is another unit's session. */
 function isLeft(transaction: EntityManager, registry: object): boolean {
@@ -35,13 +54,11 @@ function isLeft(transaction: EntityManager, registry: object): boolean {
 }
 
 /** The request contexts of units, where there is none around them: they know nothing of a single unit. */
-const contexts = new WeakMap<object, RequestContext>()
+const contextOf = onceFor((registry: object) => new RequestContext(new Sessions(registry, undefined)))
 
-function contextOfSessions(registry: object, around: RequestContext | undefined): RequestContext {
-  if (around !== undefined) return new RequestContext(new Sessions(registry, mapOf(around)))
-  let known = contexts.get(registry)
-  if (known === undefined) contexts.set(registry, (known = new RequestContext(new Sessions(registry, undefined))))
-  return known
+function contextOfUnit(): RequestContext | undefined {
+  const scope = innermostScope(() => true)
+  return scope && contextOf(scope.registry)
 }
 
 function givesSessionsOf(context: RequestContext | undefined, registry: object): boolean {

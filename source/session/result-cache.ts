@@ -1,5 +1,5 @@
 import type { SqlEntityManager } from '@mikro-orm/sql'
-import { oncePerClass } from '../database/once-per-class.ts'
+import { onceFor } from '../database/once-for.ts'
 import type { DatabaseTransaction } from './database-transaction.ts'
 import { hasChanges } from './has-changes.ts'
 import { sessionOfEntityManager, type Session } from './session.ts'
@@ -20,7 +20,7 @@ interface Look {
 }
 
 /** Makes a subclass whose sessions share through MikroORM's result cache what is committed, and nothing else. */
-export const cachingEntityManagerClass = oncePerClass(makeCachingClass)
+export const cachingEntityManagerClass = onceFor(makeCachingClass)
 
 function makeCachingClass(Base: EntityManagerClass): EntityManagerClass {
   return class CachingEntityManager extends Base {

@@ -1,6 +1,6 @@
 import type { ForkOptions } from '@mikro-orm/core'
 import type { SqlEntityManager } from '@mikro-orm/sql'
-import { oncePerClass } from '../database/once-per-class.ts'
+import { onceFor } from '../database/once-for.ts'
 import { askBegin, askTransaction, askMikroOrmToBegin, inAskedMode } from './asked-transaction.ts'
 import { connectionOf } from './connection-facade.ts'
 import { driverOf } from './driver-facade.ts'
@@ -55,7 +55,7 @@ export function sessionForks(em: SqlEntityManager): (options: ForkOptions) => Sq
   }
 }
 
-const sessionEntityManagerClass = oncePerClass(makeSessionEntityManagerClass)
+const sessionEntityManagerClass = onceFor(makeSessionEntityManagerClass)
 
 function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerClass {
   class SessionEntityManager extends Base {

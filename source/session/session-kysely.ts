@@ -9,7 +9,7 @@ import type {
   QueryResult,
 } from 'kysely'
 import { ManagedSessionError } from './errors.ts'
-import { oncePerClass } from '../database/once-per-class.ts'
+import { onceFor } from '../database/once-for.ts'
 import type { Scope } from './scopes.ts'
 import type { Executor, Statement } from './statement.ts'
 import type { StatementOrigin } from './write-state.ts'
@@ -139,7 +139,7 @@ export function hostOf(context: unknown): NestingHost | undefined {
   return (context as { readonly [HOST]?: NestingHost } | undefined)?.[HOST]
 }
 
-const sessionKyselyClass = oncePerClass(makeSessionKyselyClass)
+const sessionKyselyClass = onceFor(makeSessionKyselyClass)
 
 function makeSessionKyselyClass(Base: KyselyClass) {
   return class SessionKysely extends Base {

@@ -9,6 +9,7 @@ import {
   TransactionManager,
 } from '@mikro-orm/core'
 import * as assert from 'uvu/assert'
+import { override } from '../../source/role/override.ts'
 import { Author, Topic } from '../memory/savepoint-world.ts'
 import type { Reliance, Worlds } from './reliance.ts'
 
@@ -111,6 +112,21 @@ export const MANAGER_RELIANCES: readonly Reliance[] = [
         )
         assert.is(left, undefined)
       })
+    },
+  },
+  {
+    what: 'Who asks for a request context asks RequestContext.currentRequestContext()',
+    where: [CONTEXTS],
+    forms: ['override'],
+    why: 'code in a unit is in the request context of its sessions, without a context that is entered',
+    check({ sqlite: { orm } }) {
+      const own = orm.em.fork() as EntityManager
+      const undo = override(RequestContext, 'currentRequestContext', () => () => ({
+        map: new Map([['default', own]]),
+      }))
+      assert.is(RequestContext.getEntityManager(), own)
+      undo()
+      assert.is(RequestContext.getEntityManager(), undefined)
     },
   },
   {

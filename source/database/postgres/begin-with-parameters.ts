@@ -1,5 +1,5 @@
 import type { PoolClient, QueryResult } from 'pg'
-import { oncePerClass } from '../once-per-class.ts'
+import { onceFor } from '../once-for.ts'
 import type { AnsweredQuery, CarriedOut } from './carried-out.ts'
 import { whenAnswered } from './server-errors.ts'
 
@@ -45,7 +45,7 @@ export function beginWithParameters(
   })
 }
 
-const beginningQueryClass = oncePerClass(makeBeginningQueryClass)
+const beginningQueryClass = onceFor(makeBeginningQueryClass)
 
 function makeBeginningQueryClass(Query: QueryClass) {
   return class BeginningQuery extends Query {
