@@ -41,10 +41,13 @@ export interface SavepointStep {
   readonly name: string
 }
 
-/** Whether `sql` sets a savepoint, releases one or rolls back to one. Of several statements the first one counts. */
-export function savepointStep(sql: string): SavepointStep | undefined {
+/**
+ * Whether `sql` sets a savepoint, releases one or rolls back to one. Of several statements the first one counts. For PostgreSQL a
+ * name in quotes keeps its case.
+ */
+export function savepointStep(sql: string, dialect: SqlDialect = 'any'): SavepointStep | undefined {
   if (BEGINS_OTHERWISE.test(sql)) return undefined
-  const tokens = new SqlTokens(sql, 'any')
+  const tokens = new SqlTokens(sql, dialect)
   let word: string | undefined
   while (word === undefined && tokens.nextStatement()) word = firstWord(tokens)
   if (word !== 'savepoint' && word !== 'release' && word !== 'rollback') return undefined
@@ -52,8 +55,9 @@ export function savepointStep(sql: string): SavepointStep | undefined {
   if (!tokens.nextOfStatement()) return undefined
   if (word !== 'savepoint' && tokens.word === 'savepoint') tokens.nextOfStatement()
   const { token, kind } = tokens
-  const name = kind === 'name' ? token.slice(1, -1).replaceAll('""', '"') : token
-  return { does: word, name: name.toLowerCase() }
+  if (kind !== 'name') return { does: word, name: token.toLowerCase() }
+  const name = token.slice(1, -1).replaceAll('""', '"')
+  return { does: word, name: dialect === 'postgresql' ? name : name.toLowerCase() }
 }
 
 function kindOfNext(tokens: SqlTokens, mayWrite: boolean): StatementKind {

@@ -1,4 +1,5 @@
 import * as assert from 'uvu/assert'
+import type { SqlDialect } from '../../source/database/sql-tokens.ts'
 import { savepointStep, statementKind, type StatementKind } from '../../source/database/statement-kind.ts'
 import { suite } from '../support/suite.ts'
 
@@ -79,6 +80,16 @@ test('what is done with a savepoint of the program is known behind comments and 
   for (const sql of ['rollback', 'select 1; rollback to a', '/* rollback to a */', "'rollback to'", 'savepoint', '']) {
     assert.equal(step(sql), [], sql)
   }
+})
+
+test('a savepoint whose name is in quotes is another one in PostgreSQL where it has other letters', () => {
+  const name = (sql: string, dialect?: SqlDialect) => savepointStep(sql, dialect)?.name
+  for (const sql of ['savepoint "A"', 'rollback to "A"', 'release "A"']) {
+    assert.is(name(sql, 'postgresql'), 'A', sql)
+    assert.is(name(sql, 'sqlite'), 'a', sql)
+    assert.is(name(sql), 'a', sql)
+  }
+  assert.is(name('savepoint A', 'postgresql'), 'a')
 })
 
 test.run()

@@ -169,6 +169,21 @@ const CASES: readonly Case[] = [
     ],
   },
   {
+    title: 'the case of a savepoint whose name is in quotes counts on PostgreSQL, and not on SQLite',
+    work: ({ request }) =>
+      request(async (ctx) => {
+        const { writer } = ctx.dbSession
+        await writer.insert(Author, { name: 'first' })
+        await writer.execute('savepoint a')
+        await writer.insert(Author, { name: 'second' })
+        await writer.execute('savepoint "A"')
+        await writer.insert(Author, { name: 'third' })
+        await writer.execute('rollback to A')
+        ctx.body = [await fails(() => writer.execute('release "A"')), await writer.count(Author).catch(() => 'aborted')]
+        ctx.dbSession.markChanged('writer')
+      }),
+  },
+  {
     title: 'an error that a savepoint takes back does not fail the commit',
     work: ({ request }) =>
       request(async (ctx) => {

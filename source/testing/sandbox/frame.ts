@@ -100,7 +100,7 @@ export class Frame implements DatabaseConnection, OpenFrame {
   }
 
   async #one(sql: string, parameters: readonly unknown[]): Promise<StatementResult> {
-    const step = savepointStep(sql)
+    const step = savepointStep(sql, this.#stack.connection.dialect)
     return await (step === undefined ? this.#send(sql, parameters) : this.#step(sql, step))
   }
 

@@ -6,20 +6,19 @@ import { SandboxLostError } from './errors.ts'
 
 /** The one connection of a database under test, in the one transaction that is never committed. */
 export class PinnedConnection {
+  readonly dialect: Database['dialect']
   readonly #connection: DatabaseConnection
-  /** Whether an error keeps the transaction from going on. */
-  readonly #isPostgres: boolean
   #lost: SandboxLostError | undefined
   #isRunning = false
 
   constructor(connection: DatabaseConnection, dialect: Database['dialect']) {
     this.#connection = connection
-    this.#isPostgres = dialect === 'postgresql'
+    this.dialect = dialect
   }
 
   /** Whether it takes several statements in one string. */
   get takesSeveral(): boolean {
-    return this.#isPostgres
+    return this.dialect === 'postgresql'
   }
 
   get backend(): number | undefined {
@@ -60,7 +59,8 @@ export class PinnedConnection {
     try {
       return await send()
     } catch (error) {
-      const isGone = error instanceof SqlassistError || (!this.#isPostgres && !this.#connection.isIntact)
+      // An error keeps a transaction of PostgreSQL from going on, and ends none.
+      const isGone = error instanceof SqlassistError || (this.dialect === 'sqlite' && !this.#connection.isIntact)
       if (!isGone) throw error
       throw this.lose(role, error)
     } finally {
