@@ -20,17 +20,23 @@ export interface CaptureOptions {
 
 export const HOOK_KINDS = ['beforeCommit', 'afterCommit', 'beforeAbort', 'afterAbort'] as const
 
-/** Holds the hooks of the transactions that begin in the units of one registry. Those of a commit that failed run. */
-export class HookCapture {
-  readonly hooks: CapturedHook[] = []
-  readonly #registry: object
-  readonly #kinds: readonly HookKind[]
-  readonly #managers = new WeakSet<TransactionManager>()
-  readonly #transactions = new WeakSet<Transaction>()
+/** One call of `captureHooks()`, as long as it is under way. */
+interface HookCapture {
+  readonly kinds: readonly HookKind[]
+  readonly hooks: CapturedHook[]
+}
 
-  constructor(registry: object, kinds: readonly HookKind[]) {
+/** Holds the hooks of the transactions in the units of one registry, while they are captured. Those of a commit that failed run. */
+export class HookCaptures {
+  readonly #registry: object
+  readonly #managers = new WeakSet<TransactionManager>()
+  /** Also those that begin before they are captured. */
+  readonly #transactions = new WeakSet<Transaction>()
+  /** Those under way, the last one innermost. */
+  readonly #captures: HookCapture[] = []
+
+  constructor(registry: object) {
     this.#registry = registry
-    this.#kinds = kinds
     unitStartChannel.subscribe(this.#noteUnit)
     beginChannel.subscribe(this.#noteBegin)
     hooksChannel.subscribe(this.#hold)
@@ -48,12 +54,29 @@ export class HookCapture {
 
   readonly #hold = (message: unknown): void => {
     const { transaction, kind, hooks, committed, hold } = message as HooksMessage
-    if (committed === false || !this.#kinds.includes(kind) || !this.#transactions.has(transaction)) return
-    this.hooks.push(...hooks.map(({ hook, args }) => ({ kind, hook, args, transaction })))
+    if (committed === false || !this.#transactions.has(transaction)) return
+    const capture = this.#captures.findLast(({ kinds }) => kinds.includes(kind))
+    if (capture === undefined) return
+    capture.hooks.push(...hooks.map(({ hook, args }) => ({ kind, hook, args, transaction })))
     hold()
   }
 
-  stop(): void {
+  /** Does `work` while hooks of these kinds are held, and returns them. They grow meanwhile. @throws as `work` */
+  async during(
+    kinds: readonly HookKind[],
+    work: (hooks: readonly CapturedHook[]) => Promise<void>,
+  ): Promise<readonly CapturedHook[]> {
+    const capture: HookCapture = { kinds, hooks: [] }
+    this.#captures.push(capture)
+    try {
+      await work(capture.hooks)
+      return capture.hooks
+    } finally {
+      this.#captures.splice(this.#captures.indexOf(capture), 1)
+    }
+  }
+
+  close(): void {
     unitStartChannel.unsubscribe(this.#noteUnit)
     beginChannel.unsubscribe(this.#noteBegin)
     hooksChannel.unsubscribe(this.#hold)

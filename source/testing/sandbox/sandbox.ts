@@ -4,7 +4,7 @@ import { assertKnownOptions } from '../../role/known-options.ts'
 import { refuseOutside } from '../../role/refuse-outside.ts'
 import { runningUser } from '../../role/unit-scope.ts'
 import type { EngineRegistry } from '../../registry/engine-registry.ts'
-import { HOOK_KINDS, HookCapture, runHooks, type CapturedHook, type CaptureOptions } from './captured-hooks.ts'
+import { HOOK_KINDS, HookCaptures, runHooks, type CapturedHook, type CaptureOptions } from './captured-hooks.ts'
 import { SandboxEscapeError, SandboxLeakError, SandboxNotBegunError } from './errors.ts'
 import type { OpenFrame } from './framed.ts'
 import type { Pin } from './pin.ts'
@@ -34,6 +34,7 @@ export class Sandbox implements AsyncDisposable {
   readonly #options: ResolvedSandboxOptions
   readonly #pins: Pins
   readonly #readAhead: ReadAhead
+  readonly #hooks: HookCaptures
   readonly #undo: (() => void)[]
   readonly #closed: () => void
   /** What the report was as each level began. */
@@ -51,6 +52,8 @@ export class Sandbox implements AsyncDisposable {
     this.#pins = new Pins(engines, options)
     this.#readAhead = new ReadAhead(options.readAhead)
     this.#undo = engines.flatMap((engine) => this.#standIn(engine))
+    this.#hooks = new HookCaptures(registry)
+    this.#undo.push(() => this.#hooks.close())
   }
 
   #standIn(engine: Engine): (() => void)[] {
@@ -163,25 +166,18 @@ export class Sandbox implements AsyncDisposable {
 
   /**
    * Does `work`, and returns the hooks of the transactions that were committed meanwhile, in place of running them; also those of
-   * requests that `work` sends. Hooks of a commit that failed run as ever. With `run: true` they run behind `work`, with those
-   * that the transactions of these hooks add.
+   * requests that `work` sends. Of calls inside of one another the innermost has them. Hooks of a commit that failed run as ever.
+   * With `run: true` they run behind `work`, with those that the transactions of these hooks add.
    * @throws what `work` throws, and the first error of a hook that it runs
    */
   async captureHooks(work: () => unknown, options: CaptureOptions = {}): Promise<readonly CapturedHook[]> {
     assertKnownOptions('captureHooks', options, ['run', 'kinds'])
     const { run = false, kinds = ['afterCommit'] } = options
-    const capture = new HookCapture(
-      this.#registry,
-      kinds.map((kind) => oneOf('kinds', kind, HOOK_KINDS)),
-    )
-    try {
+    const known = kinds.map((kind) => oneOf('kinds', kind, HOOK_KINDS))
+    return await this.#hooks.during(known, async (hooks) => {
       await work()
-      // It grows meanwhile.
-      if (run) await runHooks(capture.hooks)
-      return capture.hooks
-    } finally {
-      capture.stop()
-    }
+      if (run) await runHooks(hooks)
+    })
   }
 
   /**
