@@ -102,6 +102,11 @@ export class UnitScope implements Around {
   }
 }
 
+/** The number of the unit or session that was started last: what starts from here on has a higher one. */
+export function lastStarted(): number {
+  return started
+}
+
 function scopesAround(registry: object): readonly UnitScope[] {
   const here = storage.get()
   if (here === undefined) return NONE

@@ -15,8 +15,8 @@ import type { Pin } from './pin.ts'
 /** What a database of a sandbox has around it. */
 export interface SandboxSurroundings {
   readonly role: string
-  /** The pin of its database, open. @throws SandboxNotBegunError */
-  readonly pin: () => Promise<Pin>
+  /** The pin of its database, open, for what uses it. @throws SandboxNotBegunError; SandboxLeakError for what is of another test */
+  readonly pin: (user: ConnectionUser | undefined) => Promise<Pin>
   /** Called before each statement of a frame that only reads. @throws where it would read ahead */
   readonly reads: (pin: Pin, role: string) => void
   /** The unit of work whose code is running. */
@@ -62,12 +62,12 @@ export class SandboxDatabase implements Database {
 
   async #frame(user: ConnectionUser | undefined, onlyReads: boolean, context?: Frame['context']): Promise<Frame> {
     const { role, reads } = this.#around
-    const before = await this.#around.pin()
+    const before = await this.#around.pin(user)
     const turn = before.turns.enter(user, role)
     if (turn !== undefined) await turn
     try {
       // The test may have been rolled back while this waited.
-      const pin = await this.#around.pin()
+      const pin = await this.#around.pin(user)
       const unitName = user?.name ?? `a session of role "${role}"`
       return new Frame(pin, { role, unitName, onlyReads, context, reads: () => reads(pin, role) })
     } catch (error) {

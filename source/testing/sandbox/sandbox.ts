@@ -2,7 +2,8 @@ import type { Engine } from '../../role/engine.ts'
 import { ConfigurationError } from '../../role/errors.ts'
 import { assertKnownOptions } from '../../role/known-options.ts'
 import { refuseOutside } from '../../role/refuse-outside.ts'
-import { runningUser } from '../../role/unit-scope.ts'
+import type { ConnectionUser } from '../../database/connection-waits.ts'
+import { lastStarted, runningUser, UnitScope } from '../../role/unit-scope.ts'
 import type { EngineRegistry } from '../../registry/engine-registry.ts'
 import { HOOK_KINDS, HookCaptures, runHooks, type CapturedHook, type CaptureOptions } from './captured-hooks.ts'
 import { SandboxEscapeError, SandboxLeakError, SandboxNotBegunError } from './errors.ts'
@@ -11,6 +12,7 @@ import type { Pin } from './pin.ts'
 import { Pins } from './pins.ts'
 import { ReadAhead } from './read-ahead.ts'
 import { SandboxDatabase } from './sandbox-database.ts'
+import { rootOf } from './turns.ts'
 import { oneOf, type ResolvedSandboxOptions } from './sandbox-options.ts'
 
 /** What a sandbox has done since its last `begin()`. */
@@ -39,6 +41,8 @@ export class Sandbox implements AsyncDisposable {
   readonly #closed: () => void
   /** What the report was as each level began. */
   readonly #levels: SandboxReport[] = []
+  /** The number of the request or run that was started last before the last `rollback()`. */
+  #lastOfTests = 0
   /** The work on all pins that is under way. */
   #changing: Promise<void> = Promise.resolve()
   #isClosed = false
@@ -60,7 +64,7 @@ export class Sandbox implements AsyncDisposable {
     const { role, dialect, rules, options } = engine
     const around = {
       role,
-      pin: () => this.#open(engine),
+      pin: (user: ConnectionUser | undefined) => this.#open(engine, user),
       reads: this.#readAhead.check,
       running: runningUser,
       assertRenewable: () => this.#assertRenewable(),
@@ -75,12 +79,20 @@ export class Sandbox implements AsyncDisposable {
     return undo
   }
 
-  async #open(engine: Engine): Promise<Pin> {
+  async #open(engine: Engine, user: ConnectionUser | undefined): Promise<Pin> {
     await this.#changing
     if (this.#levels.length === 0) throw new SandboxNotBegunError(engine.role)
+    this.#assertNotLeaked(user)
     const pin = await this.#pins.of(engine)
     await pin.open(this.#levels.length)
     return pin
+  }
+
+  /** What was open as a test was rolled back is of that test, also where it had sent nothing there. A session is of each test. */
+  #assertNotLeaked(user: ConnectionUser | undefined): void {
+    const root = rootOf(user)
+    if (root instanceof UnitScope && root.number <= this.#lastOfTests)
+      throw new SandboxLeakError([root.name], this.#options.waitMs)
   }
 
   #assertRenewable(): void {
@@ -140,6 +152,7 @@ export class Sandbox implements AsyncDisposable {
     await this.#change(async () => {
       const level = this.#levels.length
       this.#levels.pop()
+      this.#lastOfTests = lastStarted()
       for (const pin of this.#pins.all) await pin.popLevel(level, reason).catch((error: unknown) => errors.push(error))
     })
     if (!isQuiet && open.size === 0) open.add('a request or run')

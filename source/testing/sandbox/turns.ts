@@ -85,7 +85,7 @@ export class Turns {
 }
 
 /** The outermost of those that wait for the end of `user`. */
-function rootOf(user: ConnectionUser | undefined): ConnectionUser | undefined {
+export function rootOf(user: ConnectionUser | undefined): ConnectionUser | undefined {
   let root = user
   for (let outer = root; outer !== undefined; outer = outer.usedBy ?? outer.startedIn) root = outer
   return root
