@@ -339,15 +339,25 @@ const CASES: readonly Case[] = [
     },
   },
   {
-    title: 'a write that a function hides is reported',
+    title: 'a write that a function hides is reported, also one that changes no row',
     only: 'postgresql',
     work: async ({ request, heard }) => {
       const hear = (warning: Error & { code?: string }) => void heard.push(String(warning.code))
       process.on('warning', hear)
-      await request(async (ctx) => void (await ctx.dbSession.writer.execute('select test_write()')))
+      for (const call of [
+        'test_write()',
+        'test_truncate()',
+        'test_define()',
+        'lo_from_bytea(0, $$one$$)',
+        'version()',
+      ]) {
+        heard.push(call)
+        await request(async (ctx) => void (await ctx.dbSession.writer.execute(`select ${call}`)))
+        await new Promise((resolve) => setImmediate(resolve))
+      }
       await new Promise((resolve) => setImmediate(resolve))
       process.off('warning', hear)
-      return heard.filter((code) => code.startsWith('SQLASSIST'))
+      return heard.filter((code) => code.startsWith('SQLASSIST') || code.endsWith(')'))
     },
   },
   {
@@ -556,6 +566,12 @@ for (const dialect of DIALECTS) {
         await looks[0]!.rows('create table soon (value int constraint soon_key unique deferrable initially immediate)')
         await looks[0]!.rows(
           `create function test_write() returns int language sql as $$ insert into author (name) values ('hidden') returning 1 $$`,
+        )
+        await looks[0]!.rows(
+          'create function test_truncate() returns void language plpgsql as $$ begin truncate token; end $$',
+        )
+        await looks[0]!.rows(
+          `create function test_define() returns void language plpgsql as $$ begin comment on table token is 'one'; end $$`,
         )
       }
     }

@@ -12,9 +12,11 @@ const SEQUENCES = `select format('%I.%I', s.schemaname, s.sequencename) as name,
   join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = s.sequencename
   where has_schema_privilege(n.oid, 'USAGE') and has_sequence_privilege(c.oid, 'UPDATE')
   and has_sequence_privilege(c.oid, 'USAGE, SELECT')`
-/** The counters of the transaction do not go back with a savepoint. */
-const WRITTEN = `select coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::text as rows from pg_catalog.pg_stat_xact_all_tables
-  where schemaname not in ('pg_catalog', 'pg_toast', 'information_schema')`
+/**
+ * The counters of the transaction do not go back with a savepoint. Rows of the catalogs show what changes no row of a table, such as
+ * TRUNCATE, and large objects.
+ */
+const WRITTEN = `select coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::text as rows from pg_catalog.pg_stat_xact_all_tables`
 
 interface Deferrable {
   readonly name: string
