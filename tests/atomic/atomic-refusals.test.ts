@@ -11,6 +11,7 @@ import {
   NotAtomicError,
   type EngineOptions,
 } from '../../source/index.ts'
+import { createSandbox } from '../../source/testing/index.ts'
 import { Author } from '../support/entities.ts'
 import { startEmbeddedPostgres, type EmbeddedPostgres } from '../support/embedded-postgres.ts'
 import { ormsIdle } from '../support/leaks.ts'
@@ -398,5 +399,23 @@ unable(
     for (const orm of [one, three]) assert.is(await orm.em.fork().count(Author, { name: 'forced' }), 0)
   },
 )
+
+unable('refuses in a sandbox what it would refuse without', async ({ orms: { one, two } }) => {
+  const registry = new EngineRegistry<any>({ one, two }, { atomic: 'required' })
+  const both = () =>
+    registry.run(async ({ dbSession }: any) => {
+      for (const role of ['one', 'two']) await dbSession[role].insert(Author, { name: 'refused' })
+    })
+  await warnings('SQLASSIST_NOT_ATOMIC', async () => {
+    // What the first one asks is forgotten with it.
+    for (let count = 0; count < 2; count++) {
+      const sandbox = await createSandbox(registry)
+      await sandbox.begin()
+      assert.instance(await rejection(both()), NotAtomicError)
+      await sandbox.close()
+    }
+    assert.instance(await rejection(both()), NotAtomicError)
+  })
+})
 
 unable.run()

@@ -31,10 +31,17 @@ export class NoDecisions implements Decisions {
 
 const NAMES: DatabaseNames = { identity: 'sandbox', name: 'sandbox', inherited: [], names: ['sandbox'] }
 
-/** What is prepared in a sandbox is a savepoint. */
+/** What is prepared in a sandbox is a savepoint. Where the server prepares nothing, nothing is prepared here either. */
 export class NothingPrepared implements PreparedTransactions {
-  async survey(): Promise<PreparedSurvey> {
-    return { identity: 'sandbox', maxPrepared: 1, rows: [] }
+  readonly #server: PreparedTransactions
+
+  constructor(server: PreparedTransactions) {
+    this.#server = server
+  }
+
+  async survey(prefix: string): Promise<PreparedSurvey> {
+    const { maxPrepared } = await this.#server.survey(prefix)
+    return { identity: 'sandbox', maxPrepared, rows: [] }
   }
 
   async has(): Promise<boolean> {

@@ -40,7 +40,7 @@ export class SandboxDatabase implements Database {
     this.#database = database
     this.#around = around
     this.dialect = database.dialect
-    this.prepared = database.prepared && new NothingPrepared()
+    this.prepared = database.prepared && new NothingPrepared(database.prepared)
   }
 
   mayDecide(): void {
