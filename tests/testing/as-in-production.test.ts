@@ -407,6 +407,64 @@ const CASES: readonly Case[] = [
     },
   },
   {
+    title: 'what a transaction above has still to put right does not fail the one beneath, which commits before it',
+    only: 'postgresql',
+    work: async ({ request, registry, heard }) => {
+      const twice = (value: number) => `insert into later (value) values (${value}), (${value})`
+      heard.push(
+        await fails(() =>
+          registry.run(async ({ dbSession: { writer, logger } }: any) => {
+            await writer.insert(Author, { name: 'stored' })
+            await logger.execute(twice(11))
+            logger.create(Author, { name: 'refused' })
+            await logger.flush()
+            await writer.insert(Author, { name: 'stored as well' })
+          }),
+        ),
+      )
+      await request(async (ctx) => {
+        const { writer, logger } = ctx.dbSession
+        await writer.insert(Author, { name: 'before' })
+        await logger.execute(twice(12))
+        await logger.insert(Author, { name: 'entry' })
+        await writer.insert(Author, { name: 'behind it' })
+        await ctx.txn.commit()
+        await logger.execute('delete from later where value = 12')
+        await writer.execute(twice(13))
+        ctx.dbSession.markChanged('writer')
+        heard.push(await fails(() => ctx.txn.commit()))
+      })
+      return heard
+    },
+  },
+  {
+    title: 'savepoints are refused where a role commits each statement',
+    work: ({ request, heard, dialect }) =>
+      request(async (ctx) => {
+        const { trail } = ctx.dbSession
+        const add = (name: string) => `insert into author (name) values ('${name}')`
+        const several = dialect === 'sqlite' ? [] : [`${add('undone')}; savepoint a; ${add('x')}`]
+        for (const sql of ['savepoint a', 'release a', 'rollback to a', ...several])
+          heard.push(await fails(() => trail.execute(sql)))
+        await trail.insert(Author, { name: 'next' })
+        ctx.body = heard
+      }),
+  },
+  {
+    title: 'a savepoint is not released behind an error, also where another transaction has set one since',
+    only: 'postgresql',
+    work: ({ request, registry }) =>
+      request(async (ctx) => {
+        const { writer, logger } = ctx.dbSession
+        await writer.insert(Author, { name: 'beneath' })
+        await logger.execute('savepoint own')
+        await ctx.txn.savepoint()
+        await fails(() => logger.insert(Book, { title: null }))
+        await logger.execute('release own')
+        await registry.run(({ dbSession }: any) => dbSession.writer.insert(Author, { name: 'inner' }))
+      }),
+  },
+  {
     title: 'what a deferred trigger has written stays, where a transaction around it is rolled back',
     only: 'postgresql',
     work: async ({ request, registry, rows }) => {

@@ -1,22 +1,21 @@
 import type { StatementResult } from '../../database/database.ts'
-import { SandboxReplayError } from './errors.ts'
+import type { SandboxReplayError } from './errors.ts'
 import { FrameConnection } from './frame-connection.ts'
 import type { FrameStatement, NamedSavepoint } from './frame-statement.ts'
 import type { OwnSettings } from './frame-context.ts'
 import type { Framed } from './framed.ts'
-import { isSame, Journal, mayWrite, type Entry, type SavepointEntry } from './journal.ts'
+import { Journal, mayWrite, type Entry, type SavepointEntry } from './journal.ts'
 import { Marks, type Mark } from './marks.ts'
 import type { PinnedConnection } from './pinned-connection.ts'
 import { refusalOf } from './refusal-of.ts'
 import type { SandboxDialect } from './sandbox-dialect.ts'
+import { sendAgain } from './send-again.ts'
 
 /**
- * The database transactions of a test, as savepoints on one connection: frames, one above the other in the order of their
- * beginning. Each method has the connection to itself.
- *
- * In production they are independent. Here what is done above a savepoint is lost with it, whichever frame did it. So, as long as
- * there are several, each step is written down. After a rollback beneath them the others' steps are done again, in their order and
- * before the next statement: by then it is known which of these frames are rolled back as well.
+ * The database transactions of a test, as savepoints on one connection: frames, in the order of their beginning. What is done
+ * above a savepoint is lost with it, whichever frame did it. So, as long as there are several, each step is written down. After a
+ * rollback beneath them the others' steps are done again, in their order and before the next statement: by then it is known which
+ * of these frames are rolled back as well. Each method has the connection to itself.
  */
 export class FrameStack {
   readonly #connection: FrameConnection
@@ -99,16 +98,16 @@ export class FrameStack {
 
   async #begin(frame: Framed): Promise<void> {
     if (this.#marks.startOf(frame) === undefined) {
-      if (!this.#frames.has(frame)) await this.#lookAtOthers(frame)
+      // What others would fail at is not to fail this one, whose check would meet it as well.
+      const isNew = !this.#frames.has(frame) && this.#writingBeside(frame).length > 0
+      if (isNew && !(await this.#connection.wouldPass(frame))) this.#unchecked.add(frame)
       await this.#set(frame)
     }
     await this.#connection.useContextOf(frame)
   }
 
-  /** What others would fail at is not to fail this one, whose check would meet it as well. */
-  async #lookAtOthers(frame: Framed): Promise<void> {
-    const areWriting = Array.from(this.#frames).some((other) => other !== frame && !other.isKept && other.hasWritten)
-    if (areWriting && !(await this.#connection.wouldPass(frame))) this.#unchecked.add(frame)
+  #writingBeside(frame: Framed): Framed[] {
+    return Array.from(this.#frames).filter((other) => other !== frame && !other.isKept && other.hasWritten)
   }
 
   async #set(frame: Framed, name?: string, onlyReads = false): Promise<void> {
@@ -142,8 +141,8 @@ export class FrameStack {
 
   async #release(frame: Framed, { sql, name }: NamedSavepoint): Promise<void> {
     const mark = this.#marks.find(frame, name)
-    // The database has the error for one that is not there.
-    if (mark === undefined) return void (await this.#connection.send(frame, sql))
+    // The database has the error for one that is not there, and behind an error.
+    if (mark === undefined || this.#connection.failed === frame) return void (await this.#connection.send(frame, sql))
     if (this.#marks.isOnTop(mark)) await this.#connection.send(frame, `release savepoint ${mark.savepoint}`)
     this.#marks.drop(mark)
     this.#note(frame, { does: 'release', name, onlyReads: false })
@@ -171,8 +170,21 @@ export class FrameStack {
   /** Checks what COMMIT would check. @throws as `send` */
   async check(frame: Framed): Promise<void> {
     await this.enter(frame)
-    if (!this.#unchecked.has(frame)) await this.#connection.check(frame)
+    if (!this.#unchecked.has(frame)) {
+      const others = this.#writingBeside(frame)
+      if (others.length > 0 && !(await this.#connection.wouldPass(frame))) await this.#setAside(others, frame)
+      await this.#connection.check(frame)
+    }
     await this.#connection.clean(frame)
+  }
+
+  /** Undoes what others have done, who have still to put something right. It comes again behind the check. */
+  async #setAside(others: readonly Framed[], frame: Framed): Promise<void> {
+    const mark = this.#marks.lowestOverlap(frame, others)
+    if (mark === undefined) return
+    await this.#undo(mark, frame, true)
+    await this.#doAgain(this.#journal.takeLostBeside(others), frame)
+    await this.#begin(frame)
   }
 
   /** Keeps what the frame has done, which was checked. */
@@ -182,8 +194,8 @@ export class FrameStack {
   }
 
   #hasOnlyRead(frame: Framed): boolean {
-    const isFailed = frame.failure !== undefined || this.#connection.failed !== undefined
-    return frame.onlyReads && !frame.mayHaveSet && !isFailed
+    const isIntact = frame.failure === undefined && this.#connection.failed === undefined
+    return frame.onlyReads && !frame.mayHaveSet && isIntact
   }
 
   /** What the frame has done is no longer its own. */
@@ -227,14 +239,12 @@ export class FrameStack {
     this.#marks.cut(mark)
   }
 
-  // Ways back
-
-  /** Goes back to `mark` for `frame`. What other frames have done since is lost, and comes again. */
-  async #undo(mark: Mark, frame: Framed): Promise<void> {
-    const isStart = mark.frame === frame && mark.name === undefined
+  /** Goes back to `mark` for `frame`. What other frames have done since is lost, and comes again; so does its own, where `isAside`. */
+  async #undo(mark: Mark, frame: Framed, isAside = false): Promise<void> {
+    const isStart = isAside || (mark.frame === frame && mark.name === undefined)
     await this.#connection.goBack(frame, mark.savepoint, isStart)
     this.#writer = undefined
-    this.#journal.undo(mark, frame)
+    this.#journal.undo(mark, isAside ? undefined : frame)
     this.#marks.cutAbove(mark)
     if (isStart) this.#marks.cut(mark)
   }
@@ -243,14 +253,10 @@ export class FrameStack {
     const isCounted = entries.some((entry) => entry.sequences !== undefined)
     const sequences = isCounted ? await this.#connection.sequences(asked) : undefined
     for (const entry of entries) await this.#stepAgain(entry)
-    await this.#fireAgain(entries, asked)
+    // What was left to the end of those that are kept is done again as well, such as what a deferred trigger writes.
+    if (entries.some(({ frame }) => frame.isKept)) await this.#connection.checkIfPassing(asked)
     // What was taken from them by what is undone stays taken.
     if (sequences !== undefined) await this.#connection.restoreSequences(asked, sequences)
-  }
-
-  /** What was left to the end of those that are kept is done again as well, such as what a deferred trigger writes. */
-  async #fireAgain(entries: readonly Entry[], asked: Framed): Promise<void> {
-    if (entries.some(({ frame }) => frame.isKept)) await this.#connection.checkIfPassing(asked)
   }
 
   async #stepAgain(entry: Entry): Promise<void> {
@@ -264,21 +270,13 @@ export class FrameStack {
   }
 
   async #statementAgain(entry: Entry): Promise<void> {
-    const { frame, sql, parameters, result, sequences } = entry
     try {
-      await this.#connection.useContextOf(frame)
-      if (sequences !== undefined) await this.#connection.restoreSequences(frame, sequences)
-      const again = await this.#connection.send(frame, sql, parameters)
-      if (result !== undefined && !isSame(again, result))
-        this.#broken = new SandboxReplayError(frame.role, sql, undefined)
+      await sendAgain(this.#connection, entry)
     } catch (error) {
-      this.#broken = new SandboxReplayError(frame.role, sql, error as Error)
+      throw (this.#broken = error as SandboxReplayError)
     }
-    if (this.#broken !== undefined) throw this.#broken
     if (this.#hasOpen) this.#journal.note(entry)
   }
-
-  // Levels
 
   /** Sets the beginning of a level, on which everything of that level stands. */
   pushLevel(): void {

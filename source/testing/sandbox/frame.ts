@@ -68,6 +68,10 @@ export class Frame implements DatabaseConnection, OpenFrame {
     return this.#stack.connection.backend
   }
 
+  get takesSeveral(): boolean {
+    return this.#stack.connection.takesSeveral
+  }
+
   kindOf(sql: string): StatementKind {
     return this.#stack.connection.kindOf(sql)
   }
@@ -85,7 +89,7 @@ export class Frame implements DatabaseConnection, OpenFrame {
   /** @throws SandboxReplayError, SandboxLostError, or the driver's error */
   async execute(sql: string, parameters: readonly unknown[]): Promise<StatementResult> {
     this.#note(sql)
-    const statements = this.#stack.connection.takesSeveral ? severalStatements(sql) : [sql]
+    const statements = this.takesSeveral ? severalStatements(sql) : [sql]
     return await this.#exclusive(async () => {
       if (statements.length <= 1) return await this.#one(sql, parameters)
       for (const each of statements) await this.#one(each, [])

@@ -43,8 +43,8 @@ export class Journal {
     this.#done.push(entry)
   }
 
-  /** What came after a savepoint is undone, for `frame`: what others have done is lost. The savepoint itself stays. */
-  undo(mark: Mark, frame: Framed): void {
+  /** What came after a savepoint is undone, and lost but for what `frame` has done. The savepoint itself stays. */
+  undo(mark: Mark, frame?: Framed): void {
     const next = this.#done[mark.place]
     const isItself = mark.name !== undefined && next?.frame === mark.frame && next?.savepoint?.name === mark.name
     const undone = this.#done.splice(isItself ? mark.place + 1 : mark.place)
@@ -54,6 +54,13 @@ export class Journal {
   /** Gives what is lost, to be done again. */
   takeLost(): readonly Entry[] {
     return this.#lost.splice(0)
+  }
+
+  /** Gives what is lost and not of `others`. The rest stays lost. */
+  takeLostBeside(others: readonly Framed[]): readonly Entry[] {
+    const lost = this.takeLost()
+    this.#lost = lost.filter((entry) => others.includes(entry.frame))
+    return lost.filter((entry) => !others.includes(entry.frame))
   }
 
   /** Forgets what is lost of a frame. */

@@ -44,6 +44,17 @@ export class Marks {
     return this.#marks.find((mark) => mark.frame === frame && mark.name === undefined)
   }
 
+  /** The lowest one above which all lies that `others` do since they overlap with `frame`: the beginning of one of them. */
+  lowestOverlap(frame: Framed, others: readonly Framed[]): Mark | undefined {
+    const start = this.startOf(frame)
+    if (others.some((other) => this.#isBelow(this.startOf(other), start))) return start
+    return this.#marks.find((mark) => mark.frame !== undefined && others.includes(mark.frame))
+  }
+
+  #isBelow(one: Mark | undefined, other: Mark | undefined): boolean {
+    return one !== undefined && other !== undefined && this.#marks.indexOf(one) < this.#marks.indexOf(other)
+  }
+
   find(frame: Framed, name: string): Mark | undefined {
     return this.#marks.findLast((mark) => mark.frame === frame && mark.name === name)
   }
