@@ -17,7 +17,7 @@ for (const dialect of DIALECTS) {
 
   test.before.each(async (world) => {
     world.registry = new EngineRegistry({ writer: await openOrm(await newDatabase(dialect)) })
-    world.sandbox = await createSandbox(world.registry, { waitMs: 50 })
+    world.sandbox = await createSandbox(world.registry, { waitMs: 500 })
     await world.sandbox.begin()
   })
   test.after.each(async ({ registry, sandbox }) => {
@@ -46,7 +46,7 @@ for (const dialect of DIALECTS) {
       { name: 'leaked' },
     )
     leaked.catch(() => undefined)
-    assert.match((await rejection(sandbox.rollback())).message, /^a request or run was still open 50 ms after/)
+    assert.match((await rejection(sandbox.rollback())).message, /^a request or run was still open 500 ms after/)
     await sandbox.begin()
     go.resolve()
     errors.push(await rejection(leaked))

@@ -85,6 +85,11 @@ export class Pin {
     this.#stack = stack
   }
 
+  /** What is opened is of the level before. An error is one of who opens it. */
+  async #opened(): Promise<void> {
+    await this.#opening?.catch(() => undefined)
+  }
+
   async #sequences(connection: PinnedConnection): Promise<Sequences | undefined> {
     if (!this.#restoresSequences) return undefined
     return await this.#dialect.sequences?.now((sql, parameters) => connection.send(this.role, sql, parameters))
@@ -110,6 +115,7 @@ export class Pin {
 
   /** Begins another level, where it has something of the one before. */
   async pushLevel(level: number): Promise<void> {
+    await this.#opened()
     if (this.#stack === undefined) return
     await this.exclusive(async () => {
       this.#levels.push({ level, sequences: await this.#sequences(this.stack.connection) })
@@ -119,6 +125,7 @@ export class Pin {
 
   /** Undoes what it has of that level. Frames that are open end with `reason`. @throws SandboxLostError */
   async popLevel(level: number, reason: (open: readonly OpenFrame[]) => Error): Promise<void> {
+    await this.#opened()
     const last = this.#levels.at(-1)
     if (this.#stack === undefined || last?.level !== level) return
     this.#levels.pop()

@@ -80,12 +80,16 @@ export class Sandbox implements AsyncDisposable {
   }
 
   async #open(engine: Engine, user: ConnectionUser | undefined): Promise<Pin> {
-    await this.#changing
-    if (this.#levels.length === 0) throw new SandboxNotBegunError(engine.role)
-    this.#assertNotLeaked(user)
-    const pin = await this.#pins.of(engine)
-    await pin.open(this.#levels.length)
-    return pin
+    for (;;) {
+      const changing = this.#changing
+      await changing
+      if (this.#levels.length === 0) throw new SandboxNotBegunError(engine.role)
+      this.#assertNotLeaked(user)
+      const pin = await this.#pins.of(engine)
+      // Meanwhile a level may have begun, or been rolled back.
+      if (changing === this.#changing) await pin.open(this.#levels.length)
+      if (changing === this.#changing) return pin
+    }
   }
 
   /** What was open as a test was rolled back is of that test, also where it had sent nothing there. A session is of each test. */
