@@ -17,6 +17,25 @@ const fails = (work: () => Promise<unknown>): Promise<string> =>
     (error: Error & { code?: string }) => error.code ?? error.name,
   )
 
+/** Begins a run that has written a row. Its end is a failure. */
+async function failingRun(registry: TwinWorld['registry']): Promise<() => Promise<unknown>> {
+  const inside = Promise.withResolvers<void>()
+  const go = Promise.withResolvers<void>()
+  const running = fails(() =>
+    registry.run(async ({ dbSession }: any) => {
+      await dbSession.writer.insert(Author, { name: 'of the run' })
+      inside.resolve()
+      await go.promise
+      throw new Error('meant')
+    }),
+  )
+  await inside.promise
+  return () => {
+    go.resolve()
+    return running
+  }
+}
+
 const CASES: readonly Case[] = [
   {
     title: 'a handler that commits early keeps its row, also where the request then fails',
@@ -181,6 +200,73 @@ const CASES: readonly Case[] = [
         await writer.execute('rollback to A')
         ctx.body = [await fails(() => writer.execute('release "A"')), await writer.count(Author).catch(() => 'aborted')]
         ctx.dbSession.markChanged('writer')
+      }),
+  },
+  {
+    title:
+      'what was lost with a run inside of the request, and is behind a savepoint gone back to, does not come again',
+    only: 'postgresql',
+    work: ({ request, registry }) =>
+      request(async (ctx) => {
+        const { writer } = ctx.dbSession
+        await writer.insert(Author, { name: 'first' })
+        await writer.execute('savepoint own')
+        const end = await failingRun(registry)
+        await writer.insert(Author, { name: 'undone' })
+        await end()
+        await writer.execute('rollback to own')
+        ctx.body = await writer.count(Author)
+      }),
+  },
+  {
+    title: 'a savepoint that is released while a run inside of the request is open takes nothing of that with it',
+    only: 'postgresql',
+    work: ({ request, registry }) =>
+      request(async (ctx) => {
+        const { writer } = ctx.dbSession
+        await writer.execute('savepoint own')
+        await writer.insert(Author, { name: 'first' })
+        const end = await failingRun(registry)
+        await writer.execute('release own')
+        await end()
+        ctx.body = await writer.count(Author)
+      }),
+  },
+  {
+    title: 'a commit that is refused fails the statement of a role that commits each',
+    only: 'postgresql',
+    work: ({ request }) =>
+      request(async (ctx) => {
+        const { trail } = ctx.dbSession
+        const twice = 'insert into later (value) values (3), (3)'
+        const inOne = (kysely: any) => kysely.executeQuery({ sql: twice, parameters: [], query: { kind: 'RawNode' } })
+        ctx.body = [
+          await fails(() => trail.execute(twice)),
+          await fails(() => trail.getKysely().transaction().execute(inOne)),
+          await trail.execute('select * from later'),
+        ]
+      }),
+  },
+  {
+    title: 'a deferred constraint is checked where the first statement is a text of several',
+    only: 'postgresql',
+    work: ({ request }) =>
+      request(async (ctx) => {
+        await ctx.dbSession.writer.execute('insert into later (value) values (3), (3); select 1')
+        ctx.dbSession.markChanged('writer')
+      }),
+  },
+  {
+    title: 'what a role that commits each statement leaves open is rolled back',
+    work: ({ request }) =>
+      request(async (ctx) => {
+        const { trail } = ctx.dbSession
+        const leavesOpen = async (kysely: any) => {
+          await kysely.executeQuery({ sql: 'begin', parameters: [], query: { kind: 'RawNode' } })
+          await kysely.insertInto('author').values({ name: 'undone' }).execute()
+        }
+        await fails(() => trail.getKysely().connection().execute(leavesOpen))
+        await trail.insert(Author, { name: 'behind it' })
       }),
   },
   {
