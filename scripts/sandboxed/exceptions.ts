@@ -102,11 +102,4 @@ export const EXCEPTIONS: readonly Exception[] = [
       'the writer has committed before the first byte of the body leaves',
     ].map((title) => `a streamed body from a role with readOnly: true on sqlite › ${title}`),
   },
-  {
-    file: 'tests/koa/streams.test.ts',
-    reason: SAME_TIME,
-    tests: [
-      'a streamed body from a role with readOnly: snapshot on postgresql › the writer has committed before the first byte of the body leaves',
-    ],
-  },
 ]
