@@ -186,13 +186,13 @@ export interface State {
 }
 
 export function stateOf(entity: any): State {
-  const wrapped = helper(entity as AnyEntity) as any
-  const values = wrapped.__meta.props.map(({ name }: { name: string }) => [name, valueOf(entity[name])])
+  const wrapped = helper(entity as AnyEntity)
+  const values = wrapped.__meta.props.map(({ name }) => [name, valueOf(entity[name])] as const)
   return {
     entity: nameOf(entity),
     isManaged: wrapped.isManaged(),
     isInitialized: wrapped.isInitialized(),
-    values: Object.fromEntries(values.filter(([, value]: [string, unknown]) => value !== undefined)),
+    values: Object.fromEntries(values.filter(([, value]) => value !== undefined)),
     original: valueOf(wrapped.__originalEntityData),
     loaded: [...wrapped.__loadedProperties].toSorted(),
     populated: valueOf(wrapped.__serializationContext.populate),
@@ -211,7 +211,7 @@ function valueOf(value: any): unknown {
       isPartial: value.isPartial(),
       items: items(value.getItems(false)),
       snapshot: items(value.getSnapshot()),
-      byIndex: items(Array.from({ length: value.getItems(false).length }, (_, index) => (value as any)[index])),
+      byIndex: items(Array.from({ length: value.getItems(false).length }, (_, index) => value[index])),
     }
   }
   if (ScalarReference.isScalarReference(value)) return { isInitialized: value.isInitialized(), value: value.unwrap() }

@@ -1,6 +1,6 @@
 import { wrap } from '@mikro-orm/core'
 import * as assert from 'uvu/assert'
-import { EngineRegistry } from '../../source/index.ts'
+import { DetachedEntityError, EngineRegistry } from '../../source/index.ts'
 import { authorNames } from '../support/authors.ts'
 import { DIALECTS } from '../support/orms.ts'
 import { rejection } from '../support/rejection.ts'
@@ -211,7 +211,7 @@ for (const dialect of DIALECTS) {
             await em.flush()
             topic.label = `changed ${isReference}`
             if (isPersisted) return void (await em.persist(topic).flush())
-            assert.is(((await rejection(em.flush())) as any).code, 'SQLASSIST_DETACHED_ENTITY')
+            assert.instance(await rejection(em.flush()), DetachedEntityError)
           }).catch((error) => error)
           assert.is(codesOf(outcome).includes('SQLASSIST_DETACHED_ENTITY'), !isPersisted)
           const stored = isPersisted ? [`changed ${isReference}`] : []

@@ -159,15 +159,20 @@ test('what an object may hide is known by the methods and accessors that could s
   assert.equal([[...open, new Money(1)].some(mayHide), closed.every(mayHide)], [false, true])
 })
 
+interface Circle {
+  a: number
+  self?: { value: Circle }
+}
+
 test('circles are no trouble', () => {
-  const value: Record<string, unknown> = { a: 1 }
-  value['self'] = { value }
+  const value: Circle = { a: 1 }
+  value.self = { value }
   const snapshot = snapshotOf(value, asUsual)
   assert.ok(snapshot.matches(value))
-  value['a'] = 2
+  value.a = 2
   assert.not(snapshot.matches(value))
   snapshot.restore()
-  assert.equal([value['a'], (value['self'] as any).value === value], [1, true])
+  assert.equal([value.a, value.self?.value === value], [1, true])
 })
 
 test('what is frozen, and accessors without a setter, are no trouble', () => {

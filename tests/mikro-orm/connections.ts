@@ -1,6 +1,6 @@
 /** What the library relies on of MikroORM's drivers and connections. */
 import { createRequire } from 'node:module'
-import { LockMode } from '@mikro-orm/core'
+import { LockMode, type Connection } from '@mikro-orm/core'
 import { MikroORM as PostgresOrm } from '@mikro-orm/postgresql'
 import { MikroORM as SqliteOrm } from '@mikro-orm/sqlite'
 import Database from 'better-sqlite3'
@@ -44,7 +44,7 @@ export const CONNECTION_RELIANCES: readonly Reliance[] = [
         entities: [Topic],
         replicas: [{ name: 'r1' }, { name: 'r2' }],
       })
-      const { replicas } = orm.driver as any
+      const { replicas } = orm.driver as unknown as { readonly replicas: readonly Connection[] }
       assert.is(replicas.length, 2)
       assert.ok(replicas.includes(orm.driver.getConnection('read')))
       assert.not.ok(replicas.includes(orm.driver.getConnection('write')))
@@ -58,7 +58,7 @@ export const CONNECTION_RELIANCES: readonly Reliance[] = [
     why: 'the pool of a closed ORM is not opened by a look at it',
     async check() {
       const orm = await SqliteOrm.init({ dbName: ':memory:', entities: [Topic] })
-      const connection = orm.driver.getConnection('write') as any
+      const connection = orm.driver.getConnection('write') as unknown as { readonly connected: boolean }
       assert.is(connection.connected, false)
       await orm.connect()
       assert.is(connection.connected, true)
