@@ -45,7 +45,7 @@ export class TransactionConnection implements Cancellable {
   #connection: DatabaseConnection | undefined
   #cancelling: Cancelling | undefined
 
-  /** `tooLate` makes the error for a use after the end. */
+  /** `host` makes the error for a use after the end. */
   constructor(source: ConnectionSource, mode: BeginMode, host: { tooLate(): Error }) {
     this.#source = source
     this.#mode = mode

@@ -153,7 +153,7 @@ export class FrameConnection {
   /** Goes back to a savepoint. A failure is over by that; its frame keeps it. */
   async goBack(frame: Framed, savepoint: string, releases: boolean): Promise<void> {
     const back = [`rollback to savepoint ${savepoint}`, `release savepoint ${savepoint}`]
-    await this.#noting(frame, () => this.#wayBack(frame.role, releases ? back : back.slice(0, 1)))
+    await this.#wayBack(frame.role, releases ? back : back.slice(0, 1))
     if (this.#failed !== undefined) this.#failed.frame.failure = this.#failed.error
     this.#failed = undefined
     this.#context.doubt()
