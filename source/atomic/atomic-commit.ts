@@ -8,7 +8,7 @@ import type { PreparedBranch, Member } from './prepared-branch.ts'
 import type { Engine } from '../role/engine.ts'
 import { CommitGivenUpError, commitError } from './errors.ts'
 import { retryForAWhile } from './retry-for-a-while.ts'
-import { areSettled, judge, seal, settleAndAnnounce } from './settle-and-judge.ts'
+import { areAllToCommit, areSettled, judge, seal, settleAndAnnounce } from './settle-and-judge.ts'
 import { report } from '../transaction/warnings.ts'
 
 /** What became of a commit. `given up`: the transaction aborts; a decision under way may still commit. */
@@ -33,7 +33,7 @@ const MOVES: Readonly<Record<Outcome, readonly Outcome[]>> = {
 export class AtomicCommit implements CommitGroup {
   readonly #commits: CommitPlanner
   readonly #members: Member[] = []
-  readonly #committed = new Set<Session>()
+  readonly #committed: Session[] = []
   /** Counts the sessions in the commit that have yet to vote. */
   #missingVotes = 0
   #outcome: Outcome = 'open'
@@ -41,7 +41,7 @@ export class AtomicCommit implements CommitGroup {
   #plan: Plan | undefined
   /** Where somebody hears that it is committed: the sessions, which end after that. */
   #hearing: readonly Member[] | undefined
-  /** The vote under way or done; never rejects. */
+  /** The vote under way or done. */
   #voting: Promise<void> | undefined
   /** The end of the branches, under way or done: they end once, one way. */
   #finishing: Promise<void> | undefined
@@ -60,9 +60,7 @@ export class AtomicCommit implements CommitGroup {
 
   vote(): Promise<void> | undefined {
     if (--this.#missingVotes > 0) return undefined
-    const vote = this.#vote()
-    this.#voting = vote.catch(() => undefined)
-    return vote
+    return (this.#voting = this.#vote())
   }
 
   finish(): Promise<void> | undefined {
@@ -80,12 +78,12 @@ export class AtomicCommit implements CommitGroup {
   async giveUp(session: Session): Promise<void> {
     this.#become('given up')
     // A vote that took longer than the transaction waits is still under way, and has to come to an end first.
-    await this.#voting
+    await this.#voting?.catch(() => undefined)
     if (this.#outcome === 'committed') await this.finish()
     if (this.#outcome === 'given up') await (this.#finishing ??= this.#finishBranches('rollback'))
     await session.transaction.events.afterCommit()
     await session.abandon('its transaction was aborted')
-    if (this.#committed.has(session) || session.transaction.committedEarly)
+    if (this.#committed.includes(session) || session.transaction.committedEarly)
       throw new CommittedTooEarlyError(session.role)
   }
 
@@ -98,7 +96,7 @@ export class AtomicCommit implements CommitGroup {
     const open = this.#members.filter(({ session }) => !session.ended)
     if (!areSettled(open)) await settleAndAnnounce(open)
     seal(open)
-    const changed = await judge(open)
+    const changed = areAllToCommit(open) ? open : await judge(open)
     const [only] = changed
     if (changed.length > 1) await this.#commitSeveral(changed)
     else if (only !== undefined) await this.#commitPlainly(only)
@@ -113,7 +111,7 @@ export class AtomicCommit implements CommitGroup {
     if (this.#outcome === 'given up') throw new CommitGivenUpError()
     if (plan.plain.length === 0) await this.#decide(plan)
     else await this.#commitOneByOne(plan, changed)
-    for (const { session } of changed) this.#committed.add(session)
+    for (const { session } of changed) this.#committed.push(session)
   }
 
   /**
@@ -132,7 +130,7 @@ export class AtomicCommit implements CommitGroup {
   }
 
   #partial({ plain, point }: Plan, changed: readonly Member[], failed: Member, error: unknown): unknown {
-    const left = changed.filter(({ session }) => !this.#committed.has(session))
+    const left = changed.filter(({ session }) => !this.#committed.includes(session))
     // Prepared branches end as the commit point does.
     const mayBeCommitted = failed === point ? left.filter((member) => !plain.includes(member)) : [failed]
     const unknown = error instanceof CommitOutcomeUnknownError ? mayBeCommitted : []
@@ -146,7 +144,7 @@ export class AtomicCommit implements CommitGroup {
 
   async #commitPlainly({ session }: Member): Promise<void> {
     await session.transaction.commit()
-    this.#committed.add(session)
+    this.#committed.push(session)
   }
 
   /** Commits the point and thereby decides: once the decision is durable, no later failure undoes the commit. */

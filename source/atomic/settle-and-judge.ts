@@ -44,11 +44,18 @@ export function seal(members: readonly Member[]): void {
   }
 }
 
+/** Whether {@link judge} would do nothing, and return them all. */
+export function areAllToCommit(members: readonly Member[]): boolean {
+  return members.every(
+    ({ session: { transaction } }) => transaction.needsCommit && transaction.begun && transaction.isKnownCommittable,
+  )
+}
+
 /**
  * Returns the members that have to be committed, and can be; ends the sessions of the others.
  * @throws what keeps one of them from being committed, also where what it has read does not hold
  */
-export async function judge(members: readonly Member[]): Promise<Member[]> {
+export async function judge(members: readonly Member[]): Promise<readonly Member[]> {
   const changed: Member[] = []
   for (const member of members) {
     const { session } = member

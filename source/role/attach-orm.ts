@@ -17,6 +17,7 @@ import { connectsOnce, isConnected, isConnecting } from './connecting.ts'
 import { provideInTurn } from './autocommit-waits.ts'
 import { connectionsOf } from '../database/connections-of.ts'
 import { copiedResults } from './copied-results.ts'
+import { showUnitsToMikroOrm } from './mikro-orm-contexts.ts'
 import { holdContextName } from './context-names.ts'
 import { override, type Method } from './override.ts'
 import { prepareFirst, preparedExecutors } from './prepared-executors.ts'
@@ -51,6 +52,7 @@ export interface Attachment extends RoleOfOrm {
  *   (https://github.com/mikro-orm/mikro-orm/blob/v7.2.1/packages/core/src/drivers/DatabaseDriver.ts).
  */
 export function attachOrm(orm: AnyOrm, attachment: Attachment): () => void {
+  showUnitsToMikroOrm()
   const served = servedOrmOf(orm.em) ?? prepared(orm, attachment)
   served.add(attachment)
   if (commitsAtOnce(attachment.kind)) {

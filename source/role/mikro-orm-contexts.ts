@@ -24,10 +24,14 @@ export function inContextOfSessions<T>(registry: object, work: () => T): T {
   const transaction = transactionHere()
   const leaves = transaction !== undefined && isLeft(transaction, registry)
   const inner = leaves ? () => outsideOfTransaction(work) : work
-  showUnits(RequestContext)
   const around = RequestContext.currentRequestContext()
   if (around === undefined || givesSessionsOf(around, registry)) return inner()
   return storageOf(RequestContext).run(new RequestContext(new Sessions(registry, mapOf(around))), inner)
+}
+
+/** Has MikroORM find the sessions of a unit by its code, from here on. */
+export function showUnitsToMikroOrm(): void {
+  showUnits(RequestContext)
 }
 
 /**

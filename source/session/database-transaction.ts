@@ -125,10 +125,13 @@ export class DatabaseTransaction implements Predecessor {
    * @throws TransactionAbortedError or ConnectionLostError with the first error as cause
    */
   assertCommittable(): Promise<void> | undefined {
-    if (this.committedEarly) return undefined
-    const failure = this.statements.failures.first()
-    if (failure === undefined && !this.begun) return undefined
-    return failure === undefined && this.#connection.isIntact ? undefined : this.#askWhetherCommittable()
+    return this.isKnownCommittable ? undefined : this.#askWhetherCommittable()
+  }
+
+  /** Whether {@link assertCommittable} would neither wait nor throw. */
+  get isKnownCommittable(): boolean {
+    if (this.committedEarly) return true
+    return !this.hasFailed && (!this.begun || this.#connection.isIntact)
   }
 
   async #askWhetherCommittable(): Promise<void> {

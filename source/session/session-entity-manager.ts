@@ -63,8 +63,9 @@ function makeSessionEntityManagerClass(Base: EntityManagerClass): EntityManagerC
 
     /** Every call of an entity manager comes by here first. */
     override getContext(validate?: boolean): any {
-      sessionOfEntityManager(this)?.assertUsable()
-      assertNotCutOff(this)
+      const session = sessionOfEntityManager(this)
+      session?.assertUsable()
+      if (session?.em !== this) assertNotCutOff(this)
       return super.getContext(validate)
     }
 

@@ -1,41 +1,37 @@
-import type { DataManager } from './data-manager.ts'
 import { named } from './describe.ts'
 import { DoomedTransactionError } from './errors.ts'
 import type { HookList } from './hooks.ts'
 import type { TransactionCore } from './transaction-core.ts'
-import { cleanUp, runPasses, sortByKey } from './two-phase-commit.ts'
+import { runPasses, sortByKey } from './two-phase-commit.ts'
 
 /** Commits a transaction. Waits for nothing where it calls nobody. */
 export async function commit(core: TransactionCore): Promise<void> {
   assertCommittable(core)
   core.commits++
   try {
-    await carryOut(core)
+    const beforeHooks = core.hooksToRun('beforeCommit')
+    if (beforeHooks !== undefined) await runBeforeCommitHooks(core, beforeHooks)
+    const before = core.synchronize('beforeCompletion')
+    if (before !== undefined) await before
+    // Overwrites Doomed: a hook that doomed the transaction came too late.
+    core.status = 'Committing'
+    try {
+      // An error in sorting gets no clean-up: nobody has been called.
+      if (core.resources.length > 0) await runPasses(sortByKey(core.resources), core)
+      core.status = 'Committed'
+    } catch (error) {
+      core.fail(error)
+      await core.afterHooks('afterCommit', [false], 'suppress')
+      throw error
+    }
+    const after = core.synchronize('afterCompletion')
+    if (after !== undefined) await after
+    const afterHooks = core.afterHooks('afterCommit', [true], 'suppress')
+    if (afterHooks !== undefined) await afterHooks
+    core.free()
   } finally {
     core.commits--
   }
-}
-
-async function carryOut(core: TransactionCore): Promise<void> {
-  const beforeHooks = core.hooksToRun('beforeCommit')
-  if (beforeHooks !== undefined) await runBeforeCommitHooks(core, beforeHooks)
-  const before = core.synchronize('beforeCompletion')
-  if (before !== undefined) await before
-  // Overwrites Doomed: a hook that doomed the transaction came too late.
-  core.status = 'Committing'
-  try {
-    if (core.resources.length > 0) await commitResources(core)
-    core.status = 'Committed'
-  } catch (error) {
-    core.fail(error)
-    await core.afterHooks('afterCommit', [false], 'suppress')
-    throw error
-  }
-  const after = core.synchronize('afterCompletion')
-  if (after !== undefined) await after
-  const afterHooks = core.afterHooks('afterCommit', [true], 'suppress')
-  if (afterHooks !== undefined) await afterHooks
-  core.free()
 }
 
 async function runBeforeCommitHooks(core: TransactionCore, hooks: HookList): Promise<void> {
@@ -73,21 +69,4 @@ function assertCommittable(core: TransactionCore): void {
     case 'Active':
       core.invalidateSavepoints()
   }
-}
-
-/** Runs the two phases. An error in sorting gets no clean-up: nobody has been called. */
-function commitResources(core: TransactionCore): Promise<void> {
-  const order = sortByKey(core.resources)
-  return runPasses(order, core).catch((error: unknown) => giveUp(core, order, error))
-}
-
-async function giveUp(core: TransactionCore, order: readonly DataManager[], error: unknown): Promise<never> {
-  await cleanUp(order, core)
-  try {
-    await core.synchronize('afterCompletion')
-  } catch (second) {
-    core.calls.suppress(error, 'commit')
-    throw second
-  }
-  throw error
 }

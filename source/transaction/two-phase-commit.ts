@@ -6,20 +6,38 @@ import type { TransactionCore } from './transaction-core.ts'
 
 const passes = ['tpcBegin', 'commit', 'tpcVote', 'tpcFinish'] as const
 
-/** Runs the four passes over the data managers, in the order given, and notes the votes that have returned. */
+/**
+ * Runs the four passes over the data managers, in the order given, and notes the votes that have returned. Cleans up after an
+ * error.
+ */
 export async function runPasses(order: readonly DataManager[], core: TransactionCore): Promise<void> {
   const { transaction, calls } = core
-  for (const pass of passes) {
-    if (pass === 'tpcFinish') core.manager?.finishing?.(order)
-    for (const resource of order) {
-      calls.announce(pass, resource)
-      const answer = resource[pass](transaction)
-      if (isThenable(answer)) await calls.settle(answer, pass, resource)
-      // Finishing is out once a participant has aborted; from the first tpcFinish on there is no way back.
-      if (pass !== 'tpcFinish') core.assertNotEndedInside('commit')
-      if (pass === 'tpcVote') core.voted.push(resource)
+  try {
+    for (const pass of passes) {
+      if (pass === 'tpcFinish') core.manager?.finishing?.(order)
+      for (const resource of order) {
+        calls.announce(pass, resource)
+        const answer = resource[pass](transaction)
+        if (isThenable(answer)) await calls.settle(answer, pass, resource)
+        // Finishing is out once a participant has aborted; from the first tpcFinish on there is no way back.
+        if (pass !== 'tpcFinish') core.assertNotEndedInside('commit')
+        if (pass === 'tpcVote') core.voted.push(resource)
+      }
     }
+  } catch (error) {
+    await giveUp(order, core, error)
   }
+}
+
+async function giveUp(order: readonly DataManager[], core: TransactionCore, error: unknown): Promise<never> {
+  await cleanUp(order, core)
+  try {
+    await core.synchronize('afterCompletion')
+  } catch (second) {
+    core.calls.suppress(error, 'commit')
+    throw second
+  }
+  throw error
 }
 
 /**

@@ -21,8 +21,8 @@ const UNDECIDED: Decision = { again: false }
 /** Decides whether the work of a unit is attempted again: never when something of it is committed. */
 export class RetryDecision {
   readonly #options: AttemptOptions
-  /** The roles and other data managers that have committed. */
-  #committed: Set<string> | undefined
+  /** The roles that have committed; undefined among them is another data manager. */
+  #committed: (string | undefined)[] | undefined
   #decision = UNDECIDED
 
   constructor(options: AttemptOptions) {
@@ -30,16 +30,16 @@ export class RetryDecision {
   }
 
   /** Notes the commit of a role. For its session. */
-  readonly committing = (role: string): void => this.#noteCommit(`role "${role}"`)
+  readonly committing = (role: string): void => this.#noteCommit(role)
 
   /** Notes the commit of data managers that are no sessions. For the transaction manager. */
   readonly finishing = (resources: readonly DataManager[]): void => {
-    if (resources.some((resource) => !isOfSessions(resource))) this.#noteCommit('another data manager')
+    if (resources.some((resource) => !isOfSessions(resource))) this.#noteCommit(undefined)
   }
 
-  #noteCommit(by: string): void {
-    this.#committed ??= new Set()
-    this.#committed.add(by)
+  #noteCommit(role: string | undefined): void {
+    this.#committed ??= []
+    if (!this.#committed.includes(role)) this.#committed.push(role)
   }
 
   get hasCommitted(): boolean {
@@ -92,8 +92,10 @@ export class RetryDecision {
   }
 
   #afterCommit(error: unknown): NotRetriedError {
-    const stored = [...(this.#committed ?? [])].join(', ')
-    return new NotRetriedError(`part of the work is committed already and stays so: ${stored}`, error)
+    const stored = (this.#committed ?? []).map((role) =>
+      role === undefined ? 'another data manager' : `role "${role}"`,
+    )
+    return new NotRetriedError(`part of the work is committed already and stays so: ${stored.join(', ')}`, error)
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Transaction } from '../transaction/index.ts'
 import type { MaybeLater } from '../transaction/maybe-later.ts'
 import { report } from '../transaction/warnings.ts'
+import type { IndependentSessions } from './independent-sessions.ts'
 import type { LazyTransaction } from './lazy-transaction.ts'
 import type { Ended, RetryDecision } from './retry-decision.ts'
 import type { AbortReason, UnitEndFacts } from './unit-channels.ts'
@@ -50,22 +51,16 @@ export class UnitEnding {
       this.#lazy.drop()
       return this.#unit.end({ outcome: 'committed' })
     }
-    return this.#finish({ outcome: 'committed' }, (transaction) => this.#commitTransaction(transaction))
+    return this.#finish({ outcome: 'committed' }, (transaction) =>
+      independent === undefined ? transaction?.commit() : this.#commitBeside(independent, transaction),
+    )
   }
 
-  async #commitTransaction(transaction: Transaction | undefined): Promise<void> {
-    const { independent } = this.#sessions
-    try {
-      if (independent !== undefined) {
-        await independent.assertCommittable()
-        await independent.flushReaders((beside) => this.#isLost(beside, transaction))
-      }
-      // A subscriber of that flush may have asked for it only now.
-      await this.#unit.transaction()?.commit()
-    } catch (error) {
-      await this.#abortTransaction(error)
-      throw error
-    }
+  async #commitBeside(independent: IndependentSessions, transaction: Transaction | undefined): Promise<void> {
+    await independent.assertCommittable()
+    await independent.flushReaders((beside) => this.#isLost(beside, transaction))
+    // A subscriber of that flush may have asked for it only now.
+    await this.#unit.transaction()?.commit()
   }
 
   /** True if the handler aborted the transaction itself; changes through read-only roles are no error then. */
@@ -76,9 +71,7 @@ export class UnitEnding {
 
   /** Ends the unit of work by an abort. @throws the first error */
   async abort(reason: AbortReason): Promise<void> {
-    await this.#finish({ outcome: 'aborted', reason }, async (transaction) => {
-      await transaction?.abort()
-    })
+    await this.#finish({ outcome: 'aborted', reason }, (transaction) => transaction?.abort())
   }
 
   /** Ends the unit of work by an abort because of `error`, unless it has ended. Reports other errors. Never rejects. */
@@ -115,19 +108,24 @@ export class UnitEnding {
   }
 
   /** Ends the transaction, then, also after an error, the sessions that do not belong to it. */
-  async #finish(plan: Ending, endTransaction: (transaction: Transaction | undefined) => Promise<void>): Promise<void> {
+  async #finish(plan: Ending, endTransaction: (transaction: Transaction | undefined) => MaybeLater): Promise<void> {
     let failures: unknown[] = []
     this.#life.moveTo('ending')
     if (this.#life.aborting !== undefined) await this.#life.aborting
     let ending: Ending = plan
+    let hasJoined = false
     try {
+      // commit(), abort() or savepoint() that the handler called and did not await: their failure is the unit's.
       const underWay = this.#unit.transaction()?.underWay
-      if (underWay !== undefined) await this.#join(underWay)
+      if (underWay !== undefined) await underWay
+      hasJoined = true
       const transaction = this.#unit.transaction()
       const wasEnded = transaction === undefined && this.#life.aborting === undefined && !this.#lazy.isUnbegun
       if (wasEnded) ending = { ...plan, outcome: 'ended' }
-      await endTransaction(transaction)
+      const ended = endTransaction(transaction)
+      if (ended !== undefined) await ended
     } catch (error) {
+      if (plan.outcome === 'committed' || !hasJoined) await this.#abortTransaction(error)
       failures.push(error)
       ending = { outcome: 'aborted', reason: plan.reason ?? 'failed' }
     }
@@ -140,15 +138,5 @@ export class UnitEnding {
     if (closing !== undefined) await closing
     for (const later of failures.slice(1)) report(later, `after: ${String(failures[0])}`)
     if (failures.length > 0) throw failures[0]
-  }
-
-  /** Waits for commit(), abort() or savepoint() that the handler called and did not await. Their failure is the unit's. */
-  async #join(underWay: Promise<unknown>): Promise<void> {
-    try {
-      await underWay
-    } catch (error) {
-      await this.#abortTransaction(error)
-      throw error
-    }
   }
 }

@@ -110,10 +110,12 @@ export class PostgresCommit {
         ? { outcome: 'rolled back' as const }
         : { outcome: 'lost' as const, error: error instanceof ConnectionLostError ? error : this.#held.lost(error) }
     }
-    const cleans = command === 'COMMIT' && this.#held.left.isPossible && !this.#transaction.isFresh
+    const { isFresh } = this.#transaction
+    const cleans = command === 'COMMIT' && this.#held.left.isPossible && !isFresh
     const carried = new CarriedOut()
     try {
-      await (cleans ? this.#held.endClean(sql, carried) : this.#transaction.send(sql, carried))
+      if (isFresh) await this.#transaction.send(sql, carried)
+      else await (cleans ? this.#held.endClean(sql, carried) : this.#held.query(sql, undefined, carried))
     } catch (error) {
       // What fails behind COMMIT is the question where it is, or the cleaning; such a connection is closed.
       if (!carried.has('COMMIT')) return this.#failed(error)

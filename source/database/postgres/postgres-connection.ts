@@ -83,7 +83,7 @@ export class PostgresConnection implements DatabaseConnection, Committing {
   }
 
   execute(sql: string, parameters: readonly unknown[]): Promise<StatementResult> {
-    return this.#query(sql, parameters).then(resultOf)
+    return this.#query(sql, parameters)
   }
 
   async executeAmong(sql: string, parameters: readonly unknown[], { before, behind }: Around): Promise<ResultAmong> {
@@ -207,7 +207,7 @@ export class PostgresConnection implements DatabaseConnection, Committing {
     parameters: readonly unknown[] = [],
     ahead = '',
     carried?: CarriedOut,
-  ): Promise<QueryResult | QueryResult[]> {
+  ): Promise<StatementResult> {
     const mayHaveEnded = carried === undefined && !this.isFresh
     const asking = this.assertOpen()
     if (asking !== undefined) await asking
@@ -233,7 +233,7 @@ export class PostgresConnection implements DatabaseConnection, Committing {
     }
     if (start.length > 0) results = withoutFirst(start.length, results)
     if (carried === undefined) this.#assertNotEnded(sql, results)
-    return results
+    return resultOf(results)
   }
 
   #assertNotEnded(sql: string, results: QueryResult | QueryResult[]): void {

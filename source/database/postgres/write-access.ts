@@ -6,18 +6,34 @@ const ORDINARY =
   /^(?:begin;)?(?:select (?![^]*set_config)|insert into |update |delete from |savepoint |release |commit$|rollback$)/i
 const MAKES_READ_ONLY = /(?:^|;)\s*(?:set|begin|start)\b[^;]*?\bread\s+only\b|transaction_read_only/i
 
+/** So many statements are kept before they are looked at. */
+const KEPT = 8
+
 /** What a client that may write is allowed by the program; the server may allow less. */
 export class WriteAccess {
   #isGivenUp = false
+  /** The statements that were not looked at: only an error makes it matter what they say. */
+  readonly #unread: string[] = []
 
   /** Notes a statement, by which the program may have given up to write. */
   note(sql: string): void {
-    if (ORDINARY.test(sql) && !sql.includes(';', BEGIN.length)) return
-    if (MAKES_READ_ONLY.test(sql)) this.#isGivenUp = true
+    if (this.#unread.push(sql) === KEPT) this.#read()
   }
 
   /** Whether `error` means that the server cannot write any more, as the old primary after a failover. */
   isRefusedBy(error: unknown): boolean {
-    return !this.#isGivenUp && refusesWrite(error)
+    if (!refusesWrite(error)) return false
+    this.#read()
+    return !this.#isGivenUp
   }
+
+  #read(): void {
+    this.#isGivenUp ||= this.#unread.some(givesUpWriting)
+    this.#unread.length = 0
+  }
+}
+
+function givesUpWriting(sql: string): boolean {
+  const isOrdinary = ORDINARY.test(sql) && !sql.includes(';', BEGIN.length)
+  return !isOrdinary && MAKES_READ_ONLY.test(sql)
 }
