@@ -144,7 +144,7 @@ export class TransactionStatements {
     const { sql, parameters } = statement.query
     this.#admit(connection, statement)
     const executing = connection.execute(sql, parameters)
-    const step = statement.origin === 'raw' ? savepointStep(sql) : undefined
+    const step = savepointStep(sql)
     return step === undefined ? executing : executing.then((result) => (this.#noteStep(step, depth), result))
   }
 
