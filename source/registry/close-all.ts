@@ -2,12 +2,14 @@ import type { RecoverySchedule } from '../atomic/recovery-schedule.ts'
 import type { Engine } from '../role/engine.ts'
 import { report } from '../transaction/warnings.ts'
 import { registryCloseChannel } from '../unit/unit-channels.ts'
-import { RegistryCloseTimeoutError } from './errors.ts'
+import { RegistryClosedError, RegistryCloseTimeoutError } from './errors.ts'
 import type { OpenSessions } from './open-sessions.ts'
 import type { UnderWayCount } from './under-way-count.ts'
 
 /** How long is waited for the pools whose connections were closed at once. */
 const LAST_MS = 1000
+
+const closed = (): Error => new RegistryClosedError()
 
 interface Closing {
   readonly registry: object
@@ -32,7 +34,7 @@ export async function closeAll(closing: Closing): Promise<void> {
   const errors: unknown[] = []
   const whatIsOpen = (): string[] => [...unitsIn(units), ...sessions.names(), ...usedRoles(engines)]
   const close = (engine: Engine): Promise<void> =>
-    engine.close().catch((error: unknown) => {
+    engine.close(closed).catch((error: unknown) => {
       errors.push(error)
     })
   const isQuiet = await deadline.allows(quiet(closing))
@@ -43,7 +45,7 @@ export async function closeAll(closing: Closing): Promise<void> {
     errors.push(new RegistryCloseTimeoutError(limitMs, inUse ?? whatIsOpen()))
     sessions.giveUp()
     const last = new Deadline(LAST_MS)
-    await last.allows(Promise.all([pools, ...engines.map((engine) => engine.breakOff())]))
+    await last.allows(Promise.all([pools, ...engines.map((engine) => engine.breakOff(closed))]))
     last.stop()
     if (!isQuiet) detach(closing)
   }

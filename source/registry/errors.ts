@@ -34,7 +34,10 @@ export class RegistryCloseTimeoutError extends SqlassistError {
   }
 }
 
-/** A request or a run would have started after `registry.close()`. */
+/**
+ * A request or a run would have started after `registry.close()`, or a session would have begun something when its ORM was
+ * closed. Nothing was sent.
+ */
 export class RegistryClosedError extends SqlassistError {
   static {
     this.prototype.name = 'RegistryClosedError'

@@ -181,9 +181,10 @@ export class Engine {
     })
   }
 
-  /** Closes its ORM, when all connections are given back. */
-  async close(): Promise<void> {
+  /** Closes its ORM, when all connections are given back. Sessions that would begin something then throw `closed`. */
+  async close(closed: () => Error): Promise<void> {
     const end = await this.database.closing()
+    this.#settings.closed = closed
     let isClosed = false
     try {
       await this.options.orm.close()
@@ -194,7 +195,8 @@ export class Engine {
   }
 
   /** Closes its ORM with the connections that are in use. Never rejects: `close` has the errors. */
-  async breakOff(): Promise<void> {
+  async breakOff(closed: () => Error): Promise<void> {
+    this.#settings.closed = closed
     this.database.breakOff()
     await this.options.orm.close().catch(() => undefined)
   }

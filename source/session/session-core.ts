@@ -68,9 +68,11 @@ export class SessionCore implements TransactionHost {
     return this.settings.scope === 'statement' && this.settings.initialState !== 'readonly'
   }
 
-  /** @throws SessionEndedError, SessionFailedError, or the reason for which it was cancelled */
+  /** @throws SessionEndedError, SessionFailedError, the reason for which it was cancelled, or that its ORM is closed */
   assertUsable(): void {
     this.life.assertUsable(this.#transaction.statements.isSealed)
+    const { closed } = this.settings
+    if (closed !== undefined && !this.#transaction.begun && !this.hasBegunByHand) throw closed()
   }
 
   tooLate(): SessionEndedError {

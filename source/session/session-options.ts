@@ -24,6 +24,8 @@ export interface SessionSettings {
   readonly keepSession: boolean
   /** Takes over a promise that nobody waits for. */
   readonly background: (work: Promise<void>) => void
+  /** Makes the error for what would begin when the ORM is closed, which MikroORM would open again. Undefined until then. */
+  closed?: (() => Error) | undefined
 }
 
 /** The request or run of a session. Emptied when it is over: an entity that the program keeps leads here. */

@@ -133,6 +133,40 @@ for (const dialect of DIALECTS) {
     assert.equal(await world.b.look.rows('select name from author'), [])
   })
 
+  const KINDS: Any = {
+    'a role that writes': {},
+    'a read-only role': { readOnly: true },
+    'a role that commits each statement': { commit: 'autocommit' },
+  }
+  for (const [kind, options] of Object.entries(KINDS)) {
+    const registryOfOne = ({ b: { orm } }: TwoDatabases) =>
+      new EngineRegistry<Any>({ two: { orm, ...(options as object) } }, { closeTimeoutMs: 50, recover: false })
+
+    test(`opens nothing again for a unit that goes on, with ${kind}`, async (world) => {
+      const registry = registryOfOne(world)
+      const goOn = Promise.withResolvers<void>()
+      const run = rejection(
+        registry.run(async ({ dbSession }: Any) => {
+          await goOn.promise
+          await dbSession.two.find(Author, {})
+        }),
+      )
+      assert.match((await rejection(registry.close())).message, /still open were: 1 unit of work/)
+      goOn.resolve()
+      assert.is(((await run) as Any).code, 'SQLASSIST_REGISTRY_CLOSED')
+      await assertClosed(world.b)
+    })
+
+    test(`opens nothing again for a session that nobody closed, with ${kind}`, async (world) => {
+      const registry = registryOfOne(world)
+      const em: Any = registry.session('two')
+      await registry.close()
+      assert.is(((await rejection(em.find(Author, {}))) as Any).code, 'SQLASSIST_REGISTRY_CLOSED')
+      await assertClosed(world.b)
+      await em.close()
+    })
+  }
+
   test('has one outcome for all that close it, also at the end of a scope', async (world) => {
     const registry = registryOf(world)
     const restore = failing(world.a, 'does not close')
