@@ -297,6 +297,33 @@ test('where all are down, reads go over the pool of the reader, and writes go on
   await poolIdle(pool)
 })
 
+for (const readOnly of [true, 'snapshot'] as const) {
+  test(`a pool whose connections are all in use says nothing of the replica, with readOnly: ${readOnly}`, async (world) => {
+    const cluster = await newCluster(world, 1)
+    const writer = await ormOver({ primary: cluster.primary, standbys: [] })
+    const orm = await ormOver(cluster, { pool: { min: 0, max: 1 }, driverOptions: { connectionTimeoutMillis: 200 } })
+    const reader = { orm, readOnly, replicaOf: 'writer' }
+    world.registry = new EngineRegistry<ReplicaEngines>({ writer, reader })
+    await cluster.look.rows(`insert into author (name) select 'a' from generate_series(1, 500)`)
+    await cluster.level()
+    const server = await whichAnswers(world)
+    const goOn = Promise.withResolvers<void>()
+    const held = Promise.withResolvers<void>()
+    const holding = world.registry.run(async ({ dbSession }) => {
+      for await (const _ of dbSession.reader.stream(Author)) {
+        held.resolve()
+        await goOn.promise
+      }
+    })
+    await held.promise
+    const error = await rejection(read(world)).finally(goOn.resolve)
+    await holding
+    assert.match(error.message, /timeout exceeded when trying to connect/)
+    assert.equal(world.heard.states, [])
+    assert.is(await whichAnswers(world), server)
+  })
+}
+
 test('where the primary is down, what it had written is read from its replicas', async (world) => {
   const { primary, look, level, standby } = await overOne(world)
   await look.rows(`insert into author (name) values ('before')`)

@@ -19,6 +19,14 @@ export function hasSqlState(error: unknown): boolean {
   return typeof code === 'string' && SQLSTATE.test(code)
 }
 
+/**
+ * Whether a pool gave up the wait for a client that another has, after its `connectionTimeoutMillis`: that says nothing of the
+ * server. There is no code: https://github.com/brianc/node-postgres/blob/master/packages/pg-pool/index.js
+ */
+export function isPoolTimeout(error: unknown): boolean {
+  return error instanceof Error && error.message === 'timeout exceeded when trying to connect'
+}
+
 /** Whether the connection of a client is known to be gone. */
 export function isLost(client: PoolClient): boolean {
   const { _queryable, _ending, _ended } = client as Internals

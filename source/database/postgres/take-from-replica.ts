@@ -6,6 +6,7 @@ import type { Cancelling } from '../cancelling.ts'
 import { isNotThere, notWaitedFor } from './not-there.ts'
 import type { PooledClient } from './pooled-client.ts'
 import type { Replica } from './replica.ts'
+import { isPoolTimeout } from './server-errors.ts'
 
 /** Who takes a client. */
 export interface Taker {
@@ -18,7 +19,8 @@ export interface Taker {
 /**
  * Takes a client from the pool of a replica. Where the replica is found to be down meanwhile, the wait is over, and
  * where it is cancelled.
- * @throws ConnectionLostError, with what kept the connection from being opened; ConnectionDeadlockError; NotThere, where cancelled
+ * @throws ConnectionLostError, with what kept the connection from being opened; ConnectionDeadlockError; NotThere, where
+ *   cancelled; the error of the pool where all its clients were in use for too long
  */
 export async function takeFrom(replica: Replica, { role, em, user, cancelling }: Taker): Promise<PooledClient> {
   if (!replica.isUsable)
@@ -39,7 +41,8 @@ export async function takeFrom(replica: Replica, { role, em, user, cancelling }:
   try {
     return await promise
   } catch (error) {
-    throw error instanceof SqlassistError || isNotThere(error) ? error : new ConnectionLostError(role, error)
+    const isOfReplica = !(error instanceof SqlassistError || isNotThere(error) || isPoolTimeout(error))
+    throw isOfReplica ? new ConnectionLostError(role, error) : error
   } finally {
     stop()
     stopListening()
