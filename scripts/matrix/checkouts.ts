@@ -77,7 +77,7 @@ export class Checkouts {
       await copyFile(join(ROOT, file), join(folder, file))
     }
     // As links, of which npm replaces what it changes, but for its own list.
-    execFileSync('cp', ['-al', join(ROOT, 'node_modules'), folder])
+    await copyTree(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
     const list = 'node_modules/.package-lock.json'
     await rm(join(folder, list))
     await copyFile(join(ROOT, list), join(folder, list))
@@ -87,6 +87,16 @@ export class Checkouts {
     if (isChanged) execFileSync('npm', args, { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] })
     if (packages['node']?.startsWith('22.') === true) await compileUsing(folder, files)
     return folder
+  }
+}
+
+/** As hard links, which lead to no other file system: there as files. */
+async function copyTree(from: string, to: string): Promise<void> {
+  try {
+    execFileSync('cp', ['-al', from, to], { stdio: 'ignore' })
+  } catch {
+    await rm(to, { recursive: true, force: true })
+    execFileSync('cp', ['-a', from, to], { stdio: 'ignore' })
   }
 }
 
