@@ -116,4 +116,46 @@ test('what waited for its turn opens a connection for the level that is left, wh
   await second.close()
 })
 
+const FAILS: Readonly<Record<string, string>> = {
+  'a statement that the database refuses': 'insert into missing values (1)',
+  'a statement that it does not understand': 'this is no SQL',
+}
+for (const isInner of [false, true]) {
+  for (const [what, sql] of Object.entries(FAILS)) {
+    for (const isFirst of [false, true]) {
+      const where = `${isFirst ? 'first of' : 'behind others of'} a run that is open, ${isInner ? 'inside of' : 'in'} a level`
+      test(`sequences go back behind ${what}, ${where}`, async (world) => {
+        const { registry, sandbox } = world
+        const id = () =>
+          registry.run(async ({ dbSession: { writer } }) => {
+            const author = writer.create(Author, { name: 'numbered' })
+            await writer.flush()
+            return author.id
+          })
+        if (isInner) {
+          await id()
+          await sandbox.begin()
+        }
+        const first = await id()
+        const failed = Promise.withResolvers<void>()
+        const goOn = Promise.withResolvers<void>()
+        const leaked = registry.run(async ({ dbSession: { writer } }) => {
+          if (!isFirst) await writer.insert(Author, { name: 'leaked' })
+          await rejection(writer.execute(sql))
+          failed.resolve()
+          await goOn.promise
+        })
+        await failed.promise
+        assert.instance(await rejection(sandbox.rollback()), SandboxLeakError)
+        goOn.resolve()
+        await Promise.allSettled([leaked])
+        await sandbox.begin()
+        assert.is(await id(), first)
+        await sandbox.rollback()
+        if (isInner) await sandbox.rollback()
+      })
+    }
+  }
+}
+
 test.run()

@@ -287,7 +287,8 @@ export class FrameStack {
 
   /** Undoes everything of the last level, also what is open. */
   async popLevel(): Promise<void> {
-    const mark = this.#marks.lastLevel
+    // The lowest level has no savepoint, but what is sent behind a failure needs one to have gone back to.
+    const mark = this.#marks.lastLevel ?? (this.#connection.pinned.isFailed ? this.#marks.bottom : undefined)
     if (mark === undefined) return
     this.#frames.clear()
     this.#journal.clear()

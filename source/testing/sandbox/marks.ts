@@ -31,6 +31,10 @@ export class Marks {
     return this.#marks.at(-1)
   }
 
+  get bottom(): Mark | undefined {
+    return this.#marks[0]
+  }
+
   /** The lowest one of a frame. */
   get lowest(): Mark | undefined {
     return this.#marks.find(({ frame }) => frame !== undefined)

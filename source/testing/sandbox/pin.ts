@@ -134,8 +134,8 @@ export class Pin {
     if (this.#running !== undefined) this.stack.connection.cancel()
     await this.exclusive(async () => {
       try {
+        await this.stack.popLevel()
         if (last.sequences !== undefined) await this.#restore(last.sequences)
-        if (this.#levels.length > 0) await this.stack.popLevel()
       } finally {
         if (this.#levels.length === 0 || this.stack.connection.lost !== undefined) await this.end()
       }
@@ -144,8 +144,6 @@ export class Pin {
 
   async #restore(sequences: Sequences): Promise<void> {
     const { connection } = this.stack
-    // Behind an error of a frame that was left open nothing else is carried out.
-    if (connection.isFailed) return
     await this.#dialect.sequences?.restore((sql, parameters) => connection.send(this.role, sql, parameters), sequences)
   }
 
