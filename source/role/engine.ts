@@ -187,7 +187,7 @@ export class Engine {
     this.#settings.closed = closed
     let isClosed = false
     try {
-      await this.options.orm.close()
+      await this.#closeOrm()
       isClosed = true
     } finally {
       await end(isClosed)
@@ -198,7 +198,11 @@ export class Engine {
   async breakOff(closed: () => Error): Promise<void> {
     this.#settings.closed = closed
     this.database.breakOff()
-    await this.options.orm.close().catch(() => undefined)
+    await this.#closeOrm().catch(() => undefined)
+  }
+
+  async #closeOrm(): Promise<void> {
+    await keepingOptions(connectionsOf(this.#driver), () => this.options.orm.close())
   }
 
   /** Drops the pool, which is closed when all its connections are given back; the next statement opens a new one. */
@@ -218,7 +222,7 @@ export class Engine {
       connections.map(async (connection) => {
         const connect = opens ? (): Promise<void> => connection.connect() : undefined
         if (!isConnected(connection)) return await connect?.()
-        const close = (): Promise<void> => closeKeepingOptions(connection)
+        const close = (): Promise<void> => keepingOptions([connection], () => connection.close())
         const dropped = (): void => {
           if (opens) return
           noteClosed(connection)
@@ -267,12 +271,14 @@ function settingsOf(
  * MikroORM forgets a connection's options when it closes. It would open a replica with the primary's:
  * https://github.com/mikro-orm/mikro-orm/blob/v7.2.1/packages/core/src/connections/Connection.ts
  */
-async function closeKeepingOptions(connection: Connection): Promise<void> {
-  const { options } = connection as unknown as { readonly options: object }
-  const kept = { ...options }
-  const closing = connection.close()
-  Object.assign(options, kept)
-  await closing
+async function keepingOptions(connections: readonly Connection[], close: () => Promise<void>): Promise<void> {
+  const all = connections.map((connection) => (connection as unknown as { readonly options: object }).options)
+  const kept = all.map((options) => ({ ...options }))
+  const restore = (): void => all.forEach((options, index) => void Object.assign(options, kept[index]))
+  const closing = close()
+  // Somebody may open one meanwhile.
+  restore()
+  await closing.finally(restore)
 }
 
 /**

@@ -7,7 +7,7 @@ import { replicasOf } from '../../source/database/connections-of.ts'
 import { isConnected } from '../../source/role/connecting.ts'
 import { Author } from '../support/entities.ts'
 import { rejection } from '../support/rejection.ts'
-import { ormOver, sharedCluster, type ReplicaEngines } from '../support/replicas.ts'
+import { hear, ormOver, sharedCluster, type ReplicaEngines } from '../support/replicas.ts'
 import { suite } from '../support/suite.ts'
 import { until } from '../support/until.ts'
 import { openWire, type Wire } from '../support/wire.ts'
@@ -77,6 +77,24 @@ test('a read that ends before the pools do leaves no connection behind', async (
   await closing
   await until(() => wire.connections === 0, 'the watch to end once more')
   assert.equal(connected(orm), [false, false, false])
+})
+
+test('ORMs that were closed with a registry lead to their replicas in the next one', async (world) => {
+  const heard = hear()
+  const { standbys } = await sharedCluster()
+  for (let registries = 0; registries < 2; registries++) {
+    const registry = newRegistry(world)
+    heard.forget()
+    for (let reads = 0; reads < 10; reads++) await registry.run(({ dbSession }) => dbSession.reader.count(Author))
+    const expected = new Set(['primary', ...standbys.map(({ name }) => name)])
+    assert.equal(
+      heard.servers.filter((server) => !expected.has(server)),
+      [],
+    )
+    assert.ok(heard.servers.some((server) => server !== 'primary'))
+    await registry.close()
+  }
+  heard.stop()
 })
 
 test.run()
