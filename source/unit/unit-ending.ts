@@ -51,9 +51,11 @@ export class UnitEnding {
       this.#lazy.drop()
       return this.#unit.end({ outcome: 'committed' })
     }
-    return this.#finish({ outcome: 'committed' }, (transaction) =>
-      independent === undefined ? transaction?.commit() : this.#commitBeside(independent, transaction),
-    )
+    return this.#finish({ outcome: 'committed' }, (transaction) => {
+      // What was under way may have opened some.
+      const beside = this.#sessions.independent
+      return beside === undefined ? transaction?.commit() : this.#commitBeside(beside, transaction)
+    })
   }
 
   async #commitBeside(independent: IndependentSessions, transaction: Transaction | undefined): Promise<void> {
