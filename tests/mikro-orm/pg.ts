@@ -2,6 +2,7 @@
 import { CompiledQuery } from 'kysely'
 import pg from 'pg'
 import * as assert from 'uvu/assert'
+import { until } from '../support/until.ts'
 import type { Reliance, Worlds } from './reliance.ts'
 
 async function withClient(worlds: Worlds, work: (client: any, pool: any) => unknown, broken = false): Promise<void> {
@@ -62,6 +63,11 @@ export const PG_RELIANCES: readonly Reliance[] = [
         const request = new connection.constructor({ stream: undefined, ssl, sslNegotiation })
         const ended = new Promise((resolve) => request.once('end', resolve))
         const sleeping = client.query('select pg_sleep(300)').catch(({ code }: { code: string }) => code)
+        // A request that comes before the statement cancels nothing.
+        const asleep = `select count(*)::int as count from pg_stat_activity where pid = ${processID} and wait_event = 'PgSleep'`
+        await withClient(worlds, async (other) => {
+          await until(async () => (await other.query(asleep)).rows[0].count === 1)
+        })
         request.once('connect', () => request.cancel(processID, secretKey))
         request.connect(port, host)
         await ended
