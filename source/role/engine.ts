@@ -1,4 +1,4 @@
-import type { Connection, ForkOptions } from '@mikro-orm/core'
+import type { ForkOptions } from '@mikro-orm/core'
 import type { AbstractSqlDriver, SqlEntityManager } from '@mikro-orm/sql'
 import type { Database, PoolSize, Renewal } from '../database/database.ts'
 import type { DecisionSurvey } from '../database/decisions.ts'
@@ -10,6 +10,7 @@ import { Session } from '../session/session.ts'
 import type { SessionSettings, SessionUnit } from '../session/session-options.ts'
 import { sessionForks } from '../session/session-entity-manager.ts'
 import { isConnected, noteClosed } from './connecting.ts'
+import { keepingOptions } from './keeping-options.ts'
 import { connectionsOf } from '../database/connections-of.ts'
 import { giveBackContextName, reclaimContextName } from './context-names.ts'
 import { databaseOf } from './database-of.ts'
@@ -265,20 +266,6 @@ function settingsOf(
     keepSession,
     background,
   }
-}
-
-/**
- * MikroORM forgets a connection's options when it closes. It would open a replica with the primary's:
- * https://github.com/mikro-orm/mikro-orm/blob/v7.2.1/packages/core/src/connections/Connection.ts
- */
-async function keepingOptions(connections: readonly Connection[], close: () => Promise<void>): Promise<void> {
-  const all = connections.map((connection) => (connection as unknown as { readonly options: object }).options)
-  const kept = all.map((options) => ({ ...options }))
-  const restore = (): void => all.forEach((options, index) => void Object.assign(options, kept[index]))
-  const closing = close()
-  // Somebody may open one meanwhile.
-  restore()
-  await closing.finally(restore)
 }
 
 /**

@@ -11,7 +11,7 @@ import type { Reliance } from './reliance.ts'
 
 const ATTACH = 'role/attach-orm.ts'
 const EXECUTORS = 'role/prepared-executors.ts'
-const ROLE = 'role/engine.ts'
+const KEEPING = 'role/keeping-options.ts'
 const CONNECTING = 'role/connecting.ts'
 const POOL = 'database/postgres/client-pool.ts'
 const HOOKS = 'database/postgres/connection-hooks.ts'
@@ -68,12 +68,14 @@ export const CONNECTION_RELIANCES: readonly Reliance[] = [
   },
   {
     what: 'A connection has its options in the field options, and forgets them when it is closed',
-    where: [ROLE],
+    where: [KEEPING],
     forms: ['cast'],
-    why: 'a role that opens its pool anew gives them back, or replicas would become the primary',
+    why: 'a role that closes its pool or its ORM gives them back, or replicas would become the primary',
     async check() {
       const orm = await SqliteOrm.init({ dbName: ':memory:', entities: [Topic] })
-      const connection = orm.driver.getConnection('write') as any
+      const connection = orm.driver.getConnection('write') as unknown as {
+        readonly options: { readonly dbName?: string }
+      }
       const { options } = connection
       assert.is(options.dbName, ':memory:')
       await orm.close()
@@ -253,10 +255,10 @@ export const CONNECTION_RELIANCES: readonly Reliance[] = [
     forms: ['sessionContext'],
     why: 'a session sets the variables and the role as MikroORM does',
     check({ postgres: { orm } }) {
-      const em = orm.em.fork({ session: { role: 'reader', variables: { 'app.user': 'ada' } } }) as any
+      const em = orm.em.fork({ session: { role: 'reader', variables: { 'app.user': 'ada' } } })
       assert.equal(em.getSessionContext(), { role: 'reader', variables: { 'app.user': 'ada' } })
       assert.is(em.getTransactionSessionContext(), em.getSessionContext())
-      assert.is((orm.em.fork() as any).getSessionContext(), undefined)
+      assert.is(orm.em.fork().getSessionContext(), undefined)
     },
   },
   {
@@ -271,7 +273,7 @@ export const CONNECTION_RELIANCES: readonly Reliance[] = [
         entities: [Topic],
         onCreateConnection: hook,
         sessionContext: 'connection',
-      } as any)
+      })
       const connection: any = other.driver.getConnection('write')
       assert.is(connection.options.onCreateConnection ?? connection.config.get('onCreateConnection'), hook)
       assert.is(connection.config.get('sessionContext'), 'connection')

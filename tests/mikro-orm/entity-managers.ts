@@ -14,6 +14,8 @@ import { Author, Topic } from '../memory/savepoint-world.ts'
 import type { Reliance, Worlds } from './reliance.ts'
 
 const fork = ({ sqlite }: Worlds): any => sqlite.orm.em.fork()
+/** Of a class of contexts; private. */
+const storageOf = (context: object) => (context as { readonly storage: AsyncLocalStorage<unknown> }).storage
 const PIPELINED = 'session/pipelined-commit.ts'
 const MANAGER = 'session/session-entity-manager.ts'
 const CONTEXTS = 'role/mikro-orm-contexts.ts'
@@ -101,15 +103,15 @@ export const MANAGER_RELIANCES: readonly Reliance[] = [
     forms: ['cast', 'asyncContext'],
     why: 'a unit of work leaves the contexts around it',
     async check({ sqlite: { orm } }) {
-      for (const Context of [RequestContext, TransactionContext] as any[])
-        assert.instance(Context.storage, AsyncLocalStorage)
-      const leave = (Context: any) => Context.storage.run(undefined, () => Context.currentRequestContext?.() ?? null)
-      RequestContext.create(orm.em, () => assert.is(leave(RequestContext), null))
+      const [requests, transactions] = [storageOf(RequestContext), storageOf(TransactionContext)]
+      for (const storage of [requests, transactions]) assert.instance(storage, AsyncLocalStorage)
+      RequestContext.create(orm.em, () => {
+        const left = requests.run(undefined, () => RequestContext.currentRequestContext())
+        assert.is(left, undefined)
+      })
       await orm.em.transactional(async (em) => {
         assert.is(TransactionContext.currentTransactionContext()?.em, em)
-        const left = (TransactionContext as any).storage.run(undefined, () =>
-          TransactionContext.currentTransactionContext(),
-        )
+        const left = transactions.run(undefined, () => TransactionContext.currentTransactionContext())
         assert.is(left, undefined)
       })
     },
@@ -136,11 +138,12 @@ export const MANAGER_RELIANCES: readonly Reliance[] = [
     why: 'sessions stand in the place of the entity managers of a request context',
     check({ sqlite: { orm } }) {
       RequestContext.create(orm.em, () => {
-        const { map } = RequestContext.currentRequestContext() as any
+        const current: unknown = RequestContext.currentRequestContext()
+        const { map } = current as { readonly map: Map<string, EntityManager> }
         assert.instance(map.get(orm.em.name), EntityManager)
         const other = orm.em.fork()
         const context = new RequestContext(new Map([[orm.em.name, other as EntityManager]]))
-        const found = (RequestContext as any).storage.run(context, () => RequestContext.getEntityManager(orm.em.name))
+        const found = storageOf(RequestContext).run(context, () => RequestContext.getEntityManager(orm.em.name))
         assert.is(found, other)
       })
     },
