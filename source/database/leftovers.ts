@@ -37,20 +37,12 @@ export function leftoversAmong(sql: string, isRaw: boolean, { tables, lively }: 
   return left === 'none' && lively.some((name) => sql.includes(`"${name}"`)) ? 'unknown' : left
 }
 
-const VALUES = ') values '
-
-/** Whether MikroORM inserts what has no bracket in it: none of the two is of a call. */
-function isPlainInsert(sql: string): boolean {
-  if (!sql.startsWith('insert into ')) return false
-  const columns = sql.indexOf('(')
-  const values = sql.indexOf('(', columns + 1)
-  if (sql.charCodeAt(columns - 1) !== SPACE || values < 0 || sql.includes('(', values + 1)) return false
-  return sql.startsWith(VALUES, values - VALUES.length)
-}
+/** How MikroORM inserts what has no bracket in it: none of the two is of a call. */
+const PLAIN_INSERT = /^insert into [^(]* \([^(]*\) values \([^(]*$/
 
 /** Whether any bracket seems to be of a call that is not known, also where it is data. */
 function looksLikeCall(sql: string): boolean {
-  if (isPlainInsert(sql)) return false
+  if (PLAIN_INSERT.test(sql)) return false
   for (let at = sql.indexOf('('); at >= 0; at = sql.indexOf('(', at + 1)) {
     let end = at
     while (sql.charCodeAt(end - 1) === SPACE) end--

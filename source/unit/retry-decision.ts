@@ -21,8 +21,8 @@ const UNDECIDED: Decision = { again: false }
 /** Decides whether the work of a unit is attempted again: never when something of it is committed. */
 export class RetryDecision {
   readonly #options: AttemptOptions
-  /** The roles that have committed; undefined among them is another data manager. */
-  #committed: (string | undefined)[] | undefined
+  /** What has committed: roles, and other data managers. */
+  #committed: string[] | undefined
   #decision = UNDECIDED
 
   constructor(options: AttemptOptions) {
@@ -30,16 +30,16 @@ export class RetryDecision {
   }
 
   /** Notes the commit of a role. For its session. */
-  readonly committing = (role: string): void => this.#noteCommit(role)
+  readonly committing = (role: string): void => this.#noteCommit(`role "${role}"`)
 
   /** Notes the commit of data managers that are no sessions. For the transaction manager. */
   readonly finishing = (resources: readonly DataManager[]): void => {
-    if (resources.some((resource) => !isOfSessions(resource))) this.#noteCommit(undefined)
+    if (resources.some((resource) => !isOfSessions(resource))) this.#noteCommit('another data manager')
   }
 
-  #noteCommit(role: string | undefined): void {
+  #noteCommit(by: string): void {
     this.#committed ??= []
-    if (!this.#committed.includes(role)) this.#committed.push(role)
+    if (!this.#committed.includes(by)) this.#committed.push(by)
   }
 
   get hasCommitted(): boolean {
@@ -92,10 +92,8 @@ export class RetryDecision {
   }
 
   #afterCommit(error: unknown): NotRetriedError {
-    const stored = (this.#committed ?? []).map((role) =>
-      role === undefined ? 'another data manager' : `role "${role}"`,
-    )
-    return new NotRetriedError(`part of the work is committed already and stays so: ${stored.join(', ')}`, error)
+    const stored = (this.#committed ?? []).join(', ')
+    return new NotRetriedError(`part of the work is committed already and stays so: ${stored}`, error)
   }
 }
 

@@ -46,15 +46,14 @@ export class UnitEnding {
    * @throws the first error: of the transaction, which is then aborted, else of an autonomous session
    */
   commit(): MaybeLater {
-    const { independent } = this.#sessions
-    if (this.#lazy.isUnbegun && independent?.needsCommit !== true) {
+    if (this.#lazy.isUnbegun && this.#sessions.independent?.needsCommit !== true) {
       this.#lazy.drop()
       return this.#unit.end({ outcome: 'committed' })
     }
     return this.#finish({ outcome: 'committed' }, (transaction) => {
       // What was under way may have opened some.
-      const beside = this.#sessions.independent
-      return beside === undefined ? transaction?.commit() : this.#commitBeside(beside, transaction)
+      const { independent } = this.#sessions
+      return independent === undefined ? transaction?.commit() : this.#commitBeside(independent, transaction)
     })
   }
 

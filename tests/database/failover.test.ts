@@ -117,6 +117,14 @@ const ON_PURPOSE: Readonly<Record<string, [Omit<EngineOptions, 'orm'>, (em: Em) 
       await insert(em)
     },
   ],
+  'a joined role with SET TRANSACTION READ ONLY long before': [
+    {},
+    async (em) => {
+      await em.execute('set transaction read only')
+      for (let more = 0; more < 20; more++) await em.execute('select 1')
+      await insert(em)
+    },
+  ],
   'em.transactional({ readOnly: true }) of an autocommit role': [
     { commit: 'autocommit' },
     (em) => em.transactional(write, { readOnly: true }),
